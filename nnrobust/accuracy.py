@@ -1,0 +1,143 @@
+"""Accuracies out of per-example records: counts, rates, Wilson intervals, and the checks that records must pass together."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm as normal
+
+from nnrobust.errors import RecordError
+from nnrobust.records import ALL_CLASSES
+from nnrobust.threat import ThreatModel
+
+CERTIFICATES = {"half gap": "radius_half_gap", "bisector": "radius_bisector"}
+"""The certificates of 1NN, weakest first, and the column that holds each one's radius."""
+TABLE_COLUMNS = [
+    "classifier", "pair", "split", "norm", "epsilon", "kind", "method", "n", "n_correct", "n_robust",
+    "clean_accuracy", "clean_accuracy_low", "clean_accuracy_high",
+    "robust_accuracy", "robust_accuracy_low", "robust_accuracy_high",
+]  # fmt: skip
+_GROUP = ["classifier", "pair", "split", "norm", "epsilon", "kind"]
+
+
+def wilson_interval(n_successes: np.ndarray, n: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the Wilson score interval of a proportion, each in [0, 1].
+
+    Source: E. B. Wilson, Journal of the American Statistical Association 22 (1927), 209-212.
+    """
+    n = np.asarray(n, dtype=np.float64)
+    z = normal.ppf(0.5 + confidence / 2)
+    p = np.asarray(n_successes) / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    # At p = 0 and p = 1 the bound is exact, and rounding would put it beside the proportion itself.
+    return np.where(p == 0, 0.0, np.maximum(centre - half, 0)), np.where(p == 1, 1.0, np.minimum(centre + half, 1))
+
+
+def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """One row for each classifier, pair, split, threat model and method.
+
+    Columns: those, `kind`, `n`, `n_correct`, `n_robust`, `clean_accuracy` and `robust_accuracy` in [0, 1], each with `_low` and
+    `_high`, the ends of its Wilson interval. For kind certified the robust accuracy is the fraction proven, a lower bound; for
+    attacked it is the fraction that the attack left standing, an upper bound. Rows whose status is not `ok` are not counted.
+    """
+    counted = records[records["status"] == "ok"]
+    tables = []
+    networks = counted[counted["kind"] == "attacked"]
+    if len(networks):
+        tables.append(_counts(networks, networks["is_robust"], networks["method"].astype(str).str.split(" ").str[0]))
+    proven = counted[counted["kind"] == "certified"]
+    for name, column in CERTIFICATES.items() if len(proven) else ():
+        tables.append(_counts(proven, proven["is_correct"] & (proven[column] > proven["epsilon"]), name))
+    table = pd.concat(tables, ignore_index=True)
+    for rate, count in (("clean_accuracy", "n_correct"), ("robust_accuracy", "n_robust")):
+        table[rate] = table[count] / table["n"]
+        low, high = wilson_interval(table[count].to_numpy(), table["n"].to_numpy(), confidence)
+        table[f"{rate}_low"], table[f"{rate}_high"] = low, high
+    return table[TABLE_COLUMNS]
+
+
+def _counts(records: pd.DataFrame, is_robust: pd.Series, method: object) -> pd.DataFrame:
+    rows = records[_GROUP].astype({name: str for name in _GROUP if name != "epsilon"})
+    rows = rows.assign(method=method, n=1, n_correct=records["is_correct"].astype(int), n_robust=is_robust.astype(int))
+    return rows.groupby([*_GROUP, "method"], sort=False, as_index=False)[["n", "n_correct", "n_robust"]].sum()
+
+
+def zoo_table(records: list[pd.DataFrame], confidence: float) -> pd.DataFrame:
+    """The accuracies of the pretrained models, one row for each model, split and norm; only the head where there are none."""
+    tables = [accuracy_table(one, confidence) for one in records]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=TABLE_COLUMNS)
+
+
+def mean_over_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean, standard error and number of pairs of both accuracies, for each classifier, split, norm and method."""
+    pairs = table[table["pair"] != ALL_CLASSES]
+    grouped = pairs.groupby(["classifier", "split", "norm", "kind", "method"], sort=False, as_index=False)
+    return grouped.agg(
+        n_pairs=("pair", "size"),
+        clean_accuracy=("clean_accuracy", "mean"),
+        clean_error=("clean_accuracy", _standard_error),
+        robust_accuracy=("robust_accuracy", "mean"),
+        robust_error=("robust_accuracy", _standard_error),
+    )
+
+
+def _standard_error(values: pd.Series) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def summary(table: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, object]]:
+    """The few numbers that `dvc metrics diff` compares: means over pairs by classifier and split, and 1NN on all classes.
+
+    Keys name what a number is: `clean_accuracy`, `certified_accuracy` (a lower bound, by the better certificate),
+    `half_gap_accuracy` (certified by theorem 1 alone), `robust_accuracy` (an upper bound, by the attack).
+    """
+    result: dict[str, dict[str, object]] = {}
+    everything = table[table["pair"] == ALL_CLASSES].assign(classifier="1NN_all_classes")
+    for row in [*mean_over_pairs(table).itertuples(), *everything.itertuples()]:
+        cell = result.setdefault(str(row.classifier), {}).setdefault(str(row.split), {})
+        assert isinstance(cell, dict)
+        cell["clean_accuracy"] = round(float(row.clean_accuracy), n_decimals)
+        name = {"half gap": "half_gap_accuracy", "bisector": "certified_accuracy"}.get(str(row.method), "robust_accuracy")
+        if name != "half_gap_accuracy" or row.norm == "L2":
+            cell[f"{row.norm}_{name}"] = round(float(row.robust_accuracy), n_decimals)
+    return result
+
+
+def check_threat_models(records: pd.DataFrame, n_dimensions: int) -> None:
+    """Checks that no image withstands a threat model that contains one it falls to: that would prove the attack weak.
+
+    Raises:
+        RecordError: naming classifier, pair, split and the first such image.
+    """
+    threats = [
+        ThreatModel(str(one.norm), float(one.epsilon))
+        for one in records[["norm", "epsilon"]].drop_duplicates().itertuples(index=False)
+    ]
+    key = ["classifier", "pair", "split", "index"]
+    for inner in threats:
+        for outer in threats:
+            if inner == outer or not outer.contains(inner, n_dimensions):
+                continue
+            fell, stood = (
+                records.loc[(records["norm"] == t.norm) & (records["epsilon"] == t.epsilon) & (records["is_robust"] == robust), key]
+                for t, robust in ((inner, False), (outer, True))
+            )
+            both = fell.astype({"classifier": str, "pair": str, "split": str}).merge(
+                stood.astype({"classifier": str, "pair": str, "split": str}), on=key
+            )
+            if len(both):
+                raise RecordError(
+                    f"{len(both)} images fall to {inner.norm} {inner.epsilon:.6g} but withstand {outer.norm} {outer.epsilon:.6g}, "
+                    f"which contains it; the first: {both.iloc[0].to_dict()}"
+                )
+
+
+def check_certificates(records: pd.DataFrame) -> None:
+    """Checks that the half gap, the weaker certificate, never exceeds the bisector bound.
+
+    Raises:
+        RecordError: naming the first image where it does.
+    """
+    proven = records[records["kind"] == "certified"]
+    wrong = proven[proven["radius_half_gap"] > proven["radius_bisector"] * (1 + 1e-9)]
+    if len(wrong):
+        raise RecordError(f"{len(wrong)} images have a half gap above their bisector bound; the first: {wrong.iloc[0].to_dict()}")

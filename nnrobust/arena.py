@@ -1,0 +1,91 @@
+"""The two-class networks of a dataset's pairs: built, stored, loaded, and attacked side by side."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nnrobust.attacks import Strength, Verdicts, Victims, attack_in_blocks
+from nnrobust.compute import Machine
+from nnrobust.datasets import Pair, Prepared
+from nnrobust.errors import DataError
+from nnrobust.networks import build_network
+from nnrobust.outputs import finished_file
+from nnrobust.progress import Progress, silent
+from nnrobust.stack import Stack, predictor
+from nnrobust.threat import ThreatModel
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Images uint8 (n, c, h, w) and class ids (n,) of a split, the architecture, and the machine that networks run on."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    build: Callable[[], nn.Module]
+    machine: Machine
+
+    @classmethod
+    def of(cls, prepared: Prepared, split: str, architecture: str, machine: Machine) -> "Arena":
+        part = getattr(prepared.dataset, split)
+        shape = prepared.dataset.image_shape
+        build = partial(build_network, architecture, shape, prepared.channel_mean, prepared.channel_std, 2)
+        return cls(np.asarray(part.images), part.labels, build, machine)
+
+    def stack(self, states: list[dict[str, Tensor]]) -> Stack:
+        """Trained networks side by side, from the `state_dict` of each."""
+        networks = []
+        for state in states:
+            network = self.build()
+            network.load_state_dict(state)
+            networks.append(network)
+        return Stack.of(networks)
+
+    def victims(self, pairs: list[Pair], indices: list[np.ndarray]) -> Victims:
+        """The images at `indices` of each pair, for the network at the pair's position."""
+        ids = np.concatenate(indices)
+        targets = np.concatenate([pair.targets(self.labels[one]) for pair, one in zip(pairs, indices, strict=True)])
+        networks = np.repeat(np.arange(len(pairs)), [len(one) for one in indices])
+        return Victims(self.images[ids], targets, networks, ids)
+
+    def attack(
+        self, stack: Stack, victims: Victims, threats: list[ThreatModel], strength: Strength, progress: Progress = silent
+    ) -> dict[str, Verdicts]:
+        """Verdicts by norm, on the machine's device."""
+
+        def predict_of(members: np.ndarray) -> Callable[[Tensor, Tensor], Tensor]:
+            return predictor(stack.frozen(members.tolist()).to(self.machine.device))
+
+        return attack_in_blocks(predict_of, victims, threats, strength, self.machine, progress)
+
+
+def save_networks(states: dict[str, dict[str, Tensor]], path: Path | str) -> None:
+    """Writes the networks of all pairs as one safetensors file, whole or not at all; tensors are named `3-5/<parameter>`."""
+    tensors = {f"{pair}/{name}": tensor for pair, state in states.items() for name, tensor in state.items()}
+    with finished_file(path) as temporary:
+        save_file(tensors, str(temporary))
+
+
+def load_networks(path: Path | str, pairs: list[Pair]) -> list[dict[str, Tensor]]:
+    """The `state_dict` of each pair's network.
+
+    Raises:
+        DataError: when the file is missing or damaged, or holds no network for a pair.
+    """
+    try:
+        tensors = load_file(str(path))
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: expected trained networks: {error}; run `dvc repro train`") from error
+    states = [
+        {name.split("/", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{pair}/")} for pair in pairs
+    ]
+    for pair, state in zip(pairs, states, strict=True):
+        if not state:
+            raise DataError(f"{path}: no network for pair {pair}; run `dvc repro train`")
+    return states

@@ -1,0 +1,29 @@
+"""The errors that the library raises: each message says expected, got, where, and what to do."""
+
+
+class NnrobustError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ParamError(NnrobustError):
+    """A key of the parameters file is unknown, missing, mistyped or out of range."""
+
+
+class DataError(NnrobustError):
+    """Images, labels or archives are missing, damaged or inconsistent."""
+
+
+class TrainingError(NnrobustError):
+    """A network cannot be trained with the settings given."""
+
+
+class AttackError(NnrobustError):
+    """A model cannot be attacked, or an attack returned something that its threat model forbids."""
+
+
+class FetchError(NnrobustError):
+    """A pretrained model is unknown, cannot be had, or is not the file it should be."""
+
+
+class RecordError(NnrobustError):
+    """Per-example records are malformed or contradict each other."""

@@ -1,0 +1,45 @@
+"""Outputs that appear whole or not at all."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+@contextmanager
+def finished_file(path: Path | str) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, which takes the place of `path` only when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def finished_folder(path: Path | str) -> Iterator[Path]:
+    """Gives a temporary folder beside `path`, which takes the place of `path` only when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        yield Path(name)
+        os.chmod(name, 0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(name, path)
+    finally:
+        shutil.rmtree(name, ignore_errors=True)
+
+
+def write_json(path: Path | str, value: object) -> None:
+    """Writes `value` as sorted, indented JSON, whole or not at all."""
+    with finished_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

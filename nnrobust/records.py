@@ -1,0 +1,121 @@
+"""Per-example records: one row for each image and threat model, as Parquet."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nnrobust.errors import RecordError
+from nnrobust.outputs import finished_file
+
+KINDS = ("exact", "certified", "attacked")
+ALL_CLASSES = "all"
+"""What the column `pair` holds for the problem that has every class at once."""
+TEXT = pa.dictionary(pa.int16(), pa.string())
+SCHEMA = pa.schema(
+    [
+        pa.field("dataset", TEXT, nullable=False),
+        pa.field("split", TEXT, nullable=False),
+        pa.field("classifier", TEXT, nullable=False),
+        pa.field("pair", TEXT, nullable=False),
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("label", pa.int16(), nullable=False),
+        pa.field("prediction", pa.int16(), nullable=False),
+        pa.field("norm", TEXT, nullable=False),
+        pa.field("epsilon", pa.float64(), nullable=False),
+        pa.field("kind", TEXT, nullable=False),
+        pa.field("method", TEXT, nullable=False),
+        pa.field("is_correct", pa.bool_(), nullable=False),
+        pa.field("is_robust", pa.bool_(), nullable=False),
+        pa.field("radius_lower", pa.float64(), nullable=False),
+        pa.field("radius_upper", pa.float64(), nullable=False),
+        pa.field("radius_half_gap", pa.float64()),
+        pa.field("radius_bisector", pa.float64()),
+        pa.field("perturbation_norm", pa.float64()),
+        pa.field("status", TEXT, nullable=False),
+    ]
+)
+"""`index` counts within the split of the stored dataset; `label` and `prediction` are its class ids. The radius, in units of
+pixel range [0, 1], lies in [radius_lower, radius_upper]; infinity where nothing bounds it from above.
+`radius_half_gap` and `radius_bisector` are the two certificates of 1NN, null for networks; `perturbation_norm` is that of the
+adversarial image found, null where none was. `status` is `ok`, or says why the row has no verdict."""
+
+
+def to_frame(columns: Mapping[str, object]) -> pd.DataFrame:
+    """A frame with the schema's columns in order, from arrays and constants by column name.
+
+    Raises:
+        RecordError: when a column is missing or unknown.
+    """
+    expected = set(SCHEMA.names)
+    if set(columns) != expected:
+        missing, unknown = sorted(expected - set(columns)), sorted(set(columns) - expected)
+        raise RecordError(f"records: expected the columns of the schema; missing {missing}, unknown {unknown}")
+    n = len(np.asarray(columns["index"]))
+    frame = {}
+    for name in SCHEMA.names:
+        value = columns[name]
+        if pa.types.is_dictionary(SCHEMA.field(name).type):
+            value = pd.Categorical(np.broadcast_to(np.asarray(value, dtype=object), (n,)))
+        frame[name] = value
+    return pd.DataFrame(frame, index=range(n))
+
+
+def write_records(frames: Iterable[pd.DataFrame], path: Path | str) -> None:
+    """Writes frames, one after the other, as one Parquet file, whole or not at all.
+
+    Raises:
+        RecordError: when a frame does not fit the schema or holds a verdict that its own columns contradict.
+    """
+    with finished_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for frame in frames:
+            check_records(frame, str(path))
+            try:
+                writer.write_table(pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False, safe=True))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+                raise RecordError(f"{path}: records do not fit the schema: {error}") from error
+
+
+def read_records(path: Path | str) -> pd.DataFrame:
+    """The records of one file.
+
+    Raises:
+        RecordError: when the file is missing, is no Parquet file, or has another schema.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RecordError(f"{path}: expected a Parquet file of records: {error}; run `dvc repro`") from error
+    if table.schema.names != SCHEMA.names:
+        raise RecordError(f"{path}: expected the columns {SCHEMA.names}, got {table.schema.names}; run `dvc repro`")
+    return table.to_pandas()
+
+
+def check_records(frame: pd.DataFrame, where: str) -> None:
+    """Checks that no row contradicts itself.
+
+    A wrong prediction has radius 0 and is not robust; bounds are ordered; a robust row of kind certified or exact has
+    radius_lower > epsilon (the ball is closed), and an attacked row that fell has a perturbation of at most radius_upper.
+
+    Raises:
+        RecordError: naming `where`, the rule, and the first row that breaks it.
+    """
+    correct, robust = frame["is_correct"].to_numpy(), frame["is_robust"].to_numpy()
+    lower, upper = frame["radius_lower"].to_numpy(), frame["radius_upper"].to_numpy()
+    proven = frame["kind"].isin(["certified", "exact"]).to_numpy()
+    rules = {
+        "kind is one of " + ", ".join(KINDS): frame["kind"].isin(KINDS).to_numpy(),
+        "is_correct means prediction == label": correct == (frame["prediction"] == frame["label"]).to_numpy(),
+        "a wrong prediction is not robust": correct | ~robust,
+        "a wrong prediction has radius 0": correct | (upper == 0),
+        "0 <= radius_lower <= radius_upper": (lower >= 0) & (lower <= upper),
+        "a proof of robustness has radius_lower > epsilon": ~proven | ~robust | (lower > frame["epsilon"].to_numpy()),
+        "an attacked row is robust or has radius_upper": proven | robust | np.isfinite(upper),
+    }
+    for rule, holds in rules.items():
+        if not holds.all():
+            row = frame.iloc[int(np.flatnonzero(~holds)[0])].to_dict()
+            raise RecordError(f"{where}: {int((~holds).sum())} of {len(frame)} rows break '{rule}'; the first: {row}")

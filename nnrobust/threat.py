@@ -1,0 +1,64 @@
+"""Threat models: which perturbations an adversary may use, and how their sizes compare."""
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+NORMS = ("Linf", "L2", "L1")
+_ORDER = {"Linf": math.inf, "L2": 2.0, "L1": 1.0}
+_FACTOR = re.compile(r"sqrt\((?P<root>\d+)\)|(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)")
+
+
+@dataclass(frozen=True)
+class ThreatModel:
+    """The closed ball of radius `epsilon` (pixel range [0, 1]) in `norm`, as RobustBench spells norms."""
+
+    norm: str
+    epsilon: float
+
+    def contains(self, other: "ThreatModel", n_dimensions: int) -> bool:
+        """True when every perturbation of `other` in `n_dimensions` dimensions is one of this threat model too.
+
+        Uses ||v||_q <= n^(1/q - 1/p) ||v||_p for q <= p, and ||v||_q <= ||v||_p for q >= p; both are tight.
+        A relative 1e-12 of slack absorbs the rounding of epsilon.
+        Source: arXiv 2404.06313, corollaries 3.1 to 3.3.
+        """
+        q, p = _ORDER[self.norm], _ORDER[other.norm]
+        growth = 1.0 if q >= p else n_dimensions ** (1 / q - 1 / p)
+        return other.epsilon * growth <= self.epsilon * (1 + 1e-12)
+
+
+def norm_of(perturbations: np.ndarray, norm: str) -> np.ndarray:
+    """Norms, float64 of shape (n,), of perturbations of shape (n, ...)."""
+    flat = np.asarray(perturbations, dtype=np.float64).reshape(len(perturbations), -1)
+    return np.linalg.norm(flat, ord=_ORDER[norm], axis=1)
+
+
+def parse_epsilon(text: object) -> float:
+    """The number that `8/255`, `8/255*sqrt(3072)`, `0.031` or a plain number stands for.
+
+    Only products and quotients of non-negative decimal numbers and square roots of integers are understood.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(text, bool) or not isinstance(text, (int, float, str)):
+        raise ValueError(f"expected a number or a text like 8/255*sqrt(3072), got {text!r}")
+    if isinstance(text, (int, float)):
+        return float(text)
+    value, operator, rest = 1.0, "*", text.replace(" ", "")
+    while operator:
+        factor = _FACTOR.match(rest)
+        if factor is None:
+            raise ValueError(f"expected a number or a text like 8/255*sqrt(3072), got {text!r}")
+        number = math.sqrt(int(factor["root"])) if factor["root"] else float(factor["number"])
+        if operator == "/" and number == 0:
+            raise ValueError(f"division by zero in {text!r}")
+        value = value * number if operator == "*" else value / number
+        rest = rest[factor.end() :]
+        operator, rest = rest[:1], rest[1:]
+        if operator not in ("", "*", "/"):
+            raise ValueError(f"expected * or / between numbers, got {operator!r} in {text!r}")
+    return value

@@ -1,0 +1,45 @@
+"""Attacks one variant's networks on their train and test images: `python stages/attack.py VARIANT`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nnrobust.arena import Arena, load_networks
+from nnrobust.attacks import Strength
+from nnrobust.compute import machine
+from nnrobust.datasets import SPLITS, first_per_class, load_dataset
+from nnrobust.params import read_params
+from nnrobust.process import run_stage
+from nnrobust.progress import shown
+from nnrobust.records import write_records
+from nnrobust.verdicts import attack_records
+
+INPUT = Path("data/prepared")
+
+
+def main() -> None:
+    name = sys.argv[1]
+    params, prepared = read_params("params.yaml"), load_dataset(INPUT)
+    computer = machine(params.compute.device, params.compute.group_size, params.compute.batch_size)
+    strength = Strength(params.attack.steps, params.attack.restarts, params.attack.seed)
+    threats, frames = params.epsilon.threat_models(), []
+    states = load_networks(Path("models/trained") / f"{name}.safetensors", prepared.pairs)
+    for split in SPLITS:
+        arena = Arena.of(prepared, split, params.variants[name].architecture, computer)
+        wanted = params.attack.n_train_per_class if split == "train" else params.attack.n_test_per_class
+        attacked = first_per_class(arena.labels, wanted)
+        indices = [np.intersect1d(pair.indices(arena.labels), attacked) for pair in prepared.pairs]
+        victims = arena.victims(prepared.pairs, indices)
+        verdicts = arena.attack(arena.stack(states), victims, threats, strength, shown)
+        for position, pair in enumerate(prepared.pairs):
+            rows = np.flatnonzero(victims.networks == position)
+            about = {"dataset": prepared.dataset.name, "split": split, "classifier": name, "pair": str(pair)}
+            for threat in threats:
+                mine = verdicts[threat.norm].take(rows)
+                frames.append(attack_records(about, victims.take(rows), pair.class_ids(), mine, threat))
+    write_records(frames, Path("data/records") / f"{name}.parquet")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,41 @@
+"""Builds the exact FAISS index of each class, and times that and a search in it."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from nnrobust.datasets import load_dataset
+from nnrobust.neighbors import build_indexes, propose, save_indexes
+from nnrobust.outputs import finished_folder, write_json
+from nnrobust.process import run_stage
+
+INPUT = Path("data/prepared")
+OUTPUT = Path("models/index")
+TIMINGS = Path("metrics/timings/1NN.json")
+N_TIMED = 512
+
+
+def main() -> None:
+    dataset = load_dataset(INPUT).dataset
+    start = time.perf_counter()
+    indexes = build_indexes(dataset.train, len(dataset.classes))
+    seconds = (time.perf_counter() - start) / len(indexes) * 2
+    with finished_folder(OUTPUT) as folder:
+        save_indexes(indexes, folder)
+
+    images = np.asarray(dataset.test.images[:N_TIMED])
+    queries = images.reshape(len(images), -1)
+    start = time.perf_counter()
+    for index in indexes[:2]:
+        propose(index, queries, 1)
+    timings = {
+        "training_seconds_per_pair": seconds,
+        "inference_seconds_per_image": (time.perf_counter() - start) / len(queries),
+        "device": "CPU",
+    }
+    write_json(TIMINGS, timings)
+
+
+if __name__ == "__main__":
+    run_stage(main)

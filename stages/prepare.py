@@ -1,0 +1,35 @@
+"""Reads the images that params name, and writes them with their pairs, hashes and class distances."""
+
+from pathlib import Path
+
+from nnrobust.datasets import Dataset, cap_per_class, save_dataset, select_pairs
+from nnrobust.neighbors import class_distances
+from nnrobust.outputs import finished_folder
+from nnrobust.params import Data, read_params
+from nnrobust.process import run_stage
+from nnrobust.progress import shown
+from nnrobust.sources import read_cifar10, read_digits, read_image_folder
+
+OUTPUT = Path("data/prepared")
+
+
+def read(data: Data) -> Dataset:
+    if data.source == "digits":
+        return read_digits(data.name, data.test_fraction, data.seed)
+    if data.source == "cifar10":
+        return read_cifar10(data.name, data.path)
+    return read_image_folder(data.name, data.path, data.sha256)
+
+
+def main() -> None:
+    data = read_params("params.yaml").data
+    dataset = cap_per_class(read(data), data.n_train_per_class, data.n_test_per_class, data.seed)
+    pairs = select_pairs(dataset.classes, data.pairs)
+    with finished_folder(OUTPUT) as folder:
+        save_dataset(dataset, pairs, folder)
+        distances = class_distances(dataset.train, dataset.classes, shown)
+        distances.to_csv(folder / "class_distances.csv", index=False)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,49 @@
+"""Chooses the hyperparameters of the searched variant, pair by pair, on held-out training images."""
+
+from pathlib import Path
+
+from nnrobust.arena import Arena
+from nnrobust.attacks import Strength
+from nnrobust.compute import machine
+from nnrobust.datasets import load_dataset
+from nnrobust.outputs import finished_file, write_json
+from nnrobust.params import Setting, read_params
+from nnrobust.process import run_stage
+from nnrobust.progress import shown
+from nnrobust.search import choose, hold_out, outcome, search, shortened
+from nnrobust.threat import ThreatModel
+from nnrobust.training import Task
+
+INPUT = Path("data/prepared")
+OUTPUT = Path("models/search.json")
+TRIALS = Path("metrics/search_trials.csv")
+
+
+def main() -> None:
+    params = read_params("params.yaml")
+    options, prepared = params.search, load_dataset(INPUT)
+    variant = shortened(params.variants[options.variant], options.epochs)
+    computer = machine(params.compute.device, params.compute.group_size, params.compute.batch_size)
+    arena = Arena.of(prepared, "train", variant.architecture, computer)
+    split = [hold_out(pair, arena.labels, options.validation_fraction, options.seed) for pair in prepared.pairs]
+
+    def tasks_of(setting: Setting) -> list[Task]:
+        trial = variant.with_setting(setting)
+        return [Task(pair, kept, trial) for pair, (kept, _) in zip(prepared.pairs, split, strict=True)]
+
+    trials = search(
+        tasks_of,
+        options.space.settings(),
+        [held for _, held in split],
+        arena,
+        ThreatModel("Linf", params.epsilon.Linf),
+        Strength(options.attack_steps, 1, options.seed),
+        shown,
+    )
+    with finished_file(TRIALS) as temporary:
+        trials.to_csv(temporary, index=False)
+    write_json(OUTPUT, outcome(list(params.variants), options.variant, choose(trials)))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,40 @@
+"""Checks the records against each other, and turns them into accuracies."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from nnrobust.accuracy import accuracy_table, check_certificates, check_threat_models, mean_over_pairs, summary, zoo_table
+from nnrobust.datasets import load_dataset
+from nnrobust.outputs import finished_file, write_json
+from nnrobust.params import read_params
+from nnrobust.process import run_stage
+from nnrobust.records import read_records
+
+INPUT = Path("data/prepared")
+RECORDS = Path("data/records")
+METRICS = Path("metrics")
+
+
+def main() -> None:
+    params, prepared = read_params("params.yaml"), load_dataset(INPUT)
+    tables = []
+    for name in params.classifiers:
+        records = read_records(RECORDS / f"{name}.parquet")
+        check_threat_models(records, prepared.dataset.n_dimensions)
+        check_certificates(records)
+        tables.append(accuracy_table(records, params.summary.confidence))
+    table = pd.concat(tables, ignore_index=True)
+    zoo = [read_records(RECORDS / "zoo" / f"{name}.parquet") for name in params.zoo.models]
+    for path, content in (
+        ("pairs.csv", table.round(6)),
+        ("means.csv", mean_over_pairs(table).round(6)),
+        ("zoo.csv", zoo_table(zoo, params.summary.confidence).round(6)),
+    ):
+        with finished_file(METRICS / path) as temporary:
+            content.to_csv(temporary, index=False)
+    write_json(METRICS / "summary.json", summary(table, params.summary.n_decimals))
+
+
+if __name__ == "__main__":
+    run_stage(main)
