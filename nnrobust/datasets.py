@@ -203,7 +203,7 @@ def load_dataset(folder: Path | str) -> Prepared:
             )
             for split in SPLITS
         }
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{folder}: expected a prepared dataset: {error}; run `dvc repro prepare`") from error
     dataset = Dataset(about["name"], about["classes"], splits["train"], splits["test"])
     pairs = [Pair(first, second) for first, second in about["pairs"]]

@@ -220,9 +220,9 @@ class Params(Block):
         for name in self.variants:
             if not name.replace("_", "").isalnum() or name == "1NN":
                 raise ValueError(f"variants: expected names of letters, digits and _, not 1NN, got {name!r}")
-        if self.search.variant not in self.variants:
+        if self.variants and self.search.variant not in self.variants:
             raise ValueError(f"search.variant: expected one of {sorted(self.variants)}, got {self.search.variant!r}")
-        if self.variants[self.search.variant].trades is None:
+        if self.variants and self.variants[self.search.variant].trades is None:
             raise ValueError(f"search.variant: expected a variant with a trades block, got {self.search.variant!r}")
         if len(set(self.zoo.models)) != len(self.zoo.models):
             raise ValueError("zoo.models: expected each model once")

@@ -1,0 +1,54 @@
+"""Small datasets and networks that several test files share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from nnrobust.datasets import Dataset, Split
+
+ROOT = Path(__file__).parent.parent
+
+
+def split_of(n_per_class: int, n_classes: int, shape: tuple[int, int, int], seed: int) -> Split:
+    """Random images whose classes differ in brightness."""
+    generator = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), n_per_class)
+    noise = generator.integers(0, 120, (len(labels), *shape))
+    images = (noise + (labels * 100 // max(1, n_classes - 1))[:, None, None, None]).astype(np.uint8)
+    return Split(images, labels.astype(np.int64), [f"{i}" for i in range(len(labels))])
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Three classes of grey 8x8 images, 20 for training and 10 for testing of each."""
+    return Dataset("made", ["a", "b", "c"], split_of(20, 3, (1, 8, 8), 0), split_of(10, 3, (1, 8, 8), 1))
+
+
+@pytest.fixture
+def image_tree(tmp_path: Path) -> Path:
+    """A folder of RGB images of two classes: three for training, two for testing of each."""
+    generator = np.random.default_rng(0)
+    for split, n in (("train", 3), ("test", 2)):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "tree" / split / name
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = generator.integers(0, 256, (5, 4, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path / "tree"
+
+
+class Linear(nn.Module):
+    """Two classes with logits (0, w.x + b): the distance to the boundary is |w.x + b| / ||w||_q."""
+
+    def __init__(self, weight: torch.Tensor, bias: float) -> None:
+        super().__init__()
+        self.weight, self.bias = weight, bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        score = x.flatten(1) @ self.weight + self.bias
+        return torch.stack([torch.zeros_like(score), score], dim=1)

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nnrobust.errors import ParamError
+from nnrobust.params import read_params
+
+PROFILES = Path(__file__).parent.parent / "profiles"
+
+
+def written(tmp_path, change):
+    content = yaml.safe_load((PROFILES / "embedded.yaml").read_text())
+    change(content)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["embedded", "smoke", "cifar10", "paper"])
+def test_every_profile_is_complete(name):
+    assert read_params(PROFILES / f"{name}.yaml").profile == name
+
+
+def test_the_paper_profile_has_the_papers_numbers():
+    params = read_params(PROFILES / "paper.yaml")
+    recommended = params.variants["T_R"]
+    assert (recommended.epochs, recommended.batch_size, recommended.learning_rate) == (110, 128, 0.1)
+    assert (recommended.weight_decay, recommended.momentum, recommended.milestones) == (5e-4, 0.9, [100, 105])
+    assert recommended.trades.beta == 6.0
+    (inner,) = recommended.trades.perturbations
+    assert (inner.epsilon, inner.step_size, inner.steps) == (8 / 255, 2 / 255, 10)
+    assert params.epsilon.L2 == pytest.approx(1.7388, abs=5e-5)
+    assert len(params.search.space.settings()) == 600
+    assert len(params.zoo.models) == 69
+    assert params.classifiers == ["1NN", "S", "E_S", "T_R", "T_B", "T_B_A"]
+
+
+def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
+    path = written(tmp_path, lambda c: c["variants"]["S"].update(weight_decay="5e-4"))
+    assert read_params(path).variants["S"].weight_decay == 5e-4
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda c: c["variants"]["T_R"]["trades"].update(betta=6), r"params\.yaml: variants\.T_R\.trades\.betta: unknown key; did you mean beta\?"),
+        (lambda c: c["attack"].pop("steps"), r"params\.yaml: attack\.steps: expected this key, got none; add it"),
+        (lambda c: c["attack"].update(steps="forty"), r"attack\.steps: expected a valid integer, got 'forty' \(str\)"),
+        (lambda c: c["attack"].update(steps=1.5), r"attack\.steps: expected a valid integer, got 1\.5 \(float\)"),
+        (lambda c: c["attack"].update(steps=True), r"attack\.steps: expected a valid integer, got True \(bool\)"),
+        (lambda c: c["attack"].update(steps=0), r"attack\.steps: expected greater than or equal to 1, got 0 \(int\)"),
+        (lambda c: c["epsilon"].update(Linf="-8/255"), r"epsilon\.Linf: expected a number or a text like"),
+        (lambda c: c["epsilon"].update(L2=0), r"epsilon\.L2: expected greater than 0, got 0"),
+        (lambda c: c["data"].update(test_fraction=1.0), r"data\.test_fraction: expected less than 1, got 1\.0"),
+        (lambda c: c["data"].update(source="mnist"), r"data\.source: expected 'digits', 'cifar10' or 'image_folder', got 'mnist'"),
+        (lambda c: c["data"].update(pairs=[["3"]]), r"data\.pairs.*expected"),
+        (lambda c: c["search"].update(n_settings=5), r"search: space has 4 combinations, but n_settings says 5"),
+        (lambda c: c["search"].update(variant="T_X"), r"search\.variant: expected one of .*'T_B'.*, got 'T_X'"),
+        (lambda c: c["search"].update(variant="S"), r"search\.variant: expected a variant with a trades block, got 'S'"),
+        (lambda c: c["variants"].update({"a-b": c["variants"]["S"]}), r"variants: expected names of letters, digits and _"),
+        (lambda c: c["zoo"].update(models=["Standard", "Standard"]), r"zoo\.models: expected each model once"),
+        (lambda c: c["variants"]["S"].update(learning_rate=float("nan")), r"variants\.S\.learning_rate: expected .*finite"),
+    ],
+)  # fmt: skip
+def test_a_wrong_key_is_named_with_what_was_expected_and_got(tmp_path, change, expected):
+    with pytest.raises(ParamError, match=expected):
+        read_params(written(tmp_path, change))
+
+
+def test_every_wrong_key_gets_its_line(tmp_path):
+    path = written(tmp_path, lambda c: (c["attack"].update(steps=0), c["plot"].update(dpi=3)))
+    with pytest.raises(ParamError) as caught:
+        read_params(path)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a: [", "expected YAML"), ("- 1", "expected blocks of keys"), (None, "found none")])
+def test_a_file_that_is_no_parameters_file_is_refused(tmp_path, text, expected):
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ParamError, match=expected):
+        read_params(path)
+
+
+def test_a_searched_setting_replaces_five_values_and_keeps_the_steps_proportion():
+    params = read_params(PROFILES / "embedded.yaml")
+    variant = params.variants["T_B"]
+    setting = params.search.space.settings()[3]
+    changed = variant.with_setting(setting)
+    assert changed.trades.beta == setting.beta == 6.0
+    (inner,) = changed.trades.perturbations
+    assert inner.epsilon == setting.epsilon == 30 / 255
+    assert inner.step_size == pytest.approx(30 / 255 / 4)
+    assert variant.trades.perturbations[0].epsilon == 20 / 255

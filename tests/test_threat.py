@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+
+from nnrobust.threat import ThreatModel, norm_of, parse_epsilon
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("8/255", 8 / 255),
+        ("8/255*sqrt(3072)", 1.738843163676990),
+        (" 20 / 255 * sqrt(64) ", 160 / 255),
+        ("0.031", 0.031),
+        ("1e-2", 0.01),
+        (0.5, 0.5),
+        (1, 1.0),
+    ],
+)
+def test_an_epsilon_means_what_its_text_says(text, value):
+    assert parse_epsilon(text) == pytest.approx(value, rel=1e-15)
+
+
+@pytest.mark.parametrize("text", ["8/", "eight", "8/255+1", "8//255", "sqrt(-1)", "", "8/0", True, None, "__import__('os')"])
+def test_an_epsilon_that_is_no_product_of_numbers_is_refused(text):
+    with pytest.raises(ValueError, match="expected|division by zero"):
+        parse_epsilon(text)
+
+
+def test_the_l2_ball_of_the_paper_contains_the_linf_ball():
+    linf, l2 = ThreatModel("Linf", 8 / 255), ThreatModel("L2", 8 / 255 * math.sqrt(3072))
+    assert l2.contains(linf, 3072)
+    assert not l2.contains(linf, 3073)
+    assert not linf.contains(l2, 3072)
+
+
+@pytest.mark.parametrize("outer", ["Linf", "L2", "L1"])
+@pytest.mark.parametrize("inner", ["Linf", "L2", "L1"])
+def test_containment_holds_for_random_vectors_and_is_tight(outer, inner):
+    generator = np.random.default_rng(0)
+    d = 7
+    vectors = generator.standard_normal((2000, d)) ** 5
+    vectors = np.concatenate([vectors, np.ones((1, d)), np.eye(d)])
+    vectors /= norm_of(vectors, inner)[:, None]
+    largest = norm_of(vectors, outer).max()
+    assert ThreatModel(outer, largest).contains(ThreatModel(inner, 1.0), d)
+    assert not ThreatModel(outer, largest * 0.999).contains(ThreatModel(inner, 1.0), d)
+
+
+def test_norms_are_those_of_the_flattened_images():
+    images = np.array([[[3.0, 0.0], [0.0, -4.0]]])
+    assert [norm_of(images, norm)[0] for norm in ("Linf", "L2", "L1")] == [4.0, 5.0, 7.0]
