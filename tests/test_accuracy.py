@@ -1,0 +1,108 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from nnrobust.accuracy import (
+    accuracy_table,
+    check_certificates,
+    check_threat_models,
+    mean_over_pairs,
+    summary,
+    wilson_interval,
+    zoo_table,
+)
+from nnrobust.errors import RecordError
+from nnrobust.records import to_frame
+from test_records import columns
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (999, 1000), (1, 1)])
+def test_wilson_intervals_are_those_of_scipy(k, n):
+    low, high = wilson_interval(np.array([k]), np.array([n]), 0.95)
+    expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    assert (low[0], high[0]) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def certified(pair="0-1", norm="L2", split="test"):
+    """Four images: wrong; half gap above 0.5; only the bisector above 0.5; neither."""
+    correct = np.array([False, True, True, True])
+    bisector = np.array([0.0, 0.9, 0.7, 0.4])
+    return to_frame(columns(
+        4, classifier="1NN", kind="certified", method="bisector", pair=pair, norm=norm, split=split, is_correct=correct,
+        prediction=np.where(correct, 0, 1).astype(np.int16), is_robust=correct & (bisector > 0.5), radius_lower=bisector,
+        radius_upper=np.where(correct, np.inf, 0.0), radius_half_gap=np.array([0.0, 0.6, 0.3, 0.2]), radius_bisector=bisector,
+    ))  # fmt: skip
+
+
+def attacked(norm="L2", pair="0-1", robust=(True, False, False, True), split="test", method="apgd-ce", epsilon=0.5):
+    robust = np.array(robust)
+    return to_frame(columns(
+        4, norm=norm, pair=pair, split=split, is_robust=robust, radius_upper=np.where(robust, np.inf, 0.4), epsilon=epsilon,
+        perturbation_norm=np.where(robust, np.nan, 0.4), method=method,
+    ))  # fmt: skip
+
+
+def test_each_certificate_gets_its_row_and_counts():
+    table = accuracy_table(certified(), 0.95).set_index("method")
+    assert table.loc["half gap", ["n", "n_correct", "n_robust"]].tolist() == [4, 3, 1]
+    assert table.loc["bisector", ["n", "n_correct", "n_robust"]].tolist() == [4, 3, 2]
+    assert table.loc["bisector", "clean_accuracy"] == 0.75
+    assert table.loc["bisector", "robust_accuracy_low"] < 0.5 < table.loc["bisector", "robust_accuracy_high"]
+
+
+def test_an_attack_and_its_seeds_from_another_norm_are_one_row():
+    records = pd.concat([attacked(), attacked(method=np.array(["apgd-ce", "apgd-ce (Linf)", "apgd-ce", "apgd-ce"], dtype=object))])
+    table = accuracy_table(records, 0.95)
+    assert table[["method", "n", "n_robust", "robust_accuracy"]].values.tolist() == [["apgd-ce", 8, 4, 0.5]]
+
+
+def test_rows_that_failed_are_not_counted():
+    records = pd.concat([attacked(), to_frame(columns(4, status="out of memory"))])
+    assert accuracy_table(records, 0.95)["n"].tolist() == [4]
+
+
+def test_means_are_over_pairs_and_leave_the_ten_class_problem_out():
+    records = pd.concat([attacked(pair="0-1"), attacked(pair="0-2", robust=(True, True, True, True)), attacked(pair="all")])
+    (row,) = mean_over_pairs(accuracy_table(records, 0.95)).itertuples()
+    assert (row.n_pairs, row.robust_accuracy) == (2, 0.75)
+    assert row.robust_error == pytest.approx(np.std([0.5, 1.0], ddof=1) / np.sqrt(2))
+
+
+def test_the_summary_names_what_is_proven_and_what_is_attacked():
+    records = [certified(norm="L2"), certified(norm="Linf"), certified(pair="all"), attacked()]
+    table = pd.concat([accuracy_table(one, 0.95) for one in records])
+    assert summary(table, 4) == {
+        "1NN": {
+            "test": {
+                "clean_accuracy": 0.75,
+                "L2_half_gap_accuracy": 0.25,
+                "L2_certified_accuracy": 0.5,
+                "Linf_certified_accuracy": 0.5,
+            }
+        },
+        "1NN_all_classes": {"test": {"clean_accuracy": 0.75, "L2_half_gap_accuracy": 0.25, "L2_certified_accuracy": 0.5}},
+        "S": {"test": {"clean_accuracy": 1.0, "L2_robust_accuracy": 0.5}},
+    }
+
+
+def test_an_image_that_falls_in_a_ball_falls_in_the_ball_around_it():
+    inner, outer = {"norm": "Linf", "epsilon": 0.1}, {"norm": "L2", "epsilon": 0.1 * np.sqrt(9)}
+    check_threat_models(pd.concat([attacked(**inner), attacked(**outer, robust=(False, False, False, True))]), 9)
+    weak = pd.concat([attacked(**inner), attacked(**outer, robust=(True, True, False, True))])
+    with pytest.raises(RecordError, match=r"1 images fall to Linf 0.1 but withstand L2 0.3, .*'index': 1"):
+        check_threat_models(weak, 9)
+    check_threat_models(weak, 10)
+
+
+def test_a_half_gap_above_its_bisector_bound_is_refused():
+    records = certified()
+    check_certificates(records)
+    records.loc[2, "radius_half_gap"] = 0.8
+    with pytest.raises(RecordError, match="1 images have a half gap above their bisector bound"):
+        check_certificates(records)
+
+
+def test_a_zoo_without_models_is_an_empty_table_with_its_head():
+    assert zoo_table([], 0.95).columns.tolist() == zoo_table([attacked()], 0.95).columns.tolist()
+    assert len(zoo_table([], 0.95)) == 0

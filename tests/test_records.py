@@ -1,0 +1,75 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from nnrobust.errors import RecordError
+from nnrobust.records import SCHEMA, check_records, read_records, to_frame, write_records
+
+
+def columns(n=3, **changes):
+    values = {
+        "dataset": "made", "split": "test", "classifier": "S", "pair": "0-1", "index": np.arange(n, dtype=np.int32),
+        "label": np.zeros(n, dtype=np.int16), "prediction": np.zeros(n, dtype=np.int16), "norm": "L2", "epsilon": 0.5,
+        "kind": "attacked", "method": "apgd-ce", "is_correct": np.ones(n, dtype=bool), "is_robust": np.ones(n, dtype=bool),
+        "radius_lower": 0.0, "radius_upper": np.full(n, np.inf), "radius_half_gap": np.nan, "radius_bisector": np.nan,
+        "perturbation_norm": np.full(n, np.nan), "status": "ok",
+    }  # fmt: skip
+    return values | changes
+
+
+def test_records_come_back_as_they_were_written(tmp_path):
+    fallen = columns(perturbation_norm=np.array([0.1, 0.2, np.nan]), is_robust=np.array([False, False, True]),
+                     radius_upper=np.array([0.1, 0.2, np.inf]))  # fmt: skip
+    frames = [to_frame(columns()), to_frame(fallen)]
+    write_records(frames, tmp_path / "r.parquet")
+    read = read_records(tmp_path / "r.parquet")
+    assert read.columns.tolist() == SCHEMA.names
+    expected = pd.concat([frame.astype({"dataset": object}) for frame in frames], ignore_index=True)
+    for name in SCHEMA.names:
+        np.testing.assert_array_equal(read[name].to_numpy(), expected[name].to_numpy())
+
+
+def test_equal_records_are_equal_files(tmp_path):
+    for name in ("one", "other"):
+        write_records([to_frame(columns())], tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_a_missing_or_unknown_column_is_named():
+    values = columns()
+    del values["epsilon"]
+    with pytest.raises(RecordError, match=r"missing \['epsilon'\], unknown \['eps'\]"):
+        to_frame(values | {"eps": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"is_correct": np.zeros(3, dtype=bool)}, "is_correct means prediction == label"),
+        ({"prediction": np.ones(3, dtype=np.int16), "is_correct": np.zeros(3, dtype=bool), "radius_upper": np.zeros(3)}, "a wrong prediction is not robust"),
+        ({"prediction": np.ones(3, dtype=np.int16), "is_correct": np.zeros(3, dtype=bool), "is_robust": np.zeros(3, dtype=bool)}, "a wrong prediction has radius 0"),
+        ({"radius_lower": 2.0, "radius_upper": np.ones(3)}, "0 <= radius_lower <= radius_upper"),
+        ({"kind": "certified"}, "a proof of robustness has radius_lower > epsilon"),
+        ({"kind": "certified", "radius_lower": 0.5}, "a proof of robustness has radius_lower > epsilon"),
+        ({"is_robust": np.zeros(3, dtype=bool)}, "an attacked row is robust or has radius_upper"),
+        ({"kind": "guessed"}, "kind is one of exact, certified, attacked"),
+    ],
+)  # fmt: skip
+def test_rows_that_contradict_themselves_are_refused_and_nothing_is_written(tmp_path, changes, rule):
+    frame = to_frame(columns(**changes))
+    with pytest.raises(RecordError, match=rule):
+        check_records(frame, "here")
+    with pytest.raises(RecordError, match=rule):
+        write_records([to_frame(columns()), frame], tmp_path / "r.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_holds_no_records_is_refused(tmp_path):
+    with pytest.raises(RecordError, match="run `dvc repro`"):
+        read_records(tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("no parquet")
+    with pytest.raises(RecordError, match="expected a Parquet file"):
+        read_records(tmp_path / "text.parquet")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(RecordError, match=r"got \['a'\]"):
+        read_records(tmp_path / "other.parquet")
