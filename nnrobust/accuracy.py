@@ -96,7 +96,9 @@ def summary(table: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, object]
         cell = result.setdefault(str(row.classifier), {}).setdefault(str(row.split), {})
         assert isinstance(cell, dict)
         cell["clean_accuracy"] = round(float(row.clean_accuracy), n_decimals)
-        name = {"half gap": "half_gap_accuracy", "bisector": "certified_accuracy"}.get(str(row.method), "robust_accuracy")
+        name = {"half gap": "half_gap_accuracy", "bisector": "certified_accuracy"}.get(
+            str(row.method), "robust_accuracy"
+        )
         if name != "half_gap_accuracy" or row.norm == "L2":
             cell[f"{row.norm}_{name}"] = round(float(row.robust_accuracy), n_decimals)
     return result
@@ -118,7 +120,10 @@ def check_threat_models(records: pd.DataFrame, n_dimensions: int) -> None:
             if inner == outer or not outer.contains(inner, n_dimensions):
                 continue
             fell, stood = (
-                records.loc[(records["norm"] == t.norm) & (records["epsilon"] == t.epsilon) & (records["is_robust"] == robust), key]
+                records.loc[
+                    (records["norm"] == t.norm) & (records["epsilon"] == t.epsilon) & (records["is_robust"] == robust),
+                    key,
+                ]
                 for t, robust in ((inner, False), (outer, True))
             )
             both = fell.astype({"classifier": str, "pair": str, "split": str}).merge(
@@ -126,8 +131,8 @@ def check_threat_models(records: pd.DataFrame, n_dimensions: int) -> None:
             )
             if len(both):
                 raise RecordError(
-                    f"{len(both)} images fall to {inner.norm} {inner.epsilon:.6g} but withstand {outer.norm} {outer.epsilon:.6g}, "
-                    f"which contains it; the first: {both.iloc[0].to_dict()}"
+                    f"{len(both)} images fall to {inner.norm} {inner.epsilon:.6g} but withstand {outer.norm} "
+                    f"{outer.epsilon:.6g}, which contains it; the first: {both.iloc[0].to_dict()}"
                 )
 
 
@@ -140,4 +145,6 @@ def check_certificates(records: pd.DataFrame) -> None:
     proven = records[records["kind"] == "certified"]
     wrong = proven[proven["radius_half_gap"] > proven["radius_bisector"] * (1 + 1e-9)]
     if len(wrong):
-        raise RecordError(f"{len(wrong)} images have a half gap above their bisector bound; the first: {wrong.iloc[0].to_dict()}")
+        raise RecordError(
+            f"{len(wrong)} images have a half gap above their bisector bound; the first: {wrong.iloc[0].to_dict()}"
+        )

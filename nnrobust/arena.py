@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -55,7 +54,12 @@ class Arena:
         return Victims(self.images[ids], targets, networks, ids)
 
     def attack(
-        self, stack: Stack, victims: Victims, threats: list[ThreatModel], strength: Strength, progress: Progress = silent
+        self,
+        stack: Stack,
+        victims: Victims,
+        threats: list[ThreatModel],
+        strength: Strength,
+        progress: Progress = silent,
     ) -> dict[str, Verdicts]:
         """Verdicts by norm, on the machine's device."""
 
@@ -83,7 +87,8 @@ def load_networks(path: Path | str, pairs: list[Pair]) -> list[dict[str, Tensor]
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: expected trained networks: {error}; run `dvc repro train`") from error
     states = [
-        {name.split("/", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{pair}/")} for pair in pairs
+        {name.split("/", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{pair}/")}
+        for pair in pairs
     ]
     for pair, state in zip(pairs, states, strict=True):
         if not state:

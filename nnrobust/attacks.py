@@ -92,7 +92,9 @@ def attack(
             if len(rows) == 0:
                 break
             noise = start_noise(victims.ids[rows.cpu().numpy()], images.shape[1:], threat.norm, strength.seed, restart)
-            points, fell = _apgd(predict, images[rows], targets[rows], networks[rows], noise.to(device), threat, strength.steps)
+            points, fell = _apgd(
+                predict, images[rows], targets[rows], networks[rows], noise.to(device), threat, strength.steps
+            )
             adversarial[rows[fell]], is_fooled[rows[fell]] = points[fell], True
         rows_fooled = (is_fooled & (predictions == targets)).cpu().numpy()
         norms = np.where(is_fooled.cpu().numpy(), 0.0, np.nan)
@@ -144,7 +146,9 @@ def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tens
     if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
         raise AttackError(f"expected logits of shape ({len(images)}, classes >= 2), got {tuple(logits.shape)}")
     if not bool(torch.isfinite(logits).all()):
-        raise AttackError("expected finite logits, got nan or infinity; the model is broken or was trained to divergence")
+        raise AttackError(
+            "expected finite logits, got nan or infinity; the model is broken or was trained to divergence"
+        )
     return logits
 
 
@@ -160,7 +164,13 @@ def start_noise(ids: np.ndarray, shape: torch.Size, norm: str, seed: int, restar
 
 
 def _apgd(
-    predict: Predictor, images: Tensor, targets: Tensor, networks: Tensor, noise: Tensor, threat: ThreatModel, steps: int
+    predict: Predictor,
+    images: Tensor,
+    targets: Tensor,
+    networks: Tensor,
+    noise: Tensor,
+    threat: ThreatModel,
+    steps: int,
 ) -> tuple[Tensor, Tensor]:
     """Adversarial images (n, ...) in ball and box, and which of them fool their network (n,).
 
@@ -171,7 +181,12 @@ def _apgd(
     epsilon = threat.epsilon * (1 - 1e-6) - 1.2e-7
     final, is_fooled = images.clone(), torch.zeros(len(images), dtype=torch.bool, device=images.device)
     s = _State(torch.arange(len(images), device=images.device), images, targets, networks, epsilon * noise, epsilon)
-    until_check, since_check, shortest, shrink = max(int(0.22 * steps), 1), 0, max(int(0.06 * steps), 1), max(int(0.03 * steps), 1)
+    until_check, since_check, shortest, shrink = (
+        max(int(0.22 * steps), 1),
+        0,
+        max(int(0.06 * steps), 1),
+        max(int(0.03 * steps), 1),
+    )
     for step in range(steps + 1):
         loss, gradient, fell = _evaluate(predict, s, needs_gradient=step < steps)
         if bool(fell.any()):
@@ -224,7 +239,10 @@ class _State:
         self.last_loss, self.gradient = loss, gradient
         is_better = loss > self.best_loss
         where = is_better.view(-1, 1, 1, 1)
-        self.best, self.best_gradient = torch.where(where, self.current, self.best), torch.where(where, gradient, self.best_gradient)
+        self.best, self.best_gradient = (
+            torch.where(where, self.current, self.best),
+            torch.where(where, gradient, self.best_gradient),
+        )
         self.best_loss = torch.where(is_better, loss, self.best_loss)
 
     def check(self, n_steps: int) -> None:
@@ -233,7 +251,10 @@ class _State:
         is_reduced = (self.n_increases <= _RHO * n_steps) | is_stuck
         where = is_reduced.view(-1, 1, 1, 1)
         self.step_size = torch.where(where, self.step_size / 2, self.step_size)
-        self.current, self.gradient = torch.where(where, self.best, self.current), torch.where(where, self.best_gradient, self.gradient)
+        self.current, self.gradient = (
+            torch.where(where, self.best, self.current),
+            torch.where(where, self.best_gradient, self.gradient),
+        )
         self.was_reduced, self.best_at_check = is_reduced, self.best_loss
         self.n_increases = torch.zeros_like(self.n_increases)
 
@@ -268,9 +289,7 @@ def _unit(x: Tensor) -> Tensor:
     return x / (_l2(x) + 1e-12)
 
 
-def _verified_norms(
-    predict: Predictor, victims: Victims, adversarial: Tensor, threat: ThreatModel
-) -> np.ndarray:
+def _verified_norms(predict: Predictor, victims: Victims, adversarial: Tensor, threat: ThreatModel) -> np.ndarray:
     """Sizes (n,) in float64 from the stored images, of perturbations that do fool, in ball and box.
 
     Raises:
@@ -291,5 +310,7 @@ def _verified_norms(
     for fault, is_bad in faults.items():
         if is_bad.any():
             worst = int(np.flatnonzero(is_bad)[norms[is_bad].argmax()])
-            raise AttackError(f"{METHOD}, {threat.norm}: the perturbation of image {victims.ids[worst]} (norm {norms[worst]:.9g}) {fault}")
+            raise AttackError(
+                f"{METHOD}, {threat.norm}: the perturbation of image {victims.ids[worst]} (norm {norms[worst]:.9g}) {fault}"
+            )
     return norms

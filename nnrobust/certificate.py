@@ -11,6 +11,7 @@ Source: arXiv 2404.06313, theorem 1 with the inequality of definition 3.3 the ri
 arXiv 1906.03972, section 3. Both hold without the box [0, 1], hence with it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,7 +156,9 @@ def _screen(queries: np.ndarray, anchors: np.ndarray, own_squared: np.ndarray, o
     for points in (queries, anchors):
         centred = torch.from_numpy(points - other.centre)
         squared.append(((centred**2).sum(dim=1, keepdim=True) + norms - 2 * centred @ references.T).double())
-    from_query = squared[0] - torch.from_numpy(float32_error(queries, other))[:, None] - torch.from_numpy(own_squared)[:, None]
+    from_query = (
+        squared[0] - torch.from_numpy(float32_error(queries, other))[:, None] - torch.from_numpy(own_squared)[:, None]
+    )
     from_anchor = squared[1] + torch.from_numpy(float32_error(anchors, other))[:, None]
     lower = from_query.clamp(min=0) / (2 * from_anchor.sqrt())
     count = min(k, len(other))
@@ -190,7 +193,11 @@ def _bisectors_of_few(
     d_screened = _squared(screened.double() - x)
     by_anchor = torch.where(l1 > 0, (d_screened - d_i[:, :1]).clamp(min=0) / (2 * l1), torch.zeros(()).double())
     order = by_anchor.argsort(dim=1, stable=True)
-    rest = by_anchor.gather(1, order[:, n_other:]).amin(dim=1) if n_other < order.shape[1] else torch.full_like(d_i[:, 0], torch.inf)
+    rest = (
+        by_anchor.gather(1, order[:, n_other:]).amin(dim=1)
+        if n_other < order.shape[1]
+        else torch.full_like(d_i[:, 0], torch.inf)
+    )
     chosen = order[:, :n_other]
     x_c = screened.gather(1, chosen[:, :, None].expand(-1, -1, screened.shape[2]))
     floor = torch.minimum(rest, torch.from_numpy(lower[:, -1]) / np.sqrt(queries.shape[1]))
@@ -211,7 +218,12 @@ def _squared(vectors: torch.Tensor) -> torch.Tensor:
 
 
 def certificate_records(
-    about: dict[str, object], indices: np.ndarray, labels: np.ndarray, class_ids: np.ndarray, bounds: Bounds, threat: ThreatModel
+    about: Mapping[str, object],
+    indices: np.ndarray,
+    labels: np.ndarray,
+    class_ids: np.ndarray,
+    bounds: Bounds,
+    threat: ThreatModel,
 ) -> pd.DataFrame:
     """One record for each query at `indices`, in the problem of the classes `class_ids`; `labels` (n,) are of all queries.
 

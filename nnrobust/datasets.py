@@ -57,7 +57,7 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height and width."""
-        return self.train.images.shape[1:]  # type: ignore[return-value]
+        return self.train.images.shape[1:]
 
     @property
     def n_dimensions(self) -> int:

@@ -48,7 +48,9 @@ def bars_table(means: pd.DataFrame, split: str, classifiers: list[str]) -> pd.Da
         mine = mine[mine["method"] == mine["kind"].map(HEADLINE)]
         for measure in MEASURES:
             one = (mine if measure == "clean" else mine[mine["norm"] == measure]).iloc[0]
-            rate, error = ("clean_accuracy", "clean_error") if measure == "clean" else ("robust_accuracy", "robust_error")
+            rate, error = (
+                ("clean_accuracy", "clean_error") if measure == "clean" else ("robust_accuracy", "robust_error")
+            )
             rows.append(
                 {
                     "classifier": classifier,
@@ -108,7 +110,9 @@ def pairs_table(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
 def scatter(table: pd.DataFrame, first: str, second: str, dataset: str) -> Figure:
     """Figure 6: one dot for each pair, `first` against `second`; left the sum that the paper plots, right l2 alone."""
     figure = Figure(figsize=(7.2, 3.9))
-    for axes, column, name in zip(figure.subplots(1, 2), ("sum", "L2"), (r"$\ell_\infty + \ell_2$", r"$\ell_2$"), strict=True):
+    for axes, column, name in zip(
+        figure.subplots(1, 2), ("sum", "L2"), (r"$\ell_\infty + \ell_2$", r"$\ell_2$"), strict=True
+    ):
         _dots(axes, table[f"{second}_{column}"].to_numpy(), table[f"{first}_{column}"].to_numpy(), first, second, name)
     figure.suptitle(f"{dataset}, test images: {len(table)} pairs", fontsize=10)
     return figure

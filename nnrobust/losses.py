@@ -38,10 +38,7 @@ def trades_loss(
     """
     natural = stack.logits(images, training=True)
     terms = torch.stack([_divergence(natural, stack.logits(x, training=True)) for x in adversarial])
-    if combine == "max":
-        robust = terms.amax(dim=0)
-    else:
-        robust = terms.sum(dim=0) / (len(adversarial) if combine == "average" else 1)
+    robust = {"sum": terms.sum, "average": terms.mean, "max": terms.amax}[combine](dim=0)
     return _cross_entropy(natural, targets) + beta * robust.mean(dim=1)
 
 

@@ -78,7 +78,9 @@ def load_indexes(folder: Path | str, train: Split, n_classes: int) -> list[Class
             index = faiss.read_index(str(folder / f"{class_id}.faiss"))
             centre = np.load(folder / "centre.npy")
         except (RuntimeError, OSError) as error:
-            raise DataError(f"{folder}: expected the index of class {class_id}: {error}; run `dvc repro index`") from error
+            raise DataError(
+                f"{folder}: expected the index of class {class_id}: {error}; run `dvc repro index`"
+            ) from error
         if (index.ntotal, index.d) != (len(ids), flat.shape[1]):
             raise DataError(f"{folder}/{class_id}.faiss: expected {len(ids)} images of {flat.shape[1]} values, got "
                             f"{index.ntotal} of {index.d}; run `dvc repro index`")  # fmt: skip

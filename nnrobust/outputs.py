@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+
 @contextmanager
 def finished_file(path: Path | str) -> Iterator[Path]:
     """Gives a temporary path beside `path`, which takes the place of `path` only when the block ends without an error."""

@@ -4,7 +4,7 @@ SCRIPT_FLAW = "</script"
 
 
 def plots_page() -> str:
-    """A template for DVC's `plots.html_template`: it has `{plot_divs}` and, instead of DVC's `{scripts}`, the scripts themselves."""
+    """A template for DVC's `plots.html_template`, with Vega's scripts themselves in place of DVC's links to them."""
     import vl_convert
 
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace(SCRIPT_FLAW, "<\\/script")

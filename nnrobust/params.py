@@ -1,7 +1,6 @@
 """The one reader of `params.yaml`: frozen, typed, without defaults; a wrong key stops everything before anything runs."""
 
 import difflib
-import math
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -21,7 +20,6 @@ def _number(value: object) -> object:
         except ValueError:
             return value
     return value
-
 
 
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
@@ -116,7 +114,9 @@ class Variant(Block):
         if self.trades is None:
             raise ParamError("search: only a variant with a trades block can be searched")
         inner = [
-            old.model_copy(update={"epsilon": setting.epsilon, "step_size": old.step_size * setting.epsilon / old.epsilon})
+            old.model_copy(
+                update={"epsilon": setting.epsilon, "step_size": old.step_size * setting.epsilon / old.epsilon}
+            )
             for old in self.trades.perturbations
         ]
         trades = self.trades.model_copy(update={"beta": setting.beta, "perturbations": inner})
@@ -256,7 +256,9 @@ def read_params(path: Path | str) -> Params:
 
 def _explain(path: str, entry: Any) -> str:
     """One line for one validation error: file, key, expected, got."""
-    names = [str(part) for part in entry["loc"] if not str(part).startswith(("literal", "list[", "tuple[", "function-"))]
+    names = [
+        str(part) for part in entry["loc"] if not str(part).startswith(("literal", "list[", "tuple[", "function-"))
+    ]
     key, got = ".".join(names), entry["input"]
     if entry["type"] == "missing":
         return f"{path}: {key}: expected this key, got none; add it (profiles/ has complete files)"

@@ -16,6 +16,7 @@ from nnrobust.progress import Progress, silent
 from nnrobust.threat import ThreatModel
 from nnrobust.training import AS_IN_PARAMS, Task, train_all
 
+
 def hold_out(pair: Pair, labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions of a pair's training images to train on, and to validate on: `fraction` of each class, at least one.
 
@@ -78,7 +79,9 @@ def shortened(variant: Variant, epochs: int) -> Variant:
 
 def choose(trials: pd.DataFrame) -> dict[str, Setting]:
     """The best setting of each pair: highest robust accuracy, then highest clean accuracy, then the first tried."""
-    order = trials.sort_values(["robust_accuracy", "clean_accuracy", "trial"], ascending=[False, False, True], kind="stable")
+    order = trials.sort_values(
+        ["robust_accuracy", "clean_accuracy", "trial"], ascending=[False, False, True], kind="stable"
+    )
     best = order.drop_duplicates("pair").set_index("pair")
     return {
         str(pair): Setting.model_validate({name: best.at[pair, name].item() for name in Setting.model_fields})
@@ -90,4 +93,7 @@ def outcome(variants: list[str], searched: str, chosen: dict[str, Setting]) -> d
     """What `search` hands to `train`: the settings chosen, and for each variant a fingerprint that says when to train anew."""
     settings = {pair: setting.model_dump() for pair, setting in chosen.items()}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return {"fingerprints": {name: digest if name == searched else AS_IN_PARAMS for name in variants}, "settings": settings}
+    return {
+        "fingerprints": {name: digest if name == searched else AS_IN_PARAMS for name in variants},
+        "settings": settings,
+    }

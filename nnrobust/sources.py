@@ -84,7 +84,9 @@ def read_image_folder(name: str, path: Path | str, sha256: str | None) -> Datase
     """
     path = Path(path)
     if not path.exists():
-        raise DataError(f"{path}: expected a folder or tar of {{train,test}}/<class>/ images, found nothing (data.path)")
+        raise DataError(
+            f"{path}: expected a folder or tar of {{train,test}}/<class>/ images, found nothing (data.path)"
+        )
     if path.is_dir() and sha256 is not None:
         raise DataError(f"{path}: data.sha256 is for an archive, and this is a folder; set it to null")
     if path.is_file() and sha256 is not None:
@@ -97,7 +99,9 @@ def read_image_folder(name: str, path: Path | str, sha256: str | None) -> Datase
         image = _decode(where, content)
         first = first or (where, image.shape)
         if image.shape != first[1]:
-            raise DataError(f"{where}: expected an image of {_size(first[1])} as {first[0]} is, got {_size(image.shape)}")
+            raise DataError(
+                f"{where}: expected an image of {_size(first[1])} as {first[0]} is, got {_size(image.shape)}"
+            )
         if key in images:
             raise DataError(f"{where}: a second image under the name {'/'.join(key)}")
         images[key] = image

@@ -1,7 +1,7 @@
 """Many networks of one architecture side by side: one forward pass for all of them, each on images of its own."""
 
-from copy import deepcopy
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn

@@ -58,8 +58,8 @@ def train_all(
 ) -> list[Trained]:
     """The trained network of each task, in their order.
 
-    Tasks of one shape are trained side by side, as many as `machine` says. A task's generators are seeded by its variant's seed and its
-    pair, so what is trained beside it changes its result by rounding only.
+    Tasks of one shape are trained side by side, as many as `machine` says. A task's generator is seeded by its variant's
+    seed and its pair, so what is trained beside it changes its result by rounding only.
 
     Args:
         images: uint8 (n, c, h, w), the training split.
@@ -71,7 +71,9 @@ def train_all(
     """
     shapes = list(dict.fromkeys(task.shape for task in tasks))
     members = [[i for i, task in enumerate(tasks) if task.shape == shape] for shape in shapes]
-    groups = [one[start : start + machine.group_size] for one in members for start in range(0, len(one), machine.group_size)]
+    groups = [
+        one[start : start + machine.group_size] for one in members for start in range(0, len(one), machine.group_size)
+    ]
     pixels = torch.from_numpy(np.array(images)).to(machine.device)
     results: dict[int, Trained] = {}
     work = [(group, epoch) for group in groups for epoch in range(tasks[group[0]].variant.epochs)]
@@ -91,7 +93,12 @@ class _Run:
     """The state of one group's training."""
 
     def __init__(
-        self, tasks: list[Task], pixels: Tensor, labels: np.ndarray, build: Callable[[], nn.Module], device: torch.device
+        self,
+        tasks: list[Task],
+        pixels: Tensor,
+        labels: np.ndarray,
+        build: Callable[[], nn.Module],
+        device: torch.device,
     ) -> None:
         self.tasks, self.pixels, self.device = tasks, pixels, device
         self.variant = tasks[0].variant
@@ -100,12 +107,24 @@ class _Run:
         self.indices = torch.from_numpy(np.stack([task.indices for task in tasks]))
         self.targets = torch.from_numpy(np.stack([task.pair.targets(labels[task.indices]) for task in tasks]))
         self.momenta = {name: torch.zeros_like(value) for name, value in self.stack.parameters.items()}
-        self.learning_rates = self._of_each(lambda v: v.learning_rate)
-        self.weight_decays = self._of_each(lambda v: v.weight_decay)
+        variants = [task.variant for task in tasks]
+        self.learning_rates = self._of_each([v.learning_rate for v in variants])
+        self.weight_decays = self._of_each([v.weight_decay for v in variants])
+        trades = [v.trades for v in variants if v.trades is not None]
+        self.betas = self._of_each([one.beta for one in trades])
+        self.inner_attacks = [
+            InnerAttack(
+                inner[0].norm,
+                inner[0].steps,
+                self._of_each([one.epsilon for one in inner]),
+                self._of_each([one.step_size for one in inner]),
+            )
+            for inner in zip(*(one.perturbations for one in trades), strict=True)
+        ]
         self.losses: list[list[float]] = []
 
-    def _of_each(self, value: Callable[[Variant], float]) -> Tensor:
-        return torch.tensor([value(task.variant) for task in self.tasks], device=self.device)
+    def _of_each(self, values: list[float]) -> Tensor:
+        return torch.tensor(values, device=self.device)
 
     def epoch(self, epoch: int) -> None:
         """Sees every image once, in an order that each network's generator draws."""
@@ -129,21 +148,13 @@ class _Run:
         self.losses.append((total / n).tolist())
 
     def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
-        trades = self.variant.trades
-        if trades is None:
+        if self.variant.trades is None:
             return standard_loss(self.stack, images, targets)
         adversarial = []
-        for i, inner in enumerate(trades.perturbations):
+        for attack in self.inner_attacks:
             noise = TRADES_NOISE * torch.stack([torch.randn(images.shape[1:], generator=g) for g in self.generators])
-            attack = InnerAttack(
-                inner.norm,
-                inner.steps,
-                self._of_each(lambda v, i=i: v.trades.perturbations[i].epsilon),  # type: ignore[misc, union-attr]
-                self._of_each(lambda v, i=i: v.trades.perturbations[i].step_size),  # type: ignore[misc, union-attr]
-            )
             adversarial.append(maximise_divergence(self.stack, images, noise.to(self.device), attack))
-        beta = self._of_each(lambda v: v.trades.beta)  # type: ignore[union-attr]
-        return trades_loss(self.stack, images, targets, adversarial, beta, trades.combine)
+        return trades_loss(self.stack, images, targets, adversarial, self.betas, self.variant.trades.combine)
 
     @torch.no_grad()
     def _descend(self, gradients: tuple[Tensor, ...], rates: Tensor) -> None:
@@ -156,7 +167,9 @@ class _Run:
 
 
 def _generator(task: Task) -> torch.Generator:
-    entropy = np.random.SeedSequence([task.variant.seed, task.pair.first, task.pair.second]).generate_state(1, np.uint64)
+    entropy = np.random.SeedSequence([task.variant.seed, task.pair.first, task.pair.second]).generate_state(
+        1, np.uint64
+    )
     return torch.Generator().manual_seed(int(entropy[0] >> np.uint64(1)))
 
 

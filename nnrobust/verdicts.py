@@ -1,5 +1,7 @@
 """Records out of what the attacks and certificates found."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,7 @@ from nnrobust.threat import ThreatModel
 
 
 def attack_records(
-    about: dict[str, object], victims: Victims, class_ids: np.ndarray, verdicts: Verdicts, threat: ThreatModel
+    about: Mapping[str, object], victims: Victims, class_ids: np.ndarray, verdicts: Verdicts, threat: ThreatModel
 ) -> pd.DataFrame:
     """One record for each victim; `about` gives dataset, split, classifier, pair; `class_ids` (outputs,) the class of each."""
     correct = verdicts.predictions == victims.targets

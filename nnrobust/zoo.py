@@ -55,7 +55,11 @@ def roster() -> dict[str, ZooModel]:
         rows = list(DictReader(stream))
     return {
         row["name"]: ZooModel(
-            row["name"], row["gdrive_or_timm"].split("|"), float(row["clean_acc"]), float(row["autoattack_acc"]), row["eps"]
+            row["name"],
+            row["gdrive_or_timm"].split("|"),
+            float(row["clean_acc"]),
+            float(row["autoattack_acc"]),
+            row["eps"],
         )
         for row in rows
     }
@@ -69,7 +73,9 @@ def find(name: str) -> ZooModel:
     """
     models = roster()
     if name not in models:
-        raise FetchError(f"{name}: not in the roster of {len(models)} models (zoo.models); see nnrobust/robustbench_cifar10_linf69.csv")
+        raise FetchError(
+            f"{name}: not in the roster of {len(models)} models (zoo.models); see nnrobust/robustbench_cifar10_linf69.csv"
+        )
     return models[name]
 
 
@@ -95,7 +101,9 @@ def _copy(model: ZooModel, local_dir: Path, file_name: str, target: Path) -> Non
         if candidate.is_file():
             shutil.copyfile(candidate, target)
             return
-    raise FetchError(f"{model.name}: expected {local_dir / file_name} (zoo.local_dir), found none; place the file there by hand")
+    raise FetchError(
+        f"{model.name}: expected {local_dir / file_name} (zoo.local_dir), found none; place the file there by hand"
+    )
 
 
 def _download(model: ZooModel, identifier: str, file_name: str, target: Path) -> None:
@@ -106,7 +114,9 @@ def _download(model: ZooModel, identifier: str, file_name: str, target: Path) ->
     target.unlink()
     try:
         if model.is_timm:
-            address = _import("robustbench.model_zoo.architectures.xcit").default_cfgs[identifier.removeprefix("timm:")]["url"]
+            address = _import("robustbench.model_zoo.architectures.xcit").default_cfgs[
+                identifier.removeprefix("timm:")
+            ]["url"]
             torch.hub.download_url_to_file(address, str(target), progress=sys.stderr.isatty())
         elif gdown.download(id=identifier, output=str(target), quiet=not sys.stderr.isatty()) is None:
             raise FetchError(f"{model.name}: Google Drive gave no file (quota or permission); {remedy}")
@@ -125,11 +135,15 @@ def check_file(model: ZooModel, path: Path) -> None:
         head = stream.read(512)
     remedy = "delete it and fetch it again, or place the right one by hand (zoo.local_dir)"
     if b"<html" in head.lower() or b"<!doctype" in head.lower():
-        raise FetchError(f"{model.name}: expected a checkpoint, got an HTML page (Google Drive's quota page?); {remedy}")
+        raise FetchError(
+            f"{model.name}: expected a checkpoint, got an HTML page (Google Drive's quota page?); {remedy}"
+        )
     if size < SMALLEST:
         raise FetchError(f"{model.name}: expected a checkpoint of at least {SMALLEST:,} bytes, got {size:,}; {remedy}")
     if not head.startswith((b"PK\x03\x04", b"\x80\x02")):
-        raise FetchError(f"{model.name}: expected a PyTorch file (zip or legacy), got one that starts with {head[:4]!r}; {remedy}")
+        raise FetchError(
+            f"{model.name}: expected a PyTorch file (zip or legacy), got one that starts with {head[:4]!r}; {remedy}"
+        )
 
 
 def load(model: ZooModel, folder: Path) -> nn.Module:
@@ -146,7 +160,8 @@ def load(model: ZooModel, folder: Path) -> nn.Module:
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise FetchError(f"{model.name}: expected {missing[0]}, found none; run `dvc repro fetch@{model.name}`")
-    scalars = [np._core.multiarray.scalar, np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.float32)), type(np.dtype(np.int64))]
+    scalar = importlib.import_module("numpy._core.multiarray").scalar
+    scalars = [scalar, np.dtype, *(type(np.dtype(name)) for name in ("float64", "float32", "int64"))]
     try:
         with torch.serialization.safe_globals(scalars):
             return _load(model, folder, paths)
@@ -163,7 +178,9 @@ def _load(model: ZooModel, folder: Path, paths: list[Path]) -> nn.Module:
     utils = _import("robustbench.utils")
     if model.is_timm:
         timm_name = model.identifiers[0].removeprefix("timm:")
-        network = _import("timm").create_model(timm_name, num_classes=10, pretrained=False, checkpoint_path=str(paths[0]))
+        network = _import("timm").create_model(
+            timm_name, num_classes=10, pretrained=False, checkpoint_path=str(paths[0])
+        )
         return network.eval()
     return utils.load_model(model.name, model_dir=str(folder), dataset="cifar10", threat_model="Linf").eval()
 

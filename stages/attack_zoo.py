@@ -14,7 +14,7 @@ from nnrobust.process import run_stage
 from nnrobust.progress import shown
 from nnrobust.records import ALL_CLASSES, write_records
 from nnrobust.verdicts import attack_records
-from nnrobust.zoo import N_CLASSES, IMAGE_SHAPE, find, load
+from nnrobust.zoo import IMAGE_SHAPE, N_CLASSES, find, load
 
 INPUT = Path("data/prepared")
 

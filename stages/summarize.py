@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnrobust.accuracy import accuracy_table, check_certificates, check_threat_models, mean_over_pairs, summary, zoo_table
+from nnrobust.accuracy import (
+    accuracy_table,
+    check_certificates,
+    check_threat_models,
+    mean_over_pairs,
+    summary,
+    zoo_table,
+)
 from nnrobust.datasets import load_dataset
 from nnrobust.outputs import finished_file, write_json
 from nnrobust.params import read_params

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
+from test_records import columns
 
 from nnrobust.accuracy import (
     accuracy_table,
@@ -14,7 +15,6 @@ from nnrobust.accuracy import (
 )
 from nnrobust.errors import RecordError
 from nnrobust.records import to_frame
-from test_records import columns
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (999, 1000), (1, 1)])
@@ -52,7 +52,9 @@ def test_each_certificate_gets_its_row_and_counts():
 
 
 def test_an_attack_and_its_seeds_from_another_norm_are_one_row():
-    records = pd.concat([attacked(), attacked(method=np.array(["apgd-ce", "apgd-ce (Linf)", "apgd-ce", "apgd-ce"], dtype=object))])
+    records = pd.concat(
+        [attacked(), attacked(method=np.array(["apgd-ce", "apgd-ce (Linf)", "apgd-ce", "apgd-ce"], dtype=object))]
+    )
     table = accuracy_table(records, 0.95)
     assert table[["method", "n", "n_robust", "robust_accuracy"]].values.tolist() == [["apgd-ce", 8, 4, 0.5]]
 
@@ -63,7 +65,9 @@ def test_rows_that_failed_are_not_counted():
 
 
 def test_means_are_over_pairs_and_leave_the_ten_class_problem_out():
-    records = pd.concat([attacked(pair="0-1"), attacked(pair="0-2", robust=(True, True, True, True)), attacked(pair="all")])
+    records = pd.concat(
+        [attacked(pair="0-1"), attacked(pair="0-2", robust=(True, True, True, True)), attacked(pair="all")]
+    )
     (row,) = mean_over_pairs(accuracy_table(records, 0.95)).itertuples()
     assert (row.n_pairs, row.robust_accuracy) == (2, 0.75)
     assert row.robust_error == pytest.approx(np.std([0.5, 1.0], ddof=1) / np.sqrt(2))
@@ -81,7 +85,9 @@ def test_the_summary_names_what_is_proven_and_what_is_attacked():
                 "Linf_certified_accuracy": 0.5,
             }
         },
-        "1NN_all_classes": {"test": {"clean_accuracy": 0.75, "L2_half_gap_accuracy": 0.25, "L2_certified_accuracy": 0.5}},
+        "1NN_all_classes": {
+            "test": {"clean_accuracy": 0.75, "L2_half_gap_accuracy": 0.25, "L2_certified_accuracy": 0.5}
+        },
         "S": {"test": {"clean_accuracy": 1.0, "L2_robust_accuracy": 0.5}},
     }
 

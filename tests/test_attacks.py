@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from conftest import Linear
 from torch import nn
 
-from conftest import Linear
 from nnrobust.attacks import Strength, Victims, attack, attack_in_blocks, start_noise
 from nnrobust.compute import Machine
 from nnrobust.errors import AttackError
@@ -99,7 +99,9 @@ class Small(nn.Module):
     def __init__(self, seed):
         super().__init__()
         torch.manual_seed(seed)
-        self.body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2))
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2)
+        )
 
     def forward(self, x):
         return self.body(x)
@@ -143,7 +145,9 @@ def test_an_images_result_does_not_depend_on_its_neighbours():
     victims, network = network_problem(0)
     threats = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)]
     together = attack(of_one(network), victims, threats, Strength(20, 2, 0), CPU)
-    alone = [attack(of_one(network), victims.take(np.array([i])), threats, Strength(20, 2, 0), CPU) for i in range(0, 60, 7)]
+    alone = [
+        attack(of_one(network), victims.take(np.array([i])), threats, Strength(20, 2, 0), CPU) for i in range(0, 60, 7)
+    ]
     for norm in ("Linf", "L2"):
         assert together[norm].is_fooled[::7].tolist() == [one[norm].is_fooled.item() for one in alone]
 

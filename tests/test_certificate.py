@@ -92,7 +92,9 @@ def test_half_gap_is_at_most_bisector_is_at_most_exact(seed, norm, effort):
         half_gap, bisector = bounds.half_gap[norm][i, 1 - label], bounds.bisector[norm][i, 1 - label]
         assert half_gap <= bisector
         if bounds.own[i] < bounds.other[i, 1 - label]:
-            exact = exact_radius(queries[i].ravel() / 255, references[train.labels == label], references[train.labels != label], norm)
+            exact = exact_radius(
+                queries[i].ravel() / 255, references[train.labels == label], references[train.labels != label], norm
+            )
             assert 0 <= bisector <= exact * (1 + 1e-6)
         else:
             assert bisector == 0
@@ -135,7 +137,9 @@ def test_theorem_1_no_perturbation_within_the_certified_radius_changes_the_predi
         moved = queries[i].ravel() / 255 + radius * directions / norm_of(directions, norm)[:, None]
         distances = np.linalg.norm(moved[:, None] - references, axis=2)
         if radius > 0:
-            assert (distances[:, train.labels == label].min(1) <= distances[:, train.labels != label].min(1) + 1e-12).all()
+            assert (
+                distances[:, train.labels == label].min(1) <= distances[:, train.labels != label].min(1) + 1e-12
+            ).all()
 
 
 def test_theorem_2_training_images_are_certified_up_to_half_the_class_distance():
@@ -166,7 +170,9 @@ def test_a_tie_between_classes_has_radius_zero_and_goes_to_the_lower_class():
     queries = np.array([[[[50, 0]]], [[[50, 0]]]], dtype=np.uint8)
     bounds = bounds_of(train, queries, [0, 1])
     about = {"dataset": "made", "split": "test", "classifier": "1NN", "pair": "0-1"}
-    records = certificate_records(about, np.arange(2), np.array([0, 1]), np.array([0, 1]), bounds, ThreatModel("L2", 0.01))
+    records = certificate_records(
+        about, np.arange(2), np.array([0, 1]), np.array([0, 1]), bounds, ThreatModel("L2", 0.01)
+    )
     check_records(records, "here")
     assert records["prediction"].tolist() == [0, 0]
     assert records["is_correct"].tolist() == [True, False]

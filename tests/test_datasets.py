@@ -46,7 +46,9 @@ def test_a_cap_keeps_as_many_of_each_class_in_order_and_by_seed(dataset):
 
 
 def test_fewer_images_than_asked_are_an_error(dataset):
-    with pytest.raises(DataError, match=r"made, test, class a: expected at least 11 images \(data.n_test_per_class\), got 10"):
+    with pytest.raises(
+        DataError, match=r"made, test, class a: expected at least 11 images \(data.n_test_per_class\), got 10"
+    ):
         cap_per_class(dataset, 5, 11, seed=0)
 
 
@@ -108,5 +110,7 @@ def test_the_first_of_each_class_are_taken():
 
 
 def test_a_split_takes_images_labels_and_names_together():
-    split = Split(np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1), np.array([0, 1, 2]), ["x", "y", "z"]).take(np.array([2, 0]))
+    split = Split(np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1), np.array([0, 1, 2]), ["x", "y", "z"]).take(
+        np.array([2, 0])
+    )
     assert (split.images.ravel().tolist(), split.labels.tolist(), split.names) == ([2, 0], [2, 0], ["z", "x"])

@@ -24,7 +24,9 @@ def problem():
 
 def test_the_standard_loss_is_the_mean_cross_entropy_of_each_network(problem):
     networks, stack, images, targets = problem
-    expected = torch.stack([F.cross_entropy(n.train()(x), y) for n, x, y in zip(networks, images, targets, strict=True)])
+    expected = torch.stack(
+        [F.cross_entropy(n.train()(x), y) for n, x, y in zip(networks, images, targets, strict=True)]
+    )
     torch.testing.assert_close(standard_loss(stack, images, targets), expected)
 
 

@@ -3,7 +3,15 @@ import pytest
 
 from nnrobust.datasets import Split
 from nnrobust.errors import DataError
-from nnrobust.neighbors import build_indexes, class_distances, float32_error, load_indexes, propose, save_indexes, search
+from nnrobust.neighbors import (
+    build_indexes,
+    class_distances,
+    float32_error,
+    load_indexes,
+    propose,
+    save_indexes,
+    search,
+)
 
 
 def brute_force(queries, references):

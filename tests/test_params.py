@@ -30,7 +30,7 @@ def test_the_paper_profile_has_the_papers_numbers():
     assert recommended.trades.beta == 6.0
     (inner,) = recommended.trades.perturbations
     assert (inner.epsilon, inner.step_size, inner.steps) == (8 / 255, 2 / 255, 10)
-    assert params.epsilon.L2 == pytest.approx(1.7388, abs=5e-5)
+    assert pytest.approx(1.7388, abs=5e-5) == params.epsilon.L2
     assert len(params.search.space.settings()) == 600
     assert len(params.zoo.models) == 69
     assert params.classifiers == ["1NN", "S", "E_S", "T_R", "T_B", "T_B_A"]
@@ -75,7 +75,9 @@ def test_every_wrong_key_gets_its_line(tmp_path):
     assert len(str(caught.value).splitlines()) == 2
 
 
-@pytest.mark.parametrize(("text", "expected"), [("a: [", "expected YAML"), ("- 1", "expected blocks of keys"), (None, "found none")])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a: [", "expected YAML"), ("- 1", "expected blocks of keys"), (None, "found none")]
+)
 def test_a_file_that_is_no_parameters_file_is_refused(tmp_path, text, expected):
     path = tmp_path / "params.yaml"
     if text is not None:

@@ -1,13 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from test_training import variant
 
 from nnrobust.datasets import Pair
 from nnrobust.errors import TrainingError
 from nnrobust.params import Setting
 from nnrobust.search import choose, hold_out, outcome, shortened
 from nnrobust.training import AS_IN_PARAMS
-from test_training import variant
 
 SETTING = {"beta": 6.0, "epsilon": 0.1, "learning_rate": 0.1, "weight_decay": 5e-4, "batch_size": 50}
 
@@ -28,7 +28,12 @@ def test_a_class_of_one_image_cannot_be_held_out():
 
 
 def trials(rows):
-    return pd.DataFrame([{"trial": t, "pair": p, **SETTING, "beta": float(t), "clean_accuracy": c, "robust_accuracy": r} for t, p, c, r in rows])
+    return pd.DataFrame(
+        [
+            {"trial": t, "pair": p, **SETTING, "beta": float(t), "clean_accuracy": c, "robust_accuracy": r}
+            for t, p, c, r in rows
+        ]
+    )
 
 
 def test_the_best_setting_is_the_most_robust_then_the_most_accurate_then_the_first():

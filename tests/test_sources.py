@@ -75,7 +75,10 @@ def truncate(path: Path) -> None:
             r"train/dog/0\.png: expected .*, got 5x4 pixels, grey",
         ),
         (lambda t: (t / "test" / "dog").rename(t / "test" / "cow"), "class dog has images in train but none in test"),
-        (lambda t: [p.unlink() for p in (t / "train" / "dog").iterdir()], "class dog has images in test but none in train"),
+        (
+            lambda t: [p.unlink() for p in (t / "train" / "dog").iterdir()],
+            "class dog has images in test but none in train",
+        ),
         (lambda t: [p.unlink() for p in t.rglob("*.png")], "found no such file"),
     ],
 )

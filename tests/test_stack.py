@@ -16,7 +16,9 @@ def networks(n, architecture="small_cnn", channels=1):
     return [build_network(architecture, (channels, *size), mean, std, 2) for _ in range(n)]
 
 
-@pytest.mark.parametrize(("architecture", "channels", "size"), [("small_cnn", 1, 8), ("small_cnn", 3, 8), ("resnet18", 3, 32)])
+@pytest.mark.parametrize(
+    ("architecture", "channels", "size"), [("small_cnn", 1, 8), ("small_cnn", 3, 8), ("resnet18", 3, 32)]
+)
 def test_an_architecture_maps_images_to_logits(architecture, channels, size):
     (network,) = networks(1, architecture, channels)
     assert network(torch.rand(2, channels, size, size)).shape == (2, 2)
@@ -46,7 +48,9 @@ def test_a_stack_computes_what_its_networks_do_one_by_one(n, training, architect
     separate = networks(n, architecture, channels)
     stack = Stack.of(separate)
     x = torch.rand(n, 4, channels, *ARCHITECTURES[architecture][1])
-    expected = torch.stack([deepcopy(network).train(training)(images) for network, images in zip(separate, x, strict=True)])
+    expected = torch.stack(
+        [deepcopy(network).train(training)(images) for network, images in zip(separate, x, strict=True)]
+    )
     torch.testing.assert_close(stack.logits(x, training), expected, rtol=1e-4, atol=1e-5)
 
 

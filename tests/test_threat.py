@@ -22,7 +22,9 @@ def test_an_epsilon_means_what_its_text_says(text, value):
     assert parse_epsilon(text) == pytest.approx(value, rel=1e-15)
 
 
-@pytest.mark.parametrize("text", ["8/", "eight", "8/255+1", "8//255", "sqrt(-1)", "", "8/0", True, None, "__import__('os')"])
+@pytest.mark.parametrize(
+    "text", ["8/", "eight", "8/255+1", "8//255", "sqrt(-1)", "", "8/0", True, None, "__import__('os')"]
+)
 def test_an_epsilon_that_is_no_product_of_numbers_is_refused(text):
     with pytest.raises(ValueError, match="expected|division by zero"):
         parse_epsilon(text)

@@ -89,7 +89,9 @@ def test_what_is_trained_beside_a_network_does_not_matter(dataset, trades):
 
 def test_networks_of_one_group_may_have_settings_of_their_own(dataset):
     pairs = tasks_of(dataset, variant())
-    mixed = [Task(t.pair, t.indices, variant(learning_rate=rate)) for t, rate in zip(pairs, (0.05, 0.01, 0.1), strict=True)]
+    mixed = [
+        Task(t.pair, t.indices, variant(learning_rate=rate)) for t, rate in zip(pairs, (0.05, 0.01, 0.1), strict=True)
+    ]
     results = train(dataset, mixed)
     for task, result in zip(mixed, results, strict=True):
         (alone,) = train(dataset, [task])
@@ -123,7 +125,9 @@ def test_torch_and_its_generator_are_left_as_they_were(dataset):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_pair_and_the_epoch(dataset):
-    with pytest.raises(TrainingError, match=r"pair 0-1, epoch \d+: the training loss is not finite; lower learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"pair 0-1, epoch \d+: the training loss is not finite; lower learning_rate"
+    ):
         train(dataset, tasks_of(dataset, variant(learning_rate=1e12, epochs=10)))
 
 

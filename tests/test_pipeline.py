@@ -1,0 +1,272 @@
+"""The contracts of the workflow: wiring, imports, params, and a whole run of the profile `smoke`."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+
+from nnrobust.params import read_params
+
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
+LIBRARY = sorted(path.stem for path in (ROOT / "nnrobust").glob("*.py") if path.stem != "__init__")
+BELOW = {
+    "errors": set(),
+    "progress": set(),
+    "stack": set(),
+    "threat": set(),
+    "networks": {"errors"},
+    "params": {"errors", "threat"},
+}
+
+
+def pipeline():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    return {name: stage.get("do", stage) for name, stage in stages.items()}
+
+
+def imports_of(path):
+    """Library modules that a file imports, at any depth of its code."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "nnrobust":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("nnrobust."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("nnrobust.")}
+    return found
+
+
+def all_imports_of(path):
+    found, todo = set(), imports_of(path)
+    while todo:
+        module = todo.pop()
+        if module not in found:
+            found.add(module)
+            todo |= imports_of(ROOT / "nnrobust" / f"{module}.py")
+    return found
+
+
+def paths_of(entries):
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def test_every_stage_runs_the_script_of_its_name():
+    assert sorted(pipeline()) == STAGES
+    for name, stage in pipeline().items():
+        assert stage["cmd"].startswith(f"python stages/{name}.py")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_deps_of_a_stage_are_its_script_and_all_that_it_imports(name):
+    deps = pipeline()[name]["deps"]
+    code = {dep for dep in deps if dep.endswith(".py")}
+    assert code == {f"stages/{name}.py"} | {f"nnrobust/{m}.py" for m in all_imports_of(ROOT / "stages" / f"{name}.py")}
+    assert ("nnrobust/robustbench_cifar10_linf69.csv" in deps) == ("nnrobust/zoo.py" in code)
+
+
+def test_the_package_itself_imports_nothing_that_deps_would_miss():
+    assert not imports_of(ROOT / "nnrobust" / "__init__.py")
+
+
+def test_no_stage_imports_a_stage_and_no_library_file_imports_one():
+    for path in [*(ROOT / "stages").glob("*.py"), *(ROOT / "nnrobust").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not any(name.split(".")[0] in {"stages", *STAGES} for name in names), path
+
+
+def test_the_library_imports_downwards():
+    for module, allowed in BELOW.items():
+        assert imports_of(ROOT / "nnrobust" / f"{module}.py") <= allowed
+    proof = {"certificate", "accuracy"}
+    for module in proof:
+        assert not all_imports_of(ROOT / "nnrobust" / f"{module}.py") & {
+            "attacks",
+            "losses",
+            "training",
+            "search",
+            "arena",
+        }
+    for module in LIBRARY:
+        assert module not in all_imports_of(ROOT / "nnrobust" / f"{module}.py"), f"{module} imports itself in a circle"
+
+
+def test_the_library_prints_nothing_and_sets_no_global_seed():
+    for module in LIBRARY:
+        text = (ROOT / "nnrobust" / f"{module}.py").read_text()
+        if module not in {"process", "progress"}:
+            assert not re.search(r"^\s*print\(", text, re.MULTILINE), module
+        assert "np.random.seed(" not in text
+        if module != "training":
+            assert "manual_seed(" not in text
+
+
+def test_every_key_of_params_is_used():
+    """Each field of the typed parameters is read somewhere in the stages or the library, by attribute."""
+    from nnrobust import params as module
+
+    text = "".join(path.read_text() for path in [*(ROOT / "stages").glob("*.py"), *(ROOT / "nnrobust").glob("*.py")])
+    text += "".join(f".{name}" for name in module.Setting.model_fields)
+    blocks = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, module.Block)]
+    fields = {name for block in blocks for name in block.model_fields}
+    assert {name for name in fields if not re.search(rf"\.{name}\b", text)} == {"profile"}
+
+
+def test_every_output_is_written_by_its_script_and_every_input_is_some_output():
+    outs = {}
+    for name, stage in pipeline().items():
+        for path in paths_of(stage.get("outs", []) + stage.get("metrics", [])):
+            assert path not in outs
+            outs[path] = name
+    for name, stage in pipeline().items():
+        for dep in stage["deps"]:
+            if dep.endswith((".py", "linf69.csv")) or dep == "${data.path}":
+                continue
+            made = [out for out in outs if out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")]
+            assert made, f"{name} depends on {dep}, which no stage writes"
+
+
+def test_every_stage_has_params_or_data_to_depend_on():
+    assert all(stage["deps"] for stage in pipeline().values())
+
+
+def test_the_default_is_the_embedded_profile():
+    assert (ROOT / "params.yaml").read_text() == (ROOT / "profiles" / "embedded.yaml").read_text()
+
+
+def environment():
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+
+
+def dvc(folder, *arguments):
+    done = subprocess.run(
+        ["dvc", *arguments], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def stages_run(output):
+    return re.findall(r"Running stage '(.+?)'", output)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A copy of the project in the profile `smoke`, run from nothing."""
+    return made_workspace(tmp_path_factory.mktemp("first"))
+
+
+def made_workspace(folder):
+    for name in ("stages", "nnrobust", "profiles", "data/raw", ".dvc/plots"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.tar*"))
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copy(ROOT / "profiles" / "smoke.yaml", folder / "params.yaml")
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"],
+    ):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    output = dvc(folder, "repro")
+    assert len(stages_run(output)) == 16
+    return folder
+
+
+def deterministic_files(folder):
+    files = [
+        *folder.glob("metrics/*"),
+        *folder.glob("data/records/*"),
+        *folder.glob("plots/figure_*"),
+        folder / "models/search.json",
+    ]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.is_file()}
+
+
+@pytest.mark.slow
+def test_two_runs_from_nothing_end_with_equal_metrics_records_and_figures(workspace, tmp_path):
+    one, other = deterministic_files(workspace), deterministic_files(made_workspace(tmp_path))
+    assert len(one) >= 20
+    assert sorted(one) == sorted(other)
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+@pytest.mark.slow
+def test_a_second_repro_runs_nothing_and_the_status_is_clean(workspace):
+    assert stages_run(dvc(workspace, "repro")) == []
+    assert "up to date" in dvc(workspace, "status")
+
+
+@pytest.mark.slow
+def test_the_outputs_have_what_their_names_promise(workspace):
+    params = read_params(workspace / "params.yaml")
+    table = pd.read_csv(workspace / "metrics" / "pairs.csv")
+    assert set(table["classifier"]) == set(params.classifiers)
+    assert set(table["pair"]) == {"3-5", "3-8", "5-8", "all"}
+    networks = table[table["kind"] == "attacked"]
+    assert len(networks) == 5 * 3 * 2 * 2
+    assert set(networks["method"]) == {"apgd-ce"}
+    assert (networks[networks["split"] == "test"]["n"] == 20).all()
+    summary = json.loads((workspace / "metrics" / "summary.json").read_text())
+    assert sorted(summary) == sorted(["1NN", "1NN_all_classes", "S", "E_S", "T_R", "T_B", "T_B_A"])
+    for name in ("figure_4", "figure_5", "figure_6", "table_1"):
+        assert (workspace / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (workspace / "plots" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    distances = pd.read_csv(workspace / "data" / "prepared" / "class_distances.csv")
+    assert len(distances) == 45
+
+
+@pytest.mark.slow
+def test_a_changed_beta_reruns_its_variant_and_what_follows_only(workspace):
+    path = workspace / "params.yaml"
+    original = path.read_text()
+    head, tail = original.split("\n  T_R:")
+    path.write_text(f"{head}\n  T_R:{tail.replace('beta: 6.0 ', 'beta: 2.0 ', 1)}")
+    assert stages_run(dvc(workspace, "repro")) == ["train@T_R", "attack@T_R", "summarize", "plot"]
+    path.write_text(original)
+    # All comes back from DVC's run-cache but the metrics, which live in git.
+    assert stages_run(dvc(workspace, "repro")) == ["summarize"]
+
+
+@pytest.mark.slow
+def test_a_changed_machine_reruns_nothing(workspace):
+    path = workspace / "params.yaml"
+    original = path.read_text()
+    path.write_text(original.replace("group_size: 45", "group_size: 2"))
+    assert stages_run(dvc(workspace, "repro")) == []
+    path.write_text(original)
+
+
+@pytest.mark.slow
+def test_the_plots_page_needs_no_network(workspace):
+    dvc(workspace, "plots", "show")
+    page = (workspace / "dvc_plots" / "index.html").read_text()
+    assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
+    assert page.count("vegaEmbed(") >= 3
+    assert len(re.findall(r"<img\s+src=.static/", page)) == 4
+
+
+@pytest.mark.slow
+def test_a_wrong_key_stops_a_stage_with_one_line_and_leaves_its_output(workspace):
+    path = workspace / "params.yaml"
+    original = path.read_text()
+    before = (workspace / "metrics" / "summary.json").read_bytes()
+    path.write_text(original.replace("  confidence: 0.95", "  confidence: 95"))
+    done = subprocess.run(
+        [sys.executable, "stages/summarize.py"], cwd=workspace, capture_output=True, text=True, check=False
+    )
+    path.write_text(original)
+    assert done.returncode == 1
+    assert done.stderr == "ParamError: params.yaml: summary.confidence: expected less than 1, got 95 (int)\n"
+    assert (workspace / "metrics" / "summary.json").read_bytes() == before
