@@ -26,9 +26,10 @@ profile: $(READY)
 
 $(READY): requirements/$(FAISS).lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip uninstall --quiet --yes faiss-cpu faiss-gpu
 	$(VENV)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements/$(FAISS).lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	rm -f $(VENV)/.ready-* && touch $@
 
 # Needs uv. Pins every version with its hashes, for every Python from 3.10, naming no package index.
 lock:

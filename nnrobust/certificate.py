@@ -73,7 +73,7 @@ def certify(
     bisector bound (the bisector bound is at least that), which saves nearly all work on training images.
     """
     flat = np.asarray(queries).reshape(len(queries), -1)
-    n, n_classes, n_dimensions = len(flat), len(indexes), flat.shape[1]
+    n, n_classes = len(flat), len(indexes)
     own, other = np.zeros(n), np.full((n, n_classes), np.inf)
     half_gap = {norm: np.full((n, n_classes), np.inf) for norm in ("Linf", "L2")}
     bisector = {norm: np.full((n, n_classes), np.inf) for norm in ("Linf", "L2")}
@@ -87,11 +87,9 @@ def certify(
         own_found = search(indexes[label], flat[rows], effort.n_own)
         own[rows] = own_found.squared
         for class_id in (c for c in range(n_classes) if c != label):
-            found = search(indexes[class_id], flat[rows], min(effort.n_other, effort.n_screened) + 1)
-            other[rows, class_id] = found.squared
-            gap = np.maximum(np.sqrt(found.squared) - np.sqrt(own_found.squared), 0) / 2 / UNIT * _DOWN
-            gaps = {"L2": gap, "Linf": gap / np.sqrt(n_dimensions) * _DOWN}
-            is_open = found.squared > own_found.squared
+            other[rows, class_id] = search(indexes[class_id], flat[rows]).squared
+            gaps = _half_gaps(own_found.squared, other[rows, class_id], flat.shape[1])
+            is_open = other[rows, class_id] > own_found.squared
             if settled_at is not None:
                 is_open &= ~np.logical_and.reduce([gaps[norm] > epsilon for norm, epsilon in settled_at.items()])
             refined = _bisectors(flat[rows], indexes[label], indexes[class_id], own_found, is_open, effort)
@@ -101,6 +99,12 @@ def certify(
                 best[is_open] = np.maximum(best[is_open], refined[norm])
                 bisector[norm][rows, class_id] = best
     return Bounds(np.sqrt(own) / UNIT, np.sqrt(other) / UNIT, half_gap, bisector)
+
+
+def _half_gaps(own_squared: np.ndarray, other_squared: np.ndarray, n_dimensions: int) -> dict[str, np.ndarray]:
+    """Half the gap between the distances, by norm, from squared distances in pixel values."""
+    gap = np.maximum(np.sqrt(other_squared) - np.sqrt(own_squared), 0) / 2 / UNIT * _DOWN
+    return {"L2": gap, "Linf": gap / np.sqrt(n_dimensions) * _DOWN}
 
 
 def _bisectors(
@@ -231,8 +235,7 @@ def certificate_records(
     not robust. The closed ball is certified where the radius exceeds epsilon.
     """
     rows, label = np.arange(len(indices)), labels[indices]
-    others = np.stack([np.where(class_ids == one, -1, class_ids) for one in label])
-    others = np.sort(others, axis=1)[:, 1:]
+    others = np.stack([class_ids[class_ids != one] for one in label])
     own, other = bounds.own[indices], bounds.other[indices[:, None], others]
     nearest = other.argmin(axis=1)
     rival, rival_distance = others[rows, nearest], other[rows, nearest]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -35,18 +36,25 @@ def hold_out(pair: Pair, labels: np.ndarray, fraction: float, seed: int) -> tupl
     return np.sort(np.concatenate(kept)), np.sort(np.concatenate(held))
 
 
+@dataclass(frozen=True)
+class Validation:
+    """What a setting is judged by: the held-out images of each pair, under an attack of that strength and threat model."""
+
+    indices: list[np.ndarray]
+    threat: ThreatModel
+    strength: Strength
+
+
 def search(
     tasks_of: Callable[[Setting], list[Task]],
     settings: list[Setting],
-    held_out: list[np.ndarray],
+    validation: Validation,
     arena: Arena,
-    threat: ThreatModel,
-    strength: Strength,
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """One row for each setting and pair: the setting, and how its network did on the pair's held-out images.
 
-    Columns: trial, pair, the fields of `Setting`, n_validation, clean_accuracy, robust_accuracy (attacked under `threat`).
+    Columns: trial, pair, the fields of `Setting`, n_validation, clean_accuracy, robust_accuracy.
     """
     rows = []
     for trial, setting in progress(list(enumerate(settings)), "search"):
@@ -54,8 +62,8 @@ def search(
         trained = train_all(tasks, arena.images, arena.labels, arena.build, arena.machine)
         stack = arena.stack([result.state for result in trained])
         pairs = [task.pair for task in tasks]
-        victims = arena.victims(pairs, held_out)
-        verdicts = arena.attack(stack, victims, [threat], strength)[threat.norm]
+        victims = arena.victims(pairs, validation.indices)
+        verdicts = arena.attack(stack, victims, [validation.threat], validation.strength)[validation.threat.norm]
         for position, pair in enumerate(pairs):
             mine = victims.networks == position
             rows.append(

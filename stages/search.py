@@ -10,7 +10,7 @@ from nnrobust.outputs import finished_file, write_json
 from nnrobust.params import Setting, read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
-from nnrobust.search import choose, hold_out, outcome, search, shortened
+from nnrobust.search import Validation, choose, hold_out, outcome, search, shortened
 from nnrobust.threat import ThreatModel
 from nnrobust.training import Task
 
@@ -27,6 +27,8 @@ def main() -> None:
     arena = Arena.of(prepared, "train", variant.architecture, computer)
     split = [hold_out(pair, arena.labels, options.validation_fraction, options.seed) for pair in prepared.pairs]
 
+    threat = ThreatModel("Linf", params.epsilon.Linf)
+
     def tasks_of(setting: Setting) -> list[Task]:
         trial = variant.with_setting(setting)
         return [Task(pair, kept, trial) for pair, (kept, _) in zip(prepared.pairs, split, strict=True)]
@@ -34,10 +36,8 @@ def main() -> None:
     trials = search(
         tasks_of,
         options.space.settings(),
-        [held for _, held in split],
+        Validation([held for _, held in split], threat, Strength(options.attack_steps, 1, options.seed)),
         arena,
-        ThreatModel("Linf", params.epsilon.Linf),
-        Strength(options.attack_steps, 1, options.seed),
         shown,
     )
     with finished_file(TRIALS) as temporary:

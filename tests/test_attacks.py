@@ -6,7 +6,8 @@ import torch
 from conftest import Linear
 from torch import nn
 
-from nnrobust.attacks import Strength, Victims, attack, attack_in_blocks, start_noise
+from nnrobust.apgd import start_noise
+from nnrobust.attacks import Strength, Victims, attack, attack_in_blocks
 from nnrobust.compute import Machine
 from nnrobust.errors import AttackError
 from nnrobust.stack import Stack, predictor
