@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -63,7 +65,7 @@ def paths_of(entries):
 def test_every_stage_runs_the_script_of_its_name():
     assert sorted(pipeline()) == STAGES
     for name, stage in pipeline().items():
-        assert stage["cmd"].startswith(f"python stages/{name}.py")
+        assert stage["cmd"].startswith(f"exec python stages/{name}.py")
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -237,6 +239,37 @@ def test_a_changed_beta_reruns_its_variant_and_what_follows_only(workspace):
     path.write_text(original)
     # All comes back from DVC's run-cache but the metrics, which live in git.
     assert stages_run(dvc(workspace, "repro")) == ["summarize"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_killed_dvc_takes_its_stage_with_it(workspace, shell):
+    def running():
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and b"stages/search.py" in cmdline(pid)]
+
+    def cmdline(pid):
+        try:
+            same_folder = os.readlink(f"/proc/{pid}/cwd") == str(workspace)
+            return Path(f"/proc/{pid}/cmdline").read_bytes() if same_folder else b""
+        except OSError:
+            return b""
+
+    def wait_until(condition):
+        deadline = time.monotonic() + 60
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert condition()
+
+    command = ["dvc", "repro", "--force", "--single-item", "search"]
+    with subprocess.Popen(
+        command, cwd=workspace, env=environment() | {"SHELL": shell}, stdout=subprocess.DEVNULL
+    ) as process:
+        wait_until(running)
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not running())
+    assert not [path for path in workspace.rglob(".search*") if path.suffix in {".json", ".csv"}]
+    assert stages_run(dvc(workspace, "repro")) == []
 
 
 @pytest.mark.slow
