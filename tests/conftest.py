@@ -1,5 +1,9 @@
 """Small datasets and networks that several test files share."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +24,36 @@ def split_of(n_per_class: int, n_classes: int, shape: tuple[int, int, int], seed
     noise = generator.integers(0, 120, (len(labels), *shape))
     images = (noise + (labels * 100 // max(1, n_classes - 1))[:, None, None, None]).astype(np.uint8)
     return Split(images, labels.astype(np.int64), [f"{i}" for i in range(len(labels))])
+
+
+def environment() -> dict[str, str]:
+    """The environment in which `dvc` and `python` are those that run the tests."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    """What a dvc command prints; it must succeed."""
+    done = subprocess.run(
+        ["dvc", *arguments], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def copy_project(folder: Path) -> None:
+    """Puts what the workflow needs into `folder`, and makes it a git repository."""
+    for name in ("stages", "nnrobust", ".dvc/plots"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "data" / "raw").mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "data" / "raw" / "README.md", folder / "data" / "raw" / "README.md")
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config"):
+        shutil.copy(ROOT / name, folder / name)
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"],
+    ):
+        subprocess.run(["git", *command], cwd=folder, check=True)
 
 
 @pytest.fixture

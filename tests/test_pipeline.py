@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, copy_project, dvc, environment
 
 from nnrobust.params import read_params
 
@@ -147,18 +147,6 @@ def test_the_default_is_the_embedded_profile():
     assert (ROOT / "params.yaml").read_text() == (ROOT / "profiles" / "embedded.yaml").read_text()
 
 
-def environment():
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
-
-
-def dvc(folder, *arguments):
-    done = subprocess.run(
-        ["dvc", *arguments], cwd=folder, env=environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def stages_run(output):
     return re.findall(r"Running stage '(.+?)'", output)
 
@@ -170,17 +158,8 @@ def workspace(tmp_path_factory):
 
 
 def made_workspace(folder):
-    for name in ("stages", "nnrobust", "profiles", "data/raw", ".dvc/plots"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.tar*"))
-    for name in ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config"):
-        shutil.copy(ROOT / name, folder / name)
+    copy_project(folder)
     shutil.copy(ROOT / "profiles" / "smoke.yaml", folder / "params.yaml")
-    for command in (
-        ["init", "-q"],
-        ["add", "-A"],
-        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"],
-    ):
-        subprocess.run(["git", *command], cwd=folder, check=True)
     output = dvc(folder, "repro")
     assert len(stages_run(output)) == 16
     return folder

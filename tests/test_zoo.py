@@ -1,10 +1,15 @@
 """Fetching and loading zoo models from local files with random weights; nothing is downloaded."""
 
+import json
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import yaml
+from conftest import ROOT, copy_project, dvc
+from PIL import Image
 
 from nnrobust import zoo
 from nnrobust.errors import FetchError
@@ -107,3 +112,29 @@ def test_a_checkpoint_that_would_run_code_is_refused_and_does_not(tmp_path, caps
 def test_a_model_that_was_not_fetched_is_an_error(tmp_path):
     with pytest.raises(FetchError, match=f"run `dvc repro fetch@{NAME}`"):
         load(find(NAME), tmp_path)
+
+
+@pytest.mark.slow
+def test_the_stages_bring_and_attack_a_model_and_summarize_has_its_row(local_dir, tmp_path):
+    """`dvc repro` over a zoo of one model from a local folder, on made images of ten classes."""
+    generator = np.random.default_rng(0)
+    for split, n in (("train", 2), ("test", 1)):
+        for class_id in range(10):
+            folder = tmp_path / "data" / "raw" / "made" / split / f"class{class_id}"
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    copy_project(tmp_path)
+    params = yaml.safe_load((ROOT / "profiles" / "cifar10.yaml").read_text())
+    params["data"] |= {"source": "image_folder", "path": "data/raw/made", "name": "made"}
+    params["variants"] = {}
+    params["zoo"] |= {"models": [NAME], "local_dir": str(local_dir), "n_train": 3, "n_test": 2, "steps": 2}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    dvc(tmp_path, "repro", "summarize")
+    table = pd.read_csv(tmp_path / "metrics" / "zoo.csv")
+    assert table[["classifier", "split", "norm", "n"]].values.tolist() == [
+        [NAME, split, norm, n] for split, n in (("train", 3), ("test", 2)) for norm in ("Linf", "L2")
+    ]
+    summary = json.loads((tmp_path / "metrics" / "summary.json").read_text())
+    assert sorted(summary) == ["1NN", "1NN_all_classes"]
