@@ -35,7 +35,7 @@ class Arena:
         part = getattr(prepared.dataset, split)
         shape = prepared.dataset.image_shape
         build = partial(build_network, architecture, shape, prepared.channel_mean, prepared.channel_std, 2)
-        return cls(np.asarray(part.images), part.labels, build, machine)
+        return cls(np.array(part.images), part.labels, build, machine)
 
     def stack(self, states: list[dict[str, Tensor]]) -> Stack:
         """Trained networks side by side, from the `state_dict` of each."""

@@ -85,5 +85,9 @@ def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _divergence(natural: Tensor, adversarial: Tensor) -> Tensor:
-    """KL(natural || adversarial) for each image, (g, n)."""
-    return F.kl_div(F.log_softmax(adversarial, -1), F.softmax(natural, -1), reduction="none").sum(dim=-1)
+    """KL(natural || adversarial) for each image, (g, n).
+
+    In logarithms on both sides: the published code's softmax target has an infinite gradient once a probability rounds to 0.
+    """
+    target = F.log_softmax(natural, -1)
+    return F.kl_div(F.log_softmax(adversarial, -1), target, reduction="none", log_target=True).sum(dim=-1)

@@ -106,3 +106,15 @@ def test_the_inner_attack_leaves_batch_statistics_alone(problem):
     epsilon = torch.full((2,), 0.1, dtype=torch.float64)
     maximise_divergence(stack, images, torch.zeros_like(images), InnerAttack("Linf", 3, epsilon, epsilon / 4))
     assert all(torch.equal(stack.buffers[name], value) for name, value in before.items())
+
+
+def test_a_network_that_is_sure_beyond_float32_has_finite_gradients():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(9, 2))
+    with torch.no_grad():
+        network[1].weight.copy_(torch.tensor([[300.0] * 9, [-300.0] * 9]))
+    stack = Stack.of([network])
+    images = torch.full((1, 2, 1, 3, 3), 0.5)
+    loss = trades_loss(stack, images, torch.zeros(1, 2, dtype=torch.long), [images - 0.1], torch.tensor([6.0]), "sum")
+    gradients = torch.autograd.grad(loss.sum(), list(stack.parameters.values()))
+    assert torch.isfinite(loss).all()
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
