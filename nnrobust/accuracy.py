@@ -10,6 +10,9 @@ from nnrobust.threat import ThreatModel
 
 CERTIFICATES = {"half gap": "radius_half_gap", "bisector": "radius_bisector"}
 """The certificates of 1NN, weakest first, and the column that holds each one's radius."""
+EXACT = "exact"
+"""The method of rows that count the exact verdicts of 1NN, where a problem has nothing else."""
+SUMMARY_NAMES = {"half gap": "half_gap_accuracy", "bisector": "certified_accuracy", EXACT: "exact_accuracy"}
 TABLE_COLUMNS = [
     "classifier", "pair", "split", "norm", "epsilon", "kind", "method", "n", "n_correct", "n_robust",
     "clean_accuracy", "clean_accuracy_low", "clean_accuracy_high",
@@ -37,22 +40,36 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
 
     Columns: those, `kind`, `n`, `n_correct`, `n_robust`, `clean_accuracy` and `robust_accuracy` in [0, 1], each with `_low` and
     `_high`, the ends of its Wilson interval. For kind certified the robust accuracy is the fraction proven, a lower bound; for
-    attacked it is the fraction that the attack left standing, an upper bound. Rows whose status is not `ok` are not counted.
+    attacked it is the fraction that the attack left standing, an upper bound; for exact it is neither.
+    Rows whose status is not `ok` are not counted.
     """
     counted = records[records["status"] == "ok"]
     tables = []
     networks = counted[counted["kind"] == "attacked"]
     if len(networks):
         tables.append(_counts(networks, networks["is_robust"], networks["method"].astype(str).str.split(" ").str[0]))
-    proven = counted[counted["kind"] == "certified"]
+    proven = counted[counted["kind"] != "attacked"]
     for name, column in CERTIFICATES.items() if len(proven) else ():
-        tables.append(_counts(proven, proven["is_correct"] & (proven[column] > proven["epsilon"]), name))
+        is_certified = proven["is_correct"] & (proven[column] > proven["epsilon"])
+        tables.append(_counts(proven.assign(kind="certified"), is_certified, name))
+    exact = proven[_is_exact_throughout(proven)]
+    if len(exact):
+        tables.append(_counts(exact, exact["is_robust"], EXACT))
     table = pd.concat(tables, ignore_index=True)
     for rate, count in (("clean_accuracy", "n_correct"), ("robust_accuracy", "n_robust")):
         table[rate] = table[count] / table["n"]
         low, high = wilson_interval(table[count].to_numpy(), table["n"].to_numpy(), confidence)
         table[f"{rate}_low"], table[f"{rate}_high"] = low, high
     return table[TABLE_COLUMNS]
+
+
+def _is_exact_throughout(proven: pd.DataFrame) -> pd.Series:
+    """Which rows belong to a problem that every row has an exact verdict in."""
+    return (
+        (proven["kind"] == "exact")
+        .groupby([proven[name].astype(str) for name in ("pair", "split", "norm")])
+        .transform("all")
+    )
 
 
 def _counts(records: pd.DataFrame, is_robust: pd.Series, method: object) -> pd.DataFrame:
@@ -87,8 +104,8 @@ def _standard_error(values: pd.Series) -> float:
 def summary(table: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, object]]:
     """The few numbers that `dvc metrics diff` compares: means over pairs by classifier and split, and 1NN on all classes.
 
-    Keys name what a number is: `clean_accuracy`, `certified_accuracy` (a lower bound, by the better certificate),
-    `half_gap_accuracy` (certified by theorem 1 alone), `robust_accuracy` (an upper bound, by the attack).
+    Keys name what a number is: `clean_accuracy`, `exact_accuracy`, `certified_accuracy` (a lower bound, by the better
+    certificate), `half_gap_accuracy` (certified by theorem 1 alone), `robust_accuracy` (an upper bound, by the attack).
     """
     result: dict[str, dict[str, object]] = {}
     everything = table[table["pair"] == ALL_CLASSES].assign(classifier="1NN_all_classes")
@@ -137,14 +154,13 @@ def check_threat_models(records: pd.DataFrame, n_dimensions: int) -> None:
 
 
 def check_certificates(records: pd.DataFrame) -> None:
-    """Checks that the half gap, the weaker certificate, never exceeds the bisector bound.
+    """Checks that half gap <= bisector bound <= upper end of the radius, for every record of 1NN.
 
     Raises:
         RecordError: naming the first image where it does.
     """
-    proven = records[records["kind"] == "certified"]
-    wrong = proven[proven["radius_half_gap"] > proven["radius_bisector"] * (1 + 1e-9)]
-    if len(wrong):
-        raise RecordError(
-            f"{len(wrong)} images have a half gap above their bisector bound; the first: {wrong.iloc[0].to_dict()}"
-        )
+    proven = records[records["kind"] != "attacked"]
+    for lower, upper in (("radius_half_gap", "radius_bisector"), ("radius_bisector", "radius_upper")):
+        wrong = proven[proven[lower] > proven[upper] * (1 + 1e-9)]
+        if len(wrong):
+            raise RecordError(f"{len(wrong)} images have {lower} > {upper}; the first: {wrong.iloc[0].to_dict()}")

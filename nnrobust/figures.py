@@ -15,8 +15,8 @@ from nnrobust.outputs import finished_file
 from nnrobust.records import ALL_CLASSES
 
 MEASURES = ("clean", "Linf", "L2")
-HEADLINE = {"certified": "bisector", "attacked": "apgd-ce"}
-"""The method whose number stands for a classifier in the figures, by kind."""
+HEADLINE = ("exact", "bisector", "apgd-ce")
+"""The methods whose numbers stand for a classifier in the figures, the first there is."""
 
 
 @contextmanager
@@ -40,12 +40,19 @@ def save(figure: Figure, path: Path, dots_per_inch: int) -> None:
             figure.savefig(temporary, dpi=dots_per_inch, metadata=metadata)
 
 
+def headline(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an accuracy table, or of means over pairs, that the figures show: one for each problem and norm."""
+    wanted = table[table["method"].isin(HEADLINE)]
+    order = wanted["method"].map(HEADLINE.index).sort_values(kind="stable").index
+    key = [name for name in ("classifier", "pair", "split", "norm") if name in table]
+    return wanted.loc[order].drop_duplicates(key).sort_index()
+
+
 def bars_table(means: pd.DataFrame, split: str, classifiers: list[str]) -> pd.DataFrame:
     """Columns classifier, measure (clean, Linf, L2), kind, accuracy and standard error in percent, n_pairs: one row a bar."""
     rows = []
     for classifier in classifiers:
-        mine = means[(means["classifier"] == classifier) & (means["split"] == split)]
-        mine = mine[mine["method"] == mine["kind"].map(HEADLINE)]
+        mine = headline(means[(means["classifier"] == classifier) & (means["split"] == split)])
         for measure in MEASURES:
             one = (mine if measure == "clean" else mine[mine["norm"] == measure]).iloc[0]
             rate, error = (
@@ -84,8 +91,7 @@ def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float
         )  # fmt: skip
         for x, height, error in zip(place, part["accuracy"], part["error"], strict=True):
             axes.text(x, height + error + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=7)
-    kinds = table[table["measure"] != "clean"].drop_duplicates("classifier").set_index("classifier")["kind"]
-    axes.set_xticks(np.arange(len(classifiers)), [f"{name}\n({kinds[name]})" for name in classifiers])
+    axes.set_xticks(np.arange(len(classifiers)), [f"{name}\n{_kinds(table, name)}" for name in classifiers])
     axes.set(ylabel="accuracy (%)", ylim=(0, 108))
     axes.grid(visible=False, axis="x")
     n_pairs = int(table["n_pairs"].iloc[0])
@@ -94,11 +100,19 @@ def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float
     return figure
 
 
+def _kinds(table: pd.DataFrame, classifier: str) -> str:
+    """What the numbers of a classifier are: `attacked`, or one line for each norm where they differ."""
+    mine = table[(table["classifier"] == classifier) & (table["measure"] != "clean")].set_index("measure")["kind"]
+    if mine.nunique() == 1:
+        return str(mine.iloc[0])
+    symbols = {"Linf": r"$\ell_\infty$", "L2": r"$\ell_2$"}
+    return "\n".join(f"{symbols[norm]} {kind}" for norm, kind in mine.items())
+
+
 def pairs_table(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
     """For each pair, test images, in percent: the sum of both robust accuracies of each classifier (what the paper plots),
     and their robust accuracy under both threat models at once, which is that in l2 where the l2 ball contains the other."""
-    wanted = table[(table["split"] == "test") & (table["pair"] != ALL_CLASSES)]
-    wanted = wanted[wanted["method"] == wanted["kind"].map(HEADLINE)]
+    wanted = headline(table[(table["split"] == "test") & (table["pair"] != ALL_CLASSES)])
     wide = 100 * wanted.pivot_table(index="pair", columns=["classifier", "norm"], values="robust_accuracy", sort=False)
     columns = {"pair": wide.index}
     for name in (first, second):
@@ -126,7 +140,7 @@ def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, first: str, second: str, nam
     axes.plot(limits, limits, color="black", linewidth=0.8, linestyle="--", zorder=2)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     axes.set_xlabel(f"{second}: {name} robust accuracy (%, attacked)")
-    axes.set_ylabel(f"{first}: {name} robust accuracy (%, certified)")
+    axes.set_ylabel(f"{first}: {name} robust accuracy (%, proven)")
     above, equal = int((y > x).sum()), int((y == x).sum())
     axes.set_title(f"{first} ahead in {above} of {len(x)}, equal in {equal}", fontsize=9)
 

@@ -112,6 +112,9 @@ def check_records(frame: pd.DataFrame, where: str) -> None:
         "a wrong prediction is not robust": correct | ~robust,
         "a wrong prediction has radius 0": correct | (upper == 0),
         "0 <= radius_lower <= radius_upper": (lower >= 0) & (lower <= upper),
+        "an exact row that is not robust has radius_upper <= epsilon": (
+            (frame["kind"] != "exact").to_numpy() | robust | (upper <= frame["epsilon"].to_numpy())
+        ),
         "a proof of robustness has radius_lower > epsilon": ~proven | ~robust | (lower > frame["epsilon"].to_numpy()),
         "an attacked row is robust or has radius_upper": proven | robust | np.isfinite(upper),
     }

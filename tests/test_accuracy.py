@@ -35,6 +35,17 @@ def certified(pair="0-1", norm="L2", split="test"):
     ))  # fmt: skip
 
 
+def exact(pair="0-1", norm="L2", split="test"):
+    """The images of `certified`, with the last one robust by its exact radius."""
+    records = certified(pair, norm, split)
+    return records.assign(
+        kind="exact",
+        is_robust=[False, True, True, True],
+        radius_lower=[0.0, 0.9, 0.7, 0.6],
+        radius_upper=[0.0, 1.0, 0.7, 0.6],
+    )
+
+
 def attacked(norm="L2", pair="0-1", robust=(True, False, False, True), split="test", method="apgd-ce", epsilon=0.5):
     robust = np.array(robust)
     return to_frame(columns(
@@ -49,6 +60,16 @@ def test_each_certificate_gets_its_row_and_counts():
     assert table.loc["bisector", ["n", "n_correct", "n_robust"]].tolist() == [4, 3, 2]
     assert table.loc["bisector", "clean_accuracy"] == 0.75
     assert table.loc["bisector", "robust_accuracy_low"] < 0.5 < table.loc["bisector", "robust_accuracy_high"]
+
+
+def test_exact_verdicts_get_a_row_beside_the_certificates_where_there_is_nothing_else():
+    table = accuracy_table(exact(), 0.95)
+    assert table[["method", "kind", "n_robust"]].values.tolist() == [
+        ["half gap", "certified", 1], ["bisector", "certified", 2], ["exact", "exact", 3],
+    ]  # fmt: skip
+    mixed = exact()
+    mixed.loc[3, ["kind", "is_robust"]] = ["certified", False]
+    assert accuracy_table(mixed, 0.95)["method"].tolist() == ["half gap", "bisector"]
 
 
 def test_an_attack_and_its_seeds_from_another_norm_are_one_row():
@@ -105,7 +126,11 @@ def test_a_half_gap_above_its_bisector_bound_is_refused():
     records = certified()
     check_certificates(records)
     records.loc[2, "radius_half_gap"] = 0.8
-    with pytest.raises(RecordError, match="1 images have a half gap above their bisector bound"):
+    with pytest.raises(RecordError, match="1 images have radius_half_gap > radius_bisector"):
+        check_certificates(records)
+    records = exact()
+    records.loc[1, "radius_upper"] = 0.8
+    with pytest.raises(RecordError, match="1 images have radius_bisector > radius_upper"):
         check_certificates(records)
 
 

@@ -90,12 +90,17 @@ def test_half_gap_is_at_most_bisector_is_at_most_exact(seed, norm, effort):
     references = train.images.reshape(len(train.images), -1) / 255
     for i, label in enumerate(labels):
         half_gap, bisector = bounds.half_gap[norm][i, 1 - label], bounds.bisector[norm][i, 1 - label]
+        lower, upper = bounds.lower[i, 1 - label], bounds.upper[i, 1 - label]
         assert half_gap <= bisector
+        assert bounds.bisector["L2"][i, 1 - label] <= lower <= upper
         if bounds.own[i] < bounds.other[i, 1 - label]:
             exact = exact_radius(
                 queries[i].ravel() / 255, references[train.labels == label], references[train.labels != label], norm
             )
             assert 0 <= bisector <= exact * (1 + 1e-6)
+            if norm == "L2":
+                assert lower == pytest.approx(exact, rel=1e-5, abs=1e-7)
+                assert upper == pytest.approx(lower, rel=1e-6)
         else:
             assert bisector == 0
 
@@ -239,3 +244,22 @@ def test_with_more_classes_the_nearest_rival_decides():
     assert records["prediction"].tolist() == train.labels[distances.argmin(axis=1)].tolist()
     alone = [min(bounds.bisector["L2"][i, c] for c in range(3) if c != labels[i]) for i in range(30)]
     np.testing.assert_array_equal(records["radius_bisector"], alone)
+
+
+def test_records_in_l2_are_exact_and_name_the_weakest_proof():
+    train, queries, labels = random_problem(12, n=60, d=8, n_queries=60)
+    bounds = bounds_of(train, queries, labels)
+    about = {"dataset": "made", "split": "test", "classifier": "1NN", "pair": "0-1"}
+    epsilon = float(np.median(bounds.lower[np.arange(60), 1 - labels]))
+    for threat in (ThreatModel("L2", epsilon), ThreatModel("Linf", epsilon / np.sqrt(8))):
+        records = certificate_records(about, np.arange(60), labels, np.array([0, 1]), bounds, threat)
+        check_records(records, "here")
+        assert set(records["kind"]) == {"exact" if threat.norm == "L2" else "certified"}
+        robust = records[records["is_robust"]]
+        assert set(records["method"]) >= {"prediction", "half gap"}
+        by_half_gap = robust[robust["method"] == "half gap"]
+        assert (by_half_gap["radius_half_gap"] > threat.epsilon).all()
+        if threat.norm == "L2":
+            by_problem = records[(records["method"] == "quadratic program") & ~records["is_robust"]]
+            assert len(by_problem) > 0
+            assert (by_problem["radius_upper"] <= epsilon).all()

@@ -1,6 +1,6 @@
 import pandas as pd
 import pytest
-from test_accuracy import attacked, certified
+from test_accuracy import attacked, certified, exact
 
 from nnrobust import figures
 from nnrobust.accuracy import accuracy_table, mean_over_pairs
@@ -23,6 +23,17 @@ def test_bars_show_the_better_certificate_and_say_what_is_certified(table):
     assert bars["kind"].tolist() == ["clean", "certified", "certified", "clean", "attacked", "attacked"]
     assert bars["accuracy"].tolist() == [75.0, 50.0, 50.0, 100.0, 50.0, 50.0]
     assert set(bars["n_pairs"]) == {3}
+
+
+def test_an_exact_number_takes_the_place_of_a_certified_one(table):
+    parts = [accuracy_table(exact(pair), 0.95) for pair in ("0-1", "0-2", "1-2")]
+    parts.append(table[(table["norm"] == "Linf") & (table["split"] == "test")])
+    bars = figures.bars_table(mean_over_pairs(pd.concat(parts, ignore_index=True)), "test", ["1NN"])
+    assert bars["kind"].tolist() == ["clean", "certified", "exact"]
+    assert bars["accuracy"].tolist() == [75.0, 50.0, 75.0]
+    with figures.style():
+        (axes,) = figures.bars(bars, "test", "made", {"Linf": 0.1, "L2": 0.8}).axes
+    assert axes.get_xticklabels()[0].get_text().splitlines()[1:] == [r"$\ell_\infty$ certified", r"$\ell_2$ exact"]
 
 
 def test_the_pairs_table_has_the_papers_sum_and_each_norm(table):

@@ -51,6 +51,10 @@ def test_a_missing_or_unknown_column_is_named():
         ({"radius_lower": 2.0, "radius_upper": np.ones(3)}, "0 <= radius_lower <= radius_upper"),
         ({"kind": "certified"}, "a proof of robustness has radius_lower > epsilon"),
         ({"kind": "certified", "radius_lower": 0.5}, "a proof of robustness has radius_lower > epsilon"),
+        (
+            {"kind": "exact", "is_robust": np.zeros(3, dtype=bool), "radius_upper": np.full(3, 0.6)},
+            "an exact row that is not robust has radius_upper <= epsilon",
+        ),
         ({"is_robust": np.zeros(3, dtype=bool)}, "an attacked row is robust or has radius_upper"),
         ({"kind": "guessed"}, "kind is one of exact, certified, attacked"),
     ],
