@@ -250,7 +250,8 @@ def test_records_in_l2_are_exact_and_name_the_weakest_proof():
     train, queries, labels = random_problem(12, n=60, d=8, n_queries=60)
     bounds = bounds_of(train, queries, labels)
     about = {"dataset": "made", "split": "test", "classifier": "1NN", "pair": "0-1"}
-    epsilon = float(np.median(bounds.lower[np.arange(60), 1 - labels]))
+    radii = bounds.lower[np.arange(60), 1 - labels]
+    epsilon = float(np.median(radii[radii > 0]))
     for threat in (ThreatModel("L2", epsilon), ThreatModel("Linf", epsilon / np.sqrt(8))):
         records = certificate_records(about, np.arange(60), labels, np.array([0, 1]), bounds, threat)
         check_records(records, "here")
