@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nnrobust.cloud import Cloud
 from nnrobust.neighbors import UNIT, ClassIndex, search
 from nnrobust.progress import Progress, silent
 from nnrobust.radius import exact_radii
@@ -94,7 +93,6 @@ def certify(
     bound, and no upper one, which saves nearly all work on training images.
     """
     flat = np.asarray(queries).reshape(len(queries), -1)
-    clouds = [Cloud.of(one.references, one.centre) for one in indexes]
     bounds = Bounds.unknown(len(flat), len(indexes))
     present = np.unique(labels).tolist()
     for label in present:
@@ -106,7 +104,7 @@ def certify(
         bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows]).squared) / UNIT
         is_open = _start(bounds, rows, rival, flat.shape[1], settled_at)
         if is_open.any():
-            duel = Duel.of(clouds[label], clouds[rival])
+            duel = Duel.of(indexes[label].cloud, indexes[rival].cloud)
             for start in range(0, int(is_open.sum()), effort.block_size):
                 block = rows[is_open][start : start + effort.block_size]
                 _refine(bounds, block, rival, flat[block], duel, effort)

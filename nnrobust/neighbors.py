@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from nnrobust.cloud import Cloud
 from nnrobust.datasets import Split
 from nnrobust.errors import DataError
 from nnrobust.progress import Progress, silent
@@ -18,45 +20,45 @@ UNIT = 255.0
 
 @dataclass(frozen=True)
 class ClassIndex:
-    """The references of one class and the exact FAISS index over them, centred at `centre`.
+    """The uint8 references of one class, their positions in the training split, and the exact FAISS index over them."""
 
-    `references` is uint8 (n, d); `ids` (n,) are their positions in the training split.
-    """
-
-    references: np.ndarray
+    cloud: Cloud
     ids: np.ndarray
-    centre: np.ndarray
     index: Any
-    largest_squared_norm: float
 
     def __len__(self) -> int:
-        return len(self.references)
+        return len(self.ids)
 
 
 def build_indexes(train: Split, n_classes: int) -> list[ClassIndex]:
     """One exact l2 index for each class; together they serve every pair and the problem of all classes."""
     import faiss
 
-    flat = np.asarray(train.images).reshape(len(train.images), -1)
-    centre = np.round(flat.mean(axis=0, dtype=np.float64)).astype(np.float32)
     indexes = []
-    for class_id in range(n_classes):
-        ids = np.flatnonzero(train.labels == class_id)
-        index = faiss.IndexFlatL2(flat.shape[1])
-        index.add(np.ascontiguousarray(flat[ids] - centre))
-        indexes.append(_class_index(flat[ids], ids, centre, index))
+    for cloud, ids in _clouds(train, n_classes, _centre(train)):
+        index = faiss.IndexFlatL2(cloud.points.shape[1])
+        index.add(cloud.centred.numpy())
+        indexes.append(ClassIndex(cloud, ids, index))
     return indexes
 
 
-def _class_index(references: np.ndarray, ids: np.ndarray, centre: np.ndarray, index: Any) -> ClassIndex:
-    return ClassIndex(references, ids, centre, index, float(_squared_norms(references - centre).max()))
+def _centre(train: Split) -> np.ndarray:
+    """The mean image in whole numbers, so that centred pixels are whole numbers too, which float32 holds exactly."""
+    flat = np.asarray(train.images).reshape(len(train.images), -1)
+    return np.round(flat.mean(axis=0, dtype=np.float64)).astype(np.float32)
+
+
+def _clouds(train: Split, n_classes: int, centre: np.ndarray) -> list[tuple[Cloud, np.ndarray]]:
+    flat = np.asarray(train.images).reshape(len(train.images), -1)
+    members = [np.flatnonzero(train.labels == class_id) for class_id in range(n_classes)]
+    return [(Cloud.of(flat[ids], centre), ids) for ids in members]
 
 
 def save_indexes(indexes: list[ClassIndex], folder: Path) -> None:
     """Writes `<class id>.faiss` for each class, and the common centre."""
     import faiss
 
-    np.save(folder / "centre.npy", indexes[0].centre)
+    np.save(folder / "centre.npy", indexes[0].cloud.centre)
     for class_id, one in enumerate(indexes):
         faiss.write_index(one.index, str(folder / f"{class_id}.faiss"))
 
@@ -70,21 +72,19 @@ def load_indexes(folder: Path | str, train: Split, n_classes: int) -> list[Class
     import faiss
 
     folder = Path(folder)
-    flat = np.asarray(train.images).reshape(len(train.images), -1)
+    try:
+        centre = np.load(folder / "centre.npy")
+        read = [faiss.read_index(str(folder / f"{class_id}.faiss")) for class_id in range(n_classes)]
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        raise DataError(
+            f"{folder}: expected the indexes of {n_classes} classes: {error}; run `dvc repro index`"
+        ) from error
     indexes = []
-    for class_id in range(n_classes):
-        ids = np.flatnonzero(train.labels == class_id)
-        try:
-            index = faiss.read_index(str(folder / f"{class_id}.faiss"))
-            centre = np.load(folder / "centre.npy")
-        except (RuntimeError, OSError) as error:
-            raise DataError(
-                f"{folder}: expected the index of class {class_id}: {error}; run `dvc repro index`"
-            ) from error
-        if (index.ntotal, index.d) != (len(ids), flat.shape[1]):
-            raise DataError(f"{folder}/{class_id}.faiss: expected {len(ids)} images of {flat.shape[1]} values, got "
+    for class_id, ((cloud, ids), index) in enumerate(zip(_clouds(train, n_classes, centre), read, strict=True)):
+        if (index.ntotal, index.d) != cloud.points.shape:
+            raise DataError(f"{folder}/{class_id}.faiss: expected {len(cloud)} images of {cloud.points.shape[1]} values, got "
                             f"{index.ntotal} of {index.d}; run `dvc repro index`")  # fmt: skip
-        indexes.append(_class_index(flat[ids], ids, centre, index))
+        indexes.append(ClassIndex(cloud, ids, index))
     return indexes
 
 
@@ -95,30 +95,12 @@ def propose(index: ClassIndex, queries: np.ndarray, k: int) -> tuple[np.ndarray,
         queries: uint8 (m, d).
 
     Returns:
-        Positions in `index.references`, int64 (m, k), and squared distances in squared pixel values, float32 (m, k),
-        ascending, each within `float32_error` of the true one. `k` is cut to the number of references.
+        Positions in the class, int64 (m, k), and squared distances in squared pixel values, float32 (m, k),
+        ascending, each within `Cloud.error` of the true one. `k` is cut to the number of references.
     """
-    centred = np.ascontiguousarray(queries - index.centre, dtype=np.float32)
+    centred = np.ascontiguousarray(queries - index.cloud.centre, dtype=np.float32)
     distances, positions = index.index.search(centred, min(k, len(index)))
     return positions, distances
-
-
-def float32_error(queries: np.ndarray, index: ClassIndex) -> np.ndarray:
-    """A bound, float64 (m,), on the error of any squared distance that float32 finds for each query.
-
-    For ||q||^2 + ||x||^2 - 2 q.x in any order of summation, with q and x exact after centring on whole numbers:
-    (d + 4) u (||q|| + ||x||)^2 with u = 2^-24. Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
-    """
-    query_norms = np.sqrt(_squared_norms(queries - index.centre))
-    reference_norm = np.sqrt(index.largest_squared_norm)
-    d = queries.shape[1]
-    return (d + 4) * 2.0**-24 / (1 - (d + 4) * 2.0**-24) * (query_norms + reference_norm) ** 2
-
-
-def _squared_norms(whole_numbers: np.ndarray) -> np.ndarray:
-    """Squared l2 norms, float64 (n,), of rows (n, d), block by block."""
-    blocks = [whole_numbers[b : b + 1024].astype(np.float64) for b in range(0, len(whole_numbers), 1024)]
-    return np.concatenate([np.einsum("nd,nd->n", block, block) for block in blocks])
 
 
 def squared_distances(queries: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -129,34 +111,27 @@ def squared_distances(queries: np.ndarray, references: np.ndarray) -> np.ndarray
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What a search in one class found for m queries.
-
-    `position` (m,) and `squared` (m,) are the nearest reference and its squared distance, exactly (float64, in squared pixel
-    values). `candidates` (m, k) are the k references nearest in float32, with `proposed` (m, k), their squared distances,
-    each within `error` (m,) of the true one; every reference not among them is at least proposed[:, -1] - error away.
-    """
+    """The nearest reference of each of m queries: its position in the class, its squared distance in pixel values, exactly."""
 
     position: np.ndarray
     squared: np.ndarray
-    candidates: np.ndarray
-    proposed: np.ndarray
-    error: np.ndarray
 
 
-def search(index: ClassIndex, queries: np.ndarray, k: int = 8) -> Neighbours:
-    """The exact nearest reference of each uint8 query (m, d), and the `k` nearest in float32.
+def search(index: ClassIndex, queries: np.ndarray, n_proposed: int = 8) -> Neighbours:
+    """The exact nearest reference of each uint8 query (m, d); of several the first.
 
-    Of several nearest references the first is given. Every candidate that float32 cannot tell from the nearest is measured
-    in float64; a query of which all candidates are such is compared with all references.
+    Every one of the `n_proposed` candidates that float32 cannot tell from the nearest is measured in float64; a query of which
+    all candidates are such is compared with all references.
     """
-    candidates, proposed = propose(index, queries, k)
-    error = float32_error(queries, index)
+    candidates, proposed = propose(index, queries, n_proposed)
+    norms = np.sqrt(_squared_norms(queries - index.cloud.centre))
+    error = index.cloud.error(torch.from_numpy(norms)).numpy()
     is_contender = proposed <= proposed[:, :1] + 2 * error[:, None]
     rows, columns = np.nonzero(is_contender)
     exact = np.full(candidates.shape, np.inf)
     for start in range(0, len(rows), 1024):
         r, c = rows[start : start + 1024], columns[start : start + 1024]
-        exact[r, c] = squared_distances(queries[r], index.references[candidates[r, c]][:, None])[:, 0]
+        exact[r, c] = squared_distances(queries[r], index.cloud.points[candidates[r, c]][:, None])[:, 0]
     squared = exact.min(axis=1)
     last = np.iinfo(np.int64).max
     position = np.where(exact == squared[:, None], candidates, last).min(axis=1)
@@ -164,13 +139,19 @@ def search(index: ClassIndex, queries: np.ndarray, k: int = 8) -> Neighbours:
         for row in np.flatnonzero(is_contender.all(axis=1)):
             everything = _to_all(queries[row], index)
             position[row], squared[row] = int(everything.argmin()), everything.min()
-    return Neighbours(position, squared, candidates, proposed, error)
+    return Neighbours(position, squared)
+
+
+def _squared_norms(rows: np.ndarray) -> np.ndarray:
+    """Squared l2 norms, float64 (n,), of rows (n, d), block by block."""
+    blocks = [rows[b : b + 1024].astype(np.float64) for b in range(0, len(rows), 1024)]
+    return np.concatenate([np.einsum("nd,nd->n", block, block) for block in blocks])
 
 
 def _to_all(query: np.ndarray, index: ClassIndex) -> np.ndarray:
     """Exact squared distances of one query to every reference of a class."""
     blocks = range(0, len(index), 1024)
-    return np.concatenate([squared_distances(query[None], index.references[None, b : b + 1024])[0] for b in blocks])
+    return np.concatenate([squared_distances(query[None], index.cloud.points[None, b : b + 1024])[0] for b in blocks])
 
 
 def class_distances(train: Split, classes: list[str], progress: Progress = silent) -> pd.DataFrame:
@@ -183,7 +164,7 @@ def class_distances(train: Split, classes: list[str], progress: Progress = silen
     indexes = build_indexes(train, len(classes))
     rows = []
     for a, b in progress(list(combinations(range(len(classes)), 2)), "class distances"):
-        found = search(indexes[b], indexes[a].references)
+        found = search(indexes[b], indexes[a].cloud.points)
         best = int(found.squared.argmin())
         rows.append(
             {
