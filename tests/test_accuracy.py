@@ -120,6 +120,8 @@ def test_an_image_that_falls_in_a_ball_falls_in_the_ball_around_it():
     with pytest.raises(RecordError, match=r"1 images fall to Linf 0.1 but withstand L2 0.3, .*'index': 1"):
         check_threat_models(weak, 9)
     check_threat_models(weak, 10)
+    weak["kind"] = weak["kind"].where(weak["norm"] == "L2", "certified")
+    check_threat_models(weak, 9)
 
 
 def test_a_half_gap_above_its_bisector_bound_is_refused():
