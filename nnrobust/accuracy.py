@@ -115,9 +115,7 @@ def summary(table: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, object]
         cell = result.setdefault(str(row.classifier), {}).setdefault(str(row.split), {})
         assert isinstance(cell, dict)
         cell["clean_accuracy"] = round(float(row.clean_accuracy), n_decimals)
-        name = {"half gap": "half_gap_accuracy", "bisector": "certified_accuracy"}.get(
-            str(row.method), "robust_accuracy"
-        )
+        name = SUMMARY_NAMES.get(str(row.method), "robust_accuracy")
         if name != "half_gap_accuracy" or row.norm == "L2":
             cell[f"{row.norm}_{name}"] = round(float(row.robust_accuracy), n_decimals)
     return result
@@ -137,7 +135,7 @@ def check_threat_models(records: pd.DataFrame, n_dimensions: int) -> None:
     ]
     key = ["classifier", "pair", "split", "index"]
     is_known = records["is_robust"] | (records["kind"] != "certified")
-    known = records[is_known].astype({name: str for name in (*key[:3], "norm")})
+    known = records[is_known].astype(dict.fromkeys((*key[:3], "norm"), str))
     for inner, outer in permutations(threats, 2):
         if not outer.contains(inner, n_dimensions):
             continue

@@ -95,7 +95,7 @@ def test_means_are_over_pairs_and_leave_the_ten_class_problem_out():
 
 
 def test_the_summary_names_what_is_proven_and_what_is_attacked():
-    records = [certified(norm="L2"), certified(norm="Linf"), certified(pair="all"), attacked()]
+    records = [exact(norm="L2"), certified(norm="Linf"), certified(pair="all"), attacked()]
     table = pd.concat([accuracy_table(one, 0.95) for one in records])
     assert summary(table, 4) == {
         "1NN": {
@@ -103,6 +103,7 @@ def test_the_summary_names_what_is_proven_and_what_is_attacked():
                 "clean_accuracy": 0.75,
                 "L2_half_gap_accuracy": 0.25,
                 "L2_certified_accuracy": 0.5,
+                "L2_exact_accuracy": 0.75,
                 "Linf_certified_accuracy": 0.5,
             }
         },
@@ -120,7 +121,7 @@ def test_an_image_that_falls_in_a_ball_falls_in_the_ball_around_it():
     with pytest.raises(RecordError, match=r"1 images fall to Linf 0.1 but withstand L2 0.3, .*'index': 1"):
         check_threat_models(weak, 9)
     check_threat_models(weak, 10)
-    weak["kind"] = weak["kind"].where(weak["norm"] == "L2", "certified")
+    weak["kind"] = weak["kind"].astype(str).where(weak["norm"] == "L2", "certified")
     check_threat_models(weak, 9)
 
 
