@@ -1,0 +1,106 @@
+"""Exact l2 radii of 1NN on one pair of classes: time per image, set-up included, and against QP-exact in the same run.
+
+    python benchmarks/exact_l2.py IMAGES FIRST SECOND [--reference CHECKOUT] [--n-reference 10] [--fractions 0.25 0.5 1]
+
+IMAGES is a folder or tar of {train,test}/<class>/ images. CHECKOUT is a working copy of wangwllu/knn_robustness (arXiv
+1906.03972), whose solver takes over a second for an image, so it gets the first few that are classified correctly.
+`--fractions` are the shares of the training images that the growth with n is measured on.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from nnrobust.cloud import Cloud
+from nnrobust.datasets import Dataset, first_per_class
+from nnrobust.radius import Radii, exact_radii
+from nnrobust.screening import Duel
+from nnrobust.sources import read_image_folder
+
+BLOCK = 250
+
+
+def flat(images: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(images.reshape(len(images), -1))
+
+
+def correct(queries: np.ndarray, own: Cloud, other: Cloud) -> np.ndarray:
+    """Which queries are nearer to their own class; float64, as the radius of the others is 0 without any search."""
+    import torch
+
+    x = torch.from_numpy(queries).double()
+    (first, _), (second, _) = own.squared_distances(x), other.squared_distances(x)
+    return (first.amin(dim=1) < second.amin(dim=1)).numpy()
+
+
+def radii_of_pair(train: list[np.ndarray], test: list[np.ndarray]) -> list[tuple[np.ndarray, Radii]]:
+    """Radii of all test images of two classes that are classified correctly, with their positions; from raw arrays on."""
+    centre = np.round(np.concatenate(train).mean(axis=0)).astype(np.float32)
+    clouds = [Cloud.of(points, centre) for points in train]
+    found = []
+    for label in (0, 1):
+        duel = Duel.of(clouds[label], clouds[1 - label])
+        for start in range(0, len(test[label]), BLOCK):
+            queries = test[label][start : start + BLOCK]
+            rows = np.flatnonzero(correct(queries, duel.own, duel.other))
+            found.append((label * len(test[0]) + start + rows, exact_radii(queries[rows], duel, 16, 128)))
+    return found
+
+
+def timed(run: Callable[[], list[tuple[np.ndarray, Radii]]]) -> tuple[float, np.ndarray, np.ndarray]:
+    start = time.perf_counter()
+    found = run()
+    seconds = time.perf_counter() - start
+    rows = np.concatenate([positions for positions, _ in found])
+    return seconds, rows, np.concatenate([radii.upper for _, radii in found]) / 255
+
+
+def reference(checkout: str, train: list[np.ndarray], queries: np.ndarray) -> tuple[float, np.ndarray]:
+    """Seconds and radii of QP-exact, as its README runs it, on float64 pixels in [0, 1]."""
+    sys.path.insert(0, checkout)
+    from knn_robustness.nn_only import ExactSolver
+    from knn_robustness.utils import QpSolverFactory
+
+    points, labels = np.concatenate(train) / 255, np.repeat([0, 1], [len(one) for one in train])
+    start = time.perf_counter()
+    solver = ExactSolver(points, labels, QpSolverFactory().create("gcd"), 32, False)
+    radii = np.array([np.linalg.norm(solver(query)) for query in queries / 255])
+    return time.perf_counter() - start, radii
+
+
+def pair_of(data: Dataset, first: str, second: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    ids = [data.classes.index(name) for name in (first, second)]
+    return ([flat(part.images[part.labels == one]) for one in ids] for part in (data.train, data.test))  # type: ignore[return-value]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images")
+    parser.add_argument("first")
+    parser.add_argument("second")
+    parser.add_argument("--reference")
+    parser.add_argument("--n-reference", type=int, default=10)
+    parser.add_argument("--fractions", type=float, nargs="+", default=[1.0])
+    options = parser.parse_args()
+    train, test = pair_of(read_image_folder("images", options.images, None), options.first, options.second)
+    n_test = sum(len(one) for one in test)
+    for share in options.fractions:
+        part = [points[first_per_class(np.zeros(len(points)), round(share * len(points)))] for points in train]
+        seconds, rows, radii = timed(lambda part=part: radii_of_pair(part, test))
+        print(
+            f"n = {sum(len(p) for p in part)}: {1000 * seconds / n_test:.2f} ms an image over {n_test}, set-up included"
+        )
+    if options.reference:
+        some = slice(0, options.n_reference)
+        theirs, expected = reference(options.reference, train, np.concatenate(test)[rows[some]])
+        difference = np.abs(radii[some] - expected) / expected
+        each = theirs / options.n_reference
+        print(f"QP-exact: {1000 * each:.0f} ms an image over {options.n_reference}; ratio {each / (seconds / n_test):.0f}; "
+              f"largest relative difference of radii {difference.max():.1e}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
