@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnrobust.cloud import Cloud
 from nnrobust.datasets import Dataset, first_per_class
 from nnrobust.radius import Radii, exact_radii
-from nnrobust.screening import Duel
+from nnrobust.references import References
+from nnrobust.screening import Rivals
 from nnrobust.sources import read_image_folder
 
 BLOCK = 250
@@ -27,7 +27,7 @@ def flat(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(images.reshape(len(images), -1))
 
 
-def correct(queries: np.ndarray, own: Cloud, other: Cloud) -> np.ndarray:
+def correct(queries: np.ndarray, own: References, other: References) -> np.ndarray:
     """Which queries are nearer to their own class; float64, as the radius of the others is 0 without any search."""
     import torch
 
@@ -39,14 +39,14 @@ def correct(queries: np.ndarray, own: Cloud, other: Cloud) -> np.ndarray:
 def radii_of_pair(train: list[np.ndarray], test: list[np.ndarray]) -> list[tuple[np.ndarray, Radii]]:
     """Radii of all test images of two classes that are classified correctly, with their positions; from raw arrays on."""
     centre = np.round(np.concatenate(train).mean(axis=0)).astype(np.float32)
-    clouds = [Cloud.of(points, centre) for points in train]
+    parts = [References.of(points, centre) for points in train]
     found = []
     for label in (0, 1):
-        duel = Duel.of(clouds[label], clouds[1 - label])
+        rivals = Rivals.of(parts[label], parts[1 - label])
         for start in range(0, len(test[label]), BLOCK):
             queries = test[label][start : start + BLOCK]
-            rows = np.flatnonzero(correct(queries, duel.own, duel.other))
-            found.append((label * len(test[0]) + start + rows, exact_radii(queries[rows], duel, 16, 128)))
+            rows = np.flatnonzero(correct(queries, rivals.own, rivals.other))
+            found.append((label * len(test[0]) + start + rows, exact_radii(queries[rows], rivals, 16, 128)))
     return found
 
 

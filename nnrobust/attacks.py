@@ -28,7 +28,7 @@ class Strength:
 
 
 @dataclass(frozen=True)
-class Victims:
+class AttackInputs:
     """What is attacked: uint8 images (n, c, h, w), the output each should have (n,), its network (n,), its id (n,)."""
 
     images: np.ndarray
@@ -36,8 +36,8 @@ class Victims:
     networks: np.ndarray
     ids: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "Victims":
-        return Victims(self.images[rows], self.targets[rows], self.networks[rows], self.ids[rows])
+    def take(self, rows: np.ndarray) -> "AttackInputs":
+        return AttackInputs(self.images[rows], self.targets[rows], self.networks[rows], self.ids[rows])
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Verdicts:
 
 
 def attack(
-    predict: Predictor, victims: Victims, threat_models: list[ThreatModel], strength: Strength, device: torch.device
+    predict: Predictor, inputs: AttackInputs, threat_models: list[ThreatModel], strength: Strength, device: torch.device
 ) -> dict[str, Verdicts]:
     """Verdicts by norm.
 
@@ -70,9 +70,9 @@ def attack(
             1e-6, or its box.
     """
     batch = Batch(
-        torch.from_numpy(victims.images).to(device).float() / 255,
-        torch.from_numpy(victims.targets).to(device),
-        torch.from_numpy(victims.networks).to(device),
+        torch.from_numpy(inputs.images).to(device).float() / 255,
+        torch.from_numpy(inputs.targets).to(device),
+        torch.from_numpy(inputs.networks).to(device),
     )
     with torch.no_grad():
         predictions = checked_logits(predict, batch.images, batch.networks).argmax(dim=1)
@@ -80,19 +80,19 @@ def attack(
     verdicts = {}
     for threat in threat_models:
         adversarial, is_fooled = batch.images.clone(), predictions != batch.targets
-        method = np.full(len(victims.ids), METHOD, dtype=object)
+        method = np.full(len(inputs.ids), METHOD, dtype=object)
         for earlier, rows, points in found:
             if threat.contains(earlier, batch.images[0].numel()):
                 adversarial[rows], is_fooled[rows] = points, True
                 method[rows.cpu().numpy()] = f"{METHOD} ({earlier.norm})"
         rows = (~is_fooled).nonzero()[:, 0]
-        points, fell = _search(predict, batch.take(rows), victims.ids[rows.cpu().numpy()], threat, strength)
+        points, fell = _search(predict, batch.take(rows), inputs.ids[rows.cpu().numpy()], threat, strength)
         adversarial[rows[fell]], is_fooled[rows[fell]] = points[fell], True
         rows = (is_fooled & (predictions == batch.targets)).nonzero()[:, 0]
         found.append((threat, rows, adversarial[rows]))
         norms = np.where(is_fooled.cpu().numpy(), 0.0, np.nan)
         members = rows.cpu().numpy()
-        norms[members] = _verified_norms(predict, victims.take(members), adversarial[rows], threat)
+        norms[members] = _verified_norms(predict, inputs.take(members), adversarial[rows], threat)
         verdicts[threat.norm] = Verdicts(predictions.cpu().numpy(), is_fooled.cpu().numpy(), norms, method)
     return verdicts
 
@@ -113,24 +113,24 @@ def _search(
 
 
 def attack_in_blocks(
-    predict_of: Callable[[np.ndarray], Predictor], victims: Victims, threat_models: list[ThreatModel], strength: Strength,
+    predict_of: Callable[[np.ndarray], Predictor], inputs: AttackInputs, threat_models: list[ThreatModel], strength: Strength,
     machine: Machine, progress: Progress = silent,
 ) -> dict[str, Verdicts]:  # fmt: skip
     """As `attack`, for many networks: a group of them at a time, each on a batch of images at a time, as `machine` has it.
 
     `predict_of` gives the predictor of the networks at the positions it is handed; images are numbered within those.
     """
-    place = np.zeros(len(victims.networks), dtype=np.int64)
-    for network in np.unique(victims.networks):
-        rows = np.flatnonzero(victims.networks == network)
+    place = np.zeros(len(inputs.networks), dtype=np.int64)
+    for network in np.unique(inputs.networks):
+        rows = np.flatnonzero(inputs.networks == network)
         place[rows] = np.arange(len(rows))
-    keys = np.stack([victims.networks // machine.group_size, place // machine.batch_size], axis=1)
+    keys = np.stack([inputs.networks // machine.group_size, place // machine.batch_size], axis=1)
     results: list[tuple[np.ndarray, dict[str, Verdicts]]] = []
     for key in progress(np.unique(keys, axis=0).tolist(), "attack"):
         rows = np.flatnonzero((keys == key).all(axis=1))
-        members = np.unique(victims.networks[rows])
-        part = victims.take(rows)
-        part = Victims(part.images, part.targets, np.searchsorted(members, part.networks), part.ids)
+        members = np.unique(inputs.networks[rows])
+        part = inputs.take(rows)
+        part = AttackInputs(part.images, part.targets, np.searchsorted(members, part.networks), part.ids)
         results.append((rows, attack(predict_of(members), part, threat_models, strength, machine.device)))
     order = np.argsort(np.concatenate([rows for rows, _ in results]), kind="stable")
     return {threat.norm: _joined([part[threat.norm] for _, part in results], order) for threat in threat_models}
@@ -141,7 +141,7 @@ def _joined(parts: list[Verdicts], order: np.ndarray) -> Verdicts:
     return Verdicts(*(np.concatenate([getattr(part, name) for part in parts])[order] for name in names))
 
 
-def _verified_norms(predict: Predictor, victims: Victims, adversarial: Tensor, threat: ThreatModel) -> np.ndarray:
+def _verified_norms(predict: Predictor, inputs: AttackInputs, adversarial: Tensor, threat: ThreatModel) -> np.ndarray:
     """Sizes (n,) in float64 from the stored images, of perturbations that do fool, in ball and box.
 
     Raises:
@@ -150,12 +150,12 @@ def _verified_norms(predict: Predictor, victims: Victims, adversarial: Tensor, t
     if len(adversarial) == 0:
         return np.zeros(0)
     with torch.no_grad():
-        networks = torch.from_numpy(victims.networks).to(adversarial.device)
+        networks = torch.from_numpy(inputs.networks).to(adversarial.device)
         outputs = checked_logits(predict, adversarial, networks).argmax(dim=1).cpu().numpy()
     points = adversarial.cpu().numpy().astype(np.float64)
-    norms = norm_of(points - victims.images / 255, threat.norm)
+    norms = norm_of(points - inputs.images / 255, threat.norm)
     faults = {
-        "fools its network no more when predicted again; the model is not deterministic": outputs == victims.targets,
+        "fools its network no more when predicted again; the model is not deterministic": outputs == inputs.targets,
         f"is larger than {threat.norm} {threat.epsilon:.9g}": norms > threat.epsilon * (1 + TOLERANCE),
         "leaves the box [0, 1]": (points.min(axis=(1, 2, 3)) < 0) | (points.max(axis=(1, 2, 3)) > 1),
     }
@@ -163,6 +163,6 @@ def _verified_norms(predict: Predictor, victims: Victims, adversarial: Tensor, t
         if is_bad.any():
             worst = int(np.flatnonzero(is_bad)[norms[is_bad].argmax()])
             raise AttackError(
-                f"{METHOD}, {threat.norm}: the perturbation of image {victims.ids[worst]} (norm {norms[worst]:.9g}) {fault}"
+                f"{METHOD}, {threat.norm}: the perturbation of image {inputs.ids[worst]} (norm {norms[worst]:.9g}) {fault}"
             )
     return norms

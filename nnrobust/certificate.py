@@ -24,7 +24,7 @@ from nnrobust.neighbors import UNIT, ClassIndex, search
 from nnrobust.progress import Progress, silent
 from nnrobust.radius import exact_radii
 from nnrobust.records import to_frame
-from nnrobust.screening import Duel, Screened, screen
+from nnrobust.screening import Rivals, Screened, screen
 from nnrobust.threat import ThreatModel
 
 NORMS = ("Linf", "L2")
@@ -98,16 +98,16 @@ def certify(
     for label in present:
         members = np.flatnonzero(labels == label)
         bounds.own[members] = np.sqrt(search(indexes[label], flat[members]).squared) / UNIT
-    duels = [(label, rival) for label in present for rival in range(len(indexes)) if label != rival]
-    for label, rival in progress(duels, "certify"):
+    work = [(label, rival) for label in present for rival in range(len(indexes)) if label != rival]
+    for label, rival in progress(work, "certify"):
         rows = np.flatnonzero(labels == label)
         bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows]).squared) / UNIT
         is_open = _start(bounds, rows, rival, flat.shape[1], settled_at)
         if is_open.any():
-            duel = Duel.of(indexes[label].cloud, indexes[rival].cloud)
+            rivals = Rivals.of(indexes[label].references, indexes[rival].references)
             for start in range(0, int(is_open.sum()), effort.block_size):
                 block = rows[is_open][start : start + effort.block_size]
-                _refine(bounds, block, rival, flat[block], duel, effort)
+                _refine(bounds, block, rival, flat[block], rivals, effort)
     return bounds
 
 
@@ -128,12 +128,14 @@ def _start(
     return is_open
 
 
-def _refine(bounds: Bounds, rows: np.ndarray, rival: int, queries: np.ndarray, duel: Duel, effort: Effort) -> None:
+def _refine(bounds: Bounds, rows: np.ndarray, rival: int, queries: np.ndarray, rivals: Rivals, effort: Effort) -> None:
     """Writes the bisector bounds of these rows, and their exact l2 radii."""
-    screened = screen(torch.from_numpy(queries).double(), duel, effort.n_own, effort.n_screened)
-    radii = exact_radii(queries, duel, effort.n_own, effort.n_screened, screened)
+    screened = screen(torch.from_numpy(queries).double(), rivals, effort.n_own, effort.n_screened)
+    radii = exact_radii(queries, rivals, effort.n_own, effort.n_screened, screened)
     linf = [
-        _linf_bisectors(queries[start : start + _FEW], duel, screened.take(slice(start, start + _FEW)), effort.n_other)
+        _linf_bisectors(
+            queries[start : start + _FEW], rivals, screened.take(slice(start, start + _FEW)), effort.n_other
+        )
         for start in range(0, len(rows), _FEW)
     ]
     for norm, values in (("L2", radii.bisector), ("Linf", np.concatenate(linf))):
@@ -143,7 +145,7 @@ def _refine(bounds: Bounds, rows: np.ndarray, rival: int, queries: np.ndarray, d
     bounds.upper[rows, rival] = np.maximum(bounds.lower[rows, rival], radii.upper / UNIT)
 
 
-def _linf_bisectors(queries: np.ndarray, duel: Duel, screened: Screened, n_other: int) -> np.ndarray:
+def _linf_bisectors(queries: np.ndarray, rivals: Rivals, screened: Screened, n_other: int) -> np.ndarray:
     """Bisector bounds (m,) in linf, in pixel values, of uint8 queries (m, d).
 
     The order of the bounds differs from that in l2, so all screened references get the distance that matters here (l1), and the
@@ -151,9 +153,9 @@ def _linf_bisectors(queries: np.ndarray, duel: Duel, screened: Screened, n_other
     """
     x = torch.from_numpy(queries).double()[:, None]
     nearest_first = screened.own_squared.argsort(dim=1, stable=True)
-    x_i = duel.own.exactly(screened.own.gather(1, nearest_first)).float()
+    x_i = rivals.own.exactly(screened.own.gather(1, nearest_first)).float()
     d_i = screened.own_squared.gather(1, nearest_first)
-    x_j = duel.other.exactly(screened.others)
+    x_j = rivals.other.exactly(screened.others)
     d_j = (x_j - x).square().sum(dim=2)
     x_j = x_j.float()
     by_nearest = _pairwise(d_i[:, :1], d_j, torch.cdist(x_i[:, :1], x_j, p=1).double())[:, 0]

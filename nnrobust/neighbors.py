@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nnrobust.cloud import Cloud
 from nnrobust.datasets import Split
 from nnrobust.errors import DataError
 from nnrobust.progress import Progress, silent
+from nnrobust.references import References
 
 UNIT = 255.0
 """Distances are computed on pixel values 0 to 255, where squared distances are integers and float64 holds them exactly."""
@@ -22,7 +22,7 @@ UNIT = 255.0
 class ClassIndex:
     """The uint8 references of one class, their positions in the training split, and the exact FAISS index over them."""
 
-    cloud: Cloud
+    references: References
     ids: np.ndarray
     index: Any
 
@@ -35,10 +35,10 @@ def build_indexes(train: Split, n_classes: int) -> list[ClassIndex]:
     import faiss
 
     indexes = []
-    for cloud, ids in _clouds(train, n_classes, _centre(train)):
-        index = faiss.IndexFlatL2(cloud.points.shape[1])
-        index.add(cloud.centred.numpy())
-        indexes.append(ClassIndex(cloud, ids, index))
+    for references, ids in _references(train, n_classes, _centre(train)):
+        index = faiss.IndexFlatL2(references.points.shape[1])
+        index.add(references.centred.numpy())
+        indexes.append(ClassIndex(references, ids, index))
     return indexes
 
 
@@ -48,17 +48,17 @@ def _centre(train: Split) -> np.ndarray:
     return np.round(flat.mean(axis=0, dtype=np.float64)).astype(np.float32)
 
 
-def _clouds(train: Split, n_classes: int, centre: np.ndarray) -> list[tuple[Cloud, np.ndarray]]:
+def _references(train: Split, n_classes: int, centre: np.ndarray) -> list[tuple[References, np.ndarray]]:
     flat = np.asarray(train.images).reshape(len(train.images), -1)
     members = [np.flatnonzero(train.labels == class_id) for class_id in range(n_classes)]
-    return [(Cloud.of(flat[ids], centre), ids) for ids in members]
+    return [(References.of(flat[ids], centre), ids) for ids in members]
 
 
 def save_indexes(indexes: list[ClassIndex], folder: Path) -> None:
     """Writes `<class id>.faiss` for each class, and the common centre."""
     import faiss
 
-    np.save(folder / "centre.npy", indexes[0].cloud.centre)
+    np.save(folder / "centre.npy", indexes[0].references.centre)
     for class_id, one in enumerate(indexes):
         faiss.write_index(one.index, str(folder / f"{class_id}.faiss"))
 
@@ -80,11 +80,14 @@ def load_indexes(folder: Path | str, train: Split, n_classes: int) -> list[Class
             f"{folder}: expected the indexes of {n_classes} classes: {error}; run `dvc repro index`"
         ) from error
     indexes = []
-    for class_id, ((cloud, ids), index) in enumerate(zip(_clouds(train, n_classes, centre), read, strict=True)):
-        if (index.ntotal, index.d) != cloud.points.shape:
-            raise DataError(f"{folder}/{class_id}.faiss: expected {len(cloud)} images of {cloud.points.shape[1]} values, got "
-                            f"{index.ntotal} of {index.d}; run `dvc repro index`")  # fmt: skip
-        indexes.append(ClassIndex(cloud, ids, index))
+    for class_id, ((references, ids), index) in enumerate(
+        zip(_references(train, n_classes, centre), read, strict=True)
+    ):
+        if (index.ntotal, index.d) != references.points.shape:
+            n, d = references.points.shape
+            raise DataError(f"{folder}/{class_id}.faiss: expected {n} images of {d} values, got {index.ntotal} of {index.d}; "
+                            "run `dvc repro index`")  # fmt: skip
+        indexes.append(ClassIndex(references, ids, index))
     return indexes
 
 
@@ -96,9 +99,9 @@ def propose(index: ClassIndex, queries: np.ndarray, k: int) -> tuple[np.ndarray,
 
     Returns:
         Positions in the class, int64 (m, k), and squared distances in squared pixel values, float32 (m, k),
-        ascending, each within `Cloud.error` of the true one. `k` is cut to the number of references.
+        ascending, each within `References.error` of the true one. `k` is cut to the number of references.
     """
-    centred = np.ascontiguousarray(queries - index.cloud.centre, dtype=np.float32)
+    centred = np.ascontiguousarray(queries - index.references.centre, dtype=np.float32)
     distances, positions = index.index.search(centred, min(k, len(index)))
     return positions, distances
 
@@ -124,14 +127,14 @@ def search(index: ClassIndex, queries: np.ndarray, n_proposed: int = 8) -> Neigh
     all candidates are such is compared with all references.
     """
     candidates, proposed = propose(index, queries, n_proposed)
-    norms = np.sqrt(_squared_norms(queries - index.cloud.centre))
-    error = index.cloud.error(torch.from_numpy(norms)).numpy()
+    norms = np.sqrt(_squared_norms(queries - index.references.centre))
+    error = index.references.error(torch.from_numpy(norms)).numpy()
     is_contender = proposed <= proposed[:, :1] + 2 * error[:, None]
     rows, columns = np.nonzero(is_contender)
     exact = np.full(candidates.shape, np.inf)
     for start in range(0, len(rows), 1024):
         r, c = rows[start : start + 1024], columns[start : start + 1024]
-        exact[r, c] = squared_distances(queries[r], index.cloud.points[candidates[r, c]][:, None])[:, 0]
+        exact[r, c] = squared_distances(queries[r], index.references.points[candidates[r, c]][:, None])[:, 0]
     squared = exact.min(axis=1)
     last = np.iinfo(np.int64).max
     position = np.where(exact == squared[:, None], candidates, last).min(axis=1)
@@ -151,7 +154,9 @@ def _squared_norms(rows: np.ndarray) -> np.ndarray:
 def _to_all(query: np.ndarray, index: ClassIndex) -> np.ndarray:
     """Exact squared distances of one query to every reference of a class."""
     blocks = range(0, len(index), 1024)
-    return np.concatenate([squared_distances(query[None], index.cloud.points[None, b : b + 1024])[0] for b in blocks])
+    return np.concatenate(
+        [squared_distances(query[None], index.references.points[None, b : b + 1024])[0] for b in blocks]
+    )
 
 
 def class_distances(train: Split, classes: list[str], progress: Progress = silent) -> pd.DataFrame:
@@ -164,7 +169,7 @@ def class_distances(train: Split, classes: list[str], progress: Progress = silen
     indexes = build_indexes(train, len(classes))
     rows = []
     for a, b in progress(list(combinations(range(len(classes)), 2)), "class distances"):
-        found = search(indexes[b], indexes[a].cloud.points)
+        found = search(indexes[b], indexes[a].references.points)
         best = int(found.squared.argmin())
         rows.append(
             {

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nnrobust.quadratic import nearest_points
-from nnrobust.screening import Duel, Screened, screen
+from nnrobust.screening import Rivals, Screened, screen
 
 _DOWN = 1 - 1e-12
 _ACROSS = 1e-10
@@ -45,7 +45,7 @@ class Radii:
 
 def exact_radii(
     queries: np.ndarray,
-    duel: Duel,
+    rivals: Rivals,
     n_own: int,
     n_others: int,
     screened: Screened | None = None,
@@ -60,12 +60,12 @@ def exact_radii(
         stop_above: a query whose radius is proven to exceed this is left at that bound, with an infinite `upper`.
     """
     x = torch.from_numpy(np.asarray(queries, dtype=np.float64))
-    search = _Search(x, duel, screened or screen(x, duel, n_own, n_others))
+    search = _Search(x, rivals, screened or screen(x, rivals, n_own, n_others))
     search.run(stop_above)
     lower, upper, witness, bisector = (t.numpy() for t in (search.lower, search.upper, search.witness, search.bisector))
     rows = search.needs_more.nonzero()[:, 0].numpy()
     if len(rows):
-        more = exact_radii(queries[rows], duel, n_own, _MORE * n_others, None, stop_above)
+        more = exact_radii(queries[rows], rivals, n_own, _MORE * n_others, None, stop_above)
         lower[rows], upper[rows], witness[rows], bisector[rows] = more.lower, more.upper, more.witness, more.bisector
     return Radii(lower, upper, witness, bisector)
 
@@ -78,13 +78,13 @@ class _Search:
     x_i - x, its squared length, and inner products.
     """
 
-    def __init__(self, x: Tensor, duel: Duel, screened: Screened) -> None:
+    def __init__(self, x: Tensor, rivals: Rivals, screened: Screened) -> None:
         m, k = screened.others.shape
-        self.x, self.duel, self.others = x, duel, screened.others
+        self.x, self.rivals, self.others = x, rivals, screened.others
         self.bounds = torch.cat([screened.by_all, screened.by_one[:, k:]], dim=1)
         self.bisector = torch.full((m,), torch.inf, dtype=torch.float64)
         self.constraints, self.squared = screened.own, screened.own_squared
-        self.offsets = duel.own.exactly(self.constraints) - x[:, None]
+        self.offsets = rivals.own.exactly(self.constraints) - x[:, None]
         self.gram = self.offsets @ self.offsets.transpose(1, 2)
         self.is_solved = torch.zeros(m, k + 1, dtype=torch.bool)
         self.n_constraints = torch.zeros(m, k + 1, dtype=torch.long)
@@ -114,7 +114,7 @@ class _Search:
         """Refines the bounds of references j with the constraints known; returns which problems could not be solved."""
         if len(rows) == 0:
             return torch.zeros(0, dtype=torch.bool)
-        towards = self.duel.other.exactly(self.others[rows, j]) - self.x[rows]
+        towards = self.rivals.other.exactly(self.others[rows, j]) - self.x[rows]
         squared = torch.linalg.vecdot(towards, towards)
         products = (self.offsets[rows] @ towards[:, :, None])[:, :, 0]
         gram = self.gram[rows] - products[:, :, None] - products[:, None] + squared[:, None, None]
@@ -140,7 +140,7 @@ class _Search:
         if len(rows) == 0:
             return torch.zeros(0, dtype=torch.bool)
         moved = torch.stack([self.points[row, one] for row, one in zip(rows.tolist(), j.tolist(), strict=True)])
-        goal = self.duel.other.exactly(self.others[rows, j])
+        goal = self.rivals.other.exactly(self.others[rows, j])
         point = self.x[rows] + moved
         across = point + _ACROSS * (goal - point)
         slack, worst = self._smallest_slack(across, goal)
@@ -157,11 +157,11 @@ class _Search:
 
     def _smallest_slack(self, points: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
         """min_i ||x_i - z||^2 - ||x_j - z||^2 over all own-class i, for points z and goals x_j, and the i; float64 concludes."""
-        proposed, error = self.duel.own.squared_distances(points)
+        proposed, error = self.rivals.own.squared_distances(points)
         to_goal = torch.linalg.vecdot(goals - points, goals - points)
         nearest = proposed.amin(dim=1, keepdim=True)
         rows, i = (proposed <= nearest + 2 * error).nonzero(as_tuple=True)
-        offsets = self.duel.own.exactly(i) - points[rows]
+        offsets = self.rivals.own.exactly(i) - points[rows]
         slack = torch.linalg.vecdot(offsets, offsets) - to_goal[rows]
         smallest = torch.full((len(points),), torch.inf, dtype=torch.float64).scatter_reduce(0, rows, slack, "amin")
         is_smallest = slack == smallest[rows]
@@ -178,7 +178,7 @@ class _Search:
             self._widen()
             is_free = self.constraints[rows] < 0
         slot = is_free.double().argmax(dim=1)
-        offset = self.duel.own.exactly(i) - self.x[rows]
+        offset = self.rivals.own.exactly(i) - self.x[rows]
         self.constraints[rows, slot], self.offsets[rows, slot] = i, offset
         products = (self.offsets[rows] @ offset[:, :, None])[:, :, 0]
         self.squared[rows, slot] = torch.linalg.vecdot(offset, offset)

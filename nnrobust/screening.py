@@ -5,26 +5,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nnrobust.cloud import Cloud, cross_distances
+from nnrobust.references import References, cross_distances
 
 
 @dataclass(frozen=True)
-class Duel:
+class Rivals:
     """The references of a query's own class and those of another, with the squared distances between them in float32."""
 
-    own: Cloud
-    other: Cloud
+    own: References
+    other: References
     between: Tensor
     between_error: Tensor
 
     @classmethod
-    def of(cls, own: Cloud, other: Cloud) -> "Duel":
+    def of(cls, own: References, other: References) -> "Rivals":
         return cls(own, other, *cross_distances(own, other))
 
 
 @dataclass(frozen=True)
 class Screened:
-    """What m queries (m, d) need of a duel.
+    """What m queries (m, d) need of the references of both classes.
 
     `own` (m, i): the own-class references nearest to each query, and `own_squared` (m, i) their squared distances, in float64.
     `others` (m, k): other-class references, in ascending order of the bound by one own reference. `by_one` (m, k + 1): these
@@ -42,30 +42,30 @@ class Screened:
         return Screened(self.own[rows], self.own_squared[rows], self.others[rows], self.by_one[rows], self.by_all[rows])
 
 
-def screen(queries: Tensor, duel: Duel, n_own: int, n_others: int) -> Screened:
+def screen(queries: Tensor, rivals: Rivals, n_own: int, n_others: int) -> Screened:
     """Screens float64 queries (m, d) with up to `n_own` own-class and `n_others` other-class references.
 
     The bound is (d_j^2 - d_i^2) / (2 ||x_i - x_j||), the distance to the bisector of x_i and x_j. Float32 distances enter
     with their error on the safe side.
     """
-    proposed, _ = duel.own.squared_distances(queries)
-    own = proposed.topk(min(n_own, len(duel.own)), dim=1, largest=False).indices
-    offsets = duel.own.exactly(own) - queries[:, None]
+    proposed, _ = rivals.own.squared_distances(queries)
+    own = proposed.topk(min(n_own, len(rivals.own)), dim=1, largest=False).indices
+    offsets = rivals.own.exactly(own) - queries[:, None]
     own_squared = torch.linalg.vecdot(offsets, offsets)
     nearest = own_squared.argmin(dim=1)
     anchor = own.gather(1, nearest[:, None])[:, 0]
 
-    squared, error = duel.other.squared_distances(queries)
+    squared, error = rivals.other.squared_distances(queries)
     gap = squared.double() - error - own_squared.amin(dim=1)[:, None]
-    to_anchor = (duel.between[anchor].double() + duel.between_error[anchor]).sqrt()
+    to_anchor = (rivals.between[anchor].double() + rivals.between_error[anchor]).sqrt()
     by_one = gap.clamp(min=0) / (2 * to_anchor)
-    k = min(n_others, len(duel.other))
-    by_one, others = by_one.topk(min(k + 1, len(duel.other)), dim=1, largest=False)
+    k = min(n_others, len(rivals.other))
+    by_one, others = by_one.topk(min(k + 1, len(rivals.other)), dim=1, largest=False)
     if by_one.shape[1] == k:
         by_one = torch.cat([by_one, torch.full_like(by_one[:, :1], torch.inf)], dim=1)
     others = others[:, :k]
 
     gaps = (squared.gather(1, others).double() - error)[:, None] - own_squared[:, :, None]
-    between = duel.between[own[:, :, None], others[:, None]].double() + duel.between_error[own]
+    between = rivals.between[own[:, :, None], others[:, None]].double() + rivals.between_error[own]
     by_all = (gaps / (2 * between.sqrt())).amax(dim=1)
     return Screened(own, own_squared, others, by_one, torch.maximum(by_all, by_one[:, :k]))

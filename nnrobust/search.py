@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nnrobust.arena import Arena
 from nnrobust.attacks import Strength
 from nnrobust.datasets import Pair
 from nnrobust.errors import TrainingError
+from nnrobust.pair_networks import PairNetworks
 from nnrobust.params import Setting, Variant
 from nnrobust.progress import Progress, silent
 from nnrobust.threat import ThreatModel
@@ -49,7 +49,7 @@ def search(
     tasks_of: Callable[[Setting], list[Task]],
     settings: list[Setting],
     validation: Validation,
-    arena: Arena,
+    networks: PairNetworks,
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """One row for each setting and pair: the setting, and how its network did on the pair's held-out images.
@@ -59,20 +59,20 @@ def search(
     rows = []
     for trial, setting in progress(list(enumerate(settings)), "search"):
         tasks = tasks_of(setting)
-        trained = train_all(tasks, arena.images, arena.labels, arena.build, arena.machine)
-        stack = arena.stack([result.state for result in trained])
+        trained = train_all(tasks, networks.images, networks.labels, networks.build, networks.machine)
+        stack = networks.stack([result.state for result in trained])
         pairs = [task.pair for task in tasks]
-        victims = arena.victims(pairs, validation.indices)
-        verdicts = arena.attack(stack, victims, [validation.threat], validation.strength)[validation.threat.norm]
+        inputs = networks.inputs(pairs, validation.indices)
+        verdicts = networks.attack(stack, inputs, [validation.threat], validation.strength)[validation.threat.norm]
         for position, pair in enumerate(pairs):
-            mine = victims.networks == position
+            mine = inputs.networks == position
             rows.append(
                 {
                     "trial": trial,
                     "pair": str(pair),
                     **setting.model_dump(),
                     "n_validation": int(mine.sum()),
-                    "clean_accuracy": float((verdicts.predictions[mine] == victims.targets[mine]).mean()),
+                    "clean_accuracy": float((verdicts.predictions[mine] == inputs.targets[mine]).mean()),
                     "robust_accuracy": float((~verdicts.is_fooled[mine]).mean()),
                 }
             )

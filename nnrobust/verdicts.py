@@ -5,21 +5,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from nnrobust.attacks import Verdicts, Victims
+from nnrobust.attacks import AttackInputs, Verdicts
 from nnrobust.records import to_frame
 from nnrobust.threat import ThreatModel
 
 
 def attack_records(
-    about: Mapping[str, object], victims: Victims, class_ids: np.ndarray, verdicts: Verdicts, threat: ThreatModel
+    about: Mapping[str, object], inputs: AttackInputs, class_ids: np.ndarray, verdicts: Verdicts, threat: ThreatModel
 ) -> pd.DataFrame:
-    """One record for each victim; `about` gives dataset, split, classifier, pair; `class_ids` (outputs,) the class of each."""
-    correct = verdicts.predictions == victims.targets
+    """One record for each image; `about` gives dataset, split, classifier, pair; `class_ids` (outputs,) the class of each."""
+    correct = verdicts.predictions == inputs.targets
     return to_frame(
         {
             **about,
-            "index": victims.ids.astype(np.int32),
-            "label": class_ids[victims.targets].astype(np.int16),
+            "index": inputs.ids.astype(np.int32),
+            "label": class_ids[inputs.targets].astype(np.int16),
             "prediction": class_ids[verdicts.predictions].astype(np.int16),
             "norm": threat.norm,
             "epsilon": threat.epsilon,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.arena import Arena, load_networks
 from nnrobust.attacks import Strength
 from nnrobust.compute import machine
 from nnrobust.datasets import SPLITS, first_per_class, load_dataset
+from nnrobust.pair_networks import PairNetworks, load_networks
 from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
@@ -26,18 +26,18 @@ def main() -> None:
     threats, frames = params.epsilon.threat_models(), []
     states = load_networks(Path("models/trained") / f"{name}.safetensors", prepared.pairs)
     for split in SPLITS:
-        arena = Arena.of(prepared, split, params.variants[name].architecture, computer)
+        networks = PairNetworks.of(prepared, split, params.variants[name].architecture, computer)
         wanted = params.attack.n_train_per_class if split == "train" else params.attack.n_test_per_class
-        attacked = first_per_class(arena.labels, wanted)
-        indices = [np.intersect1d(pair.indices(arena.labels), attacked) for pair in prepared.pairs]
-        victims = arena.victims(prepared.pairs, indices)
-        verdicts = arena.attack(arena.stack(states), victims, threats, strength, shown)
+        attacked = first_per_class(networks.labels, wanted)
+        indices = [np.intersect1d(pair.indices(networks.labels), attacked) for pair in prepared.pairs]
+        inputs = networks.inputs(prepared.pairs, indices)
+        verdicts = networks.attack(networks.stack(states), inputs, threats, strength, shown)
         for position, pair in enumerate(prepared.pairs):
-            rows = np.flatnonzero(victims.networks == position)
+            rows = np.flatnonzero(inputs.networks == position)
             about = {"dataset": prepared.dataset.name, "split": split, "classifier": name, "pair": str(pair)}
             for threat in threats:
                 mine = verdicts[threat.norm].take(rows)
-                frames.append(attack_records(about, victims.take(rows), pair.class_ids(), mine, threat))
+                frames.append(attack_records(about, inputs.take(rows), pair.class_ids(), mine, threat))
     write_records(frames, Path("data/records") / f"{name}.parquet")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attacks import Strength, Victims, attack_in_blocks
+from nnrobust.attacks import AttackInputs, Strength, attack_in_blocks
 from nnrobust.compute import machine
 from nnrobust.datasets import SPLITS, load_dataset
 from nnrobust.errors import AttackError
@@ -32,10 +32,10 @@ def main() -> None:
     for split, wanted in zip(SPLITS, (params.zoo.n_train, params.zoo.n_test), strict=True):
         part = getattr(dataset, split)
         indices = np.sort(np.random.default_rng(params.zoo.seed).permutation(len(part.labels))[:wanted])
-        victims = Victims(np.asarray(part.images[indices]), part.labels[indices], np.zeros_like(indices), indices)
-        verdicts = attack_in_blocks(lambda _: lambda x, _: network(x), victims, threats, strength, computer, shown)
+        inputs = AttackInputs(np.asarray(part.images[indices]), part.labels[indices], np.zeros_like(indices), indices)
+        verdicts = attack_in_blocks(lambda _: lambda x, _: network(x), inputs, threats, strength, computer, shown)
         about = {"dataset": dataset.name, "split": split, "classifier": name, "pair": ALL_CLASSES}
-        frames += [attack_records(about, victims, np.arange(N_CLASSES), verdicts[t.norm], t) for t in threats]
+        frames += [attack_records(about, inputs, np.arange(N_CLASSES), verdicts[t.norm], t) for t in threats]
     write_records(frames, Path("data/records/zoo") / f"{name}.parquet")
 
 

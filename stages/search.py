@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from nnrobust.arena import Arena
 from nnrobust.attacks import Strength
 from nnrobust.compute import machine
 from nnrobust.datasets import load_dataset
 from nnrobust.outputs import finished_file, write_json
+from nnrobust.pair_networks import PairNetworks
 from nnrobust.params import Setting, read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
@@ -24,8 +24,8 @@ def main() -> None:
     options, prepared = params.search, load_dataset(INPUT)
     variant = shortened(params.variants[options.variant], options.epochs)
     computer = machine(params.compute.device, params.compute.group_size, params.compute.batch_size)
-    arena = Arena.of(prepared, "train", variant.architecture, computer)
-    split = [hold_out(pair, arena.labels, options.validation_fraction, options.seed) for pair in prepared.pairs]
+    networks = PairNetworks.of(prepared, "train", variant.architecture, computer)
+    split = [hold_out(pair, networks.labels, options.validation_fraction, options.seed) for pair in prepared.pairs]
 
     threat = ThreatModel("Linf", params.epsilon.Linf)
 
@@ -37,7 +37,7 @@ def main() -> None:
         tasks_of,
         options.space.settings(),
         Validation([held for _, held in split], threat, Strength(options.attack_steps, 1, options.seed)),
-        arena,
+        networks,
         shown,
     )
     with finished_file(TRIALS) as temporary:

@@ -7,7 +7,7 @@ from conftest import Linear
 from torch import nn
 
 from nnrobust.apgd import start_noise
-from nnrobust.attacks import Strength, Victims, attack, attack_in_blocks
+from nnrobust.attacks import AttackInputs, Strength, attack, attack_in_blocks
 from nnrobust.compute import Machine
 from nnrobust.errors import AttackError
 from nnrobust.stack import Stack, predictor
@@ -29,25 +29,25 @@ def linear_problem(seed, low, high):
     bias = -float((torch.from_numpy(images).float().flatten(1) / 255 @ weight).median())
     network = Linear(weight, bias)
     targets = network(torch.from_numpy(images).float() / 255).argmax(1).numpy()
-    return Victims(images, targets, np.zeros(40, dtype=np.int64), np.arange(40)), network
+    return AttackInputs(images, targets, np.zeros(40, dtype=np.int64), np.arange(40)), network
 
 
-def margin(victims, network, norm):
+def margin(inputs, network, norm):
     """The exact distance of each image to the boundary, without the box."""
-    score = network(torch.from_numpy(victims.images).double() / 255)[:, 1].abs().numpy()
+    score = network(torch.from_numpy(inputs.images).double() / 255)[:, 1].abs().numpy()
     return score / norm_of(network.weight.numpy()[None], {"Linf": "L1", "L2": "L2"}[norm])
 
 
-def margin_in_box(victims, network):
+def margin_in_box(inputs, network):
     """The exact Linf distance of each image to the boundary within the box, by bisection: the best move is a clipped one."""
-    x = victims.images.reshape(40, -1) / 255
+    x = inputs.images.reshape(40, -1) / 255
     weight = network.weight.numpy().astype(float)
-    towards = np.where(victims.targets == 0, 1.0, -1.0)[:, None] * np.sign(weight)
+    towards = np.where(inputs.targets == 0, 1.0, -1.0)[:, None] * np.sign(weight)
     low, high = np.zeros(40), np.ones(40)
     for _ in range(60):
         middle = (low + high) / 2
         moved = (x + middle[:, None] * towards).clip(0, 1)
-        crossed = (moved @ weight + network.bias > 0) != (victims.targets == 1)
+        crossed = (moved @ weight + network.bias > 0) != (inputs.targets == 1)
         low, high = np.where(crossed, low, middle), np.where(crossed, middle, high)
     return high
 
@@ -61,31 +61,31 @@ def _double_linear(monkeypatch):
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 @pytest.mark.parametrize("seed", range(3))
 def test_on_a_linear_classifier_the_attack_reaches_the_exact_margin_and_no_less(norm, seed):
-    victims, network = linear_problem(seed, 110, 146)
-    exact = margin(victims, network, norm)
+    inputs, network = linear_problem(seed, 110, 146)
+    exact = margin(inputs, network, norm)
     for epsilon in np.quantile(exact, [0.2, 0.5, 0.8]):
-        verdicts = attack(of_one(network), victims, [ThreatModel(norm, float(epsilon))], STRONG, CPU)[norm]
+        verdicts = attack(of_one(network), inputs, [ThreatModel(norm, float(epsilon))], STRONG, CPU)[norm]
         assert not verdicts.is_fooled[exact > epsilon].any()
         assert verdicts.is_fooled[exact < 0.99 * epsilon].all()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_box_counts_where_it_is_active(seed):
-    victims, network = linear_problem(seed, 0, 256)
-    exact = margin_in_box(victims, network)
-    assert (exact > 1.05 * margin(victims, network, "Linf")).sum() > 4
+    inputs, network = linear_problem(seed, 0, 256)
+    exact = margin_in_box(inputs, network)
+    assert (exact > 1.05 * margin(inputs, network, "Linf")).sum() > 4
     for epsilon in np.quantile(exact, [0.3, 0.7]):
-        verdicts = attack(of_one(network), victims, [ThreatModel("Linf", float(epsilon))], STRONG, CPU)["Linf"]
+        verdicts = attack(of_one(network), inputs, [ThreatModel("Linf", float(epsilon))], STRONG, CPU)["Linf"]
         assert not verdicts.is_fooled[exact > epsilon].any()
         assert verdicts.is_fooled[exact < 0.99 * epsilon].all()
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_perturbation_norms_are_within_epsilon_and_zero_for_images_that_are_wrong_already(norm):
-    victims, network = linear_problem(0, 0, 256)
-    victims.targets[:5] = 1 - victims.targets[:5]
-    epsilon = float(np.median(margin(victims, network, norm)))
-    verdicts = attack(of_one(network), victims, [ThreatModel(norm, epsilon)], STRONG, CPU)[norm]
+    inputs, network = linear_problem(0, 0, 256)
+    inputs.targets[:5] = 1 - inputs.targets[:5]
+    epsilon = float(np.median(margin(inputs, network, norm)))
+    verdicts = attack(of_one(network), inputs, [ThreatModel(norm, epsilon)], STRONG, CPU)[norm]
     assert verdicts.is_fooled[:5].all()
     assert not verdicts.perturbation_norm[:5].any()
     found = verdicts.is_fooled[5:]
@@ -119,7 +119,7 @@ def network_problem(seed):
         logits = network(torch.from_numpy(images).float() / 255)
         network.body[-1].bias.sub_((logits - logits.mean(dim=1, keepdim=True)).median(dim=0).values)
         targets = network(torch.from_numpy(images).float() / 255).argmax(1).numpy()
-    return Victims(images, targets, np.zeros(60, dtype=np.int64), np.arange(60)), network
+    return AttackInputs(images, targets, np.zeros(60, dtype=np.int64), np.arange(60)), network
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
@@ -127,15 +127,15 @@ def network_problem(seed):
 def test_the_published_code_from_the_same_start_comes_to_the_same_verdicts(norm, seed):
     from pyautoattack.autopgd_base import APGDAttack
 
-    victims, network = network_problem(seed)
-    x, y = torch.from_numpy(victims.images).float() / 255, torch.from_numpy(victims.targets)
+    inputs, network = network_problem(seed)
+    x, y = torch.from_numpy(inputs.images).float() / 255, torch.from_numpy(inputs.targets)
     total = 0
     for epsilon in ({"Linf": [0.01, 0.03], "L2": [0.1, 0.3]})[norm]:
         threat = ThreatModel(norm, epsilon)
-        ours = attack(of_one(network), victims, [threat], Strength(30, 1, 0), CPU)[norm].is_fooled
+        ours = attack(of_one(network), inputs, [threat], Strength(30, 1, 0), CPU)[norm].is_fooled
         reference = APGDAttack(network, n_iter=30, norm=norm, eps=epsilon, loss="ce", device="cpu")
         reference.init_hyperparam(x)
-        start = x + epsilon * start_noise(victims.ids, x.shape[1:], norm, 0, 0)
+        start = x + epsilon * start_noise(inputs.ids, x.shape[1:], norm, 0, 0)
         theirs = ~reference.attack_single_run(x, y, x_init=start)[1].bool().numpy()
         total += theirs.sum()
         assert np.abs(ours.astype(int) - theirs).sum() <= 1
@@ -143,11 +143,11 @@ def test_the_published_code_from_the_same_start_comes_to_the_same_verdicts(norm,
 
 
 def test_an_images_result_does_not_depend_on_its_neighbours():
-    victims, network = network_problem(0)
+    inputs, network = network_problem(0)
     threats = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)]
-    together = attack(of_one(network), victims, threats, Strength(20, 2, 0), CPU)
+    together = attack(of_one(network), inputs, threats, Strength(20, 2, 0), CPU)
     alone = [
-        attack(of_one(network), victims.take(np.array([i])), threats, Strength(20, 2, 0), CPU) for i in range(0, 60, 7)
+        attack(of_one(network), inputs.take(np.array([i])), threats, Strength(20, 2, 0), CPU) for i in range(0, 60, 7)
     ]
     for norm in ("Linf", "L2"):
         assert together[norm].is_fooled[::7].tolist() == [one[norm].is_fooled.item() for one in alone]
@@ -164,9 +164,9 @@ def test_starting_points_depend_on_seed_restart_and_image_and_have_norm_one():
 
 
 def test_a_linf_success_counts_in_the_l2_ball_that_contains_it():
-    victims, network = network_problem(1)
+    inputs, network = network_problem(1)
     threats = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.02 * np.sqrt(147))]
-    verdicts = attack(of_one(network), victims, threats, Strength(20, 1, 0), CPU)
+    verdicts = attack(of_one(network), inputs, threats, Strength(20, 1, 0), CPU)
     linf, l2 = verdicts["Linf"], verdicts["L2"]
     assert l2.is_fooled[linf.is_fooled].all()
     assert 0 < linf.is_fooled.sum() < l2.is_fooled.sum()
@@ -177,13 +177,13 @@ def test_a_linf_success_counts_in_the_l2_ball_that_contains_it():
 
 def test_blocks_of_several_networks_give_what_one_block_gives():
     networks = [network_problem(seed)[1] for seed in range(3)]
-    victims, _ = network_problem(0)
-    victims = Victims(victims.images, victims.targets, np.arange(60) % 3, victims.ids)
+    inputs, _ = network_problem(0)
+    inputs = AttackInputs(inputs.images, inputs.targets, np.arange(60) % 3, inputs.ids)
     stack = Stack.of(networks)
 
     def verdicts(group_size, batch_size):
         return attack_in_blocks(
-            lambda members: predictor(stack.frozen(members.tolist())), victims, [ThreatModel("Linf", 0.02)],
+            lambda members: predictor(stack.frozen(members.tolist())), inputs, [ThreatModel("Linf", 0.02)],
             Strength(10, 1, 0), Machine(CPU, group_size, batch_size),
         )["Linf"]  # fmt: skip
 
@@ -211,12 +211,12 @@ def test_no_attack_beats_the_certificate_of_1nn():
 
     labels = np.arange(20) % 2
     bounds = certify(images[40:], labels, build_indexes(train, 2), Effort(40, 40, 40, 64))
-    victims = Victims(images[40:], labels, np.zeros(20, dtype=np.int64), np.arange(20))
+    inputs = AttackInputs(images[40:], labels, np.zeros(20, dtype=np.int64), np.arange(20))
     fallen = 0
     for norm in ("Linf", "L2"):
         certified = bounds.bisector[norm][np.arange(20), 1 - labels]
         for epsilon in np.quantile(certified[certified > 0], [0.3, 0.6, 0.9]):
-            verdicts = attack(of_one(network), victims, [ThreatModel(norm, float(epsilon))], STRONG, CPU)[norm]
+            verdicts = attack(of_one(network), inputs, [ThreatModel(norm, float(epsilon))], STRONG, CPU)[norm]
             assert not (verdicts.is_fooled & (certified > epsilon)).any()
             fallen += (verdicts.is_fooled & (verdicts.perturbation_norm > 0)).sum()
     assert fallen > 5
@@ -232,19 +232,19 @@ def test_no_attack_beats_the_certificate_of_1nn():
     ],
 )
 def test_malformed_logits_are_refused_before_they_look_robust(network, expected):
-    victims, _ = linear_problem(0, 0, 256)
+    inputs, _ = linear_problem(0, 0, 256)
     with pytest.raises(AttackError, match=expected):
-        attack(of_one(network), victims, [ThreatModel("Linf", 0.1)], STRONG, CPU)
+        attack(of_one(network), inputs, [ThreatModel("Linf", 0.1)], STRONG, CPU)
 
 
 def test_a_success_that_does_not_repeat_is_refused():
-    victims, network = linear_problem(0, 110, 146)
+    inputs, network = linear_problem(0, 110, 146)
     calls = []
 
     def forgetful(x, _):
         calls.append(len(x))
         return network(x) if len(calls) < 3 else -network(x).flip(1) * 0 + torch.nn.functional.one_hot(
-            torch.from_numpy(victims.targets[: len(x)]), 2).float()  # fmt: skip
+            torch.from_numpy(inputs.targets[: len(x)]), 2).float()  # fmt: skip
 
     with pytest.raises(AttackError, match="not deterministic"):
-        attack(forgetful, victims.take(victims.targets == 0), [ThreatModel("Linf", 0.3)], Strength(1, 1, 0), CPU)
+        attack(forgetful, inputs.take(inputs.targets == 0), [ThreatModel("Linf", 0.3)], Strength(1, 1, 0), CPU)

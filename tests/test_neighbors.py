@@ -30,7 +30,7 @@ def test_the_nearest_reference_is_that_of_brute_force(low, high):
     train, queries = made(600, low=low, high=high), made(200, low=low, high=high, seed=1).images.reshape(200, -1)
     for index in build_indexes(train, 2):
         found = search(index, queries)
-        expected = brute_force(queries, index.cloud.points)
+        expected = brute_force(queries, index.references.points)
         assert np.array_equal(found.squared, expected.min(axis=1))
         assert np.array_equal(found.position, expected.argmin(axis=1))
 
@@ -38,7 +38,7 @@ def test_the_nearest_reference_is_that_of_brute_force(low, high):
 def test_an_image_is_its_own_nearest_reference_at_distance_zero():
     train = made(300)
     index = build_indexes(train, 2)[1]
-    found = search(index, index.cloud.points)
+    found = search(index, index.references.points)
     assert np.array_equal(found.position, np.arange(len(index)))
     assert not found.squared.any()
 
@@ -62,14 +62,14 @@ def test_of_equal_references_the_first_is_given_even_when_all_candidates_are_equ
 def test_every_proposed_distance_is_within_its_error_bound():
     index, queries = build_indexes(made(400, (3, 32, 32)), 2)[0], made(50, (3, 32, 32), seed=1).images.reshape(50, -1)
     positions, proposed = propose(index, queries, 20)
-    exact = np.take_along_axis(brute_force(queries, index.cloud.points), positions, axis=1)
-    norms = np.linalg.norm(queries - index.cloud.centre.astype(float), axis=1)
-    assert (np.abs(proposed - exact) <= index.cloud.error(torch.from_numpy(norms)).numpy()[:, None]).all()
+    exact = np.take_along_axis(brute_force(queries, index.references.points), positions, axis=1)
+    norms = np.linalg.norm(queries - index.references.centre.astype(float), axis=1)
+    assert (np.abs(proposed - exact) <= index.references.error(torch.from_numpy(norms)).numpy()[:, None]).all()
 
 
 def test_more_neighbours_than_references_are_all_of_them():
     index = build_indexes(made(6), 2)[0]
-    assert propose(index, index.cloud.points, 10)[0].shape == (3, 3)
+    assert propose(index, index.references.points, 10)[0].shape == (3, 3)
 
 
 def test_class_distances_are_those_of_brute_force():

@@ -10,7 +10,7 @@ _ROUNDING = 2.0**-24
 
 
 @dataclass(frozen=True)
-class Cloud:
+class References:
     """n points of d dimensions around a common centre: as given, and centred in float32."""
 
     points: np.ndarray
@@ -19,7 +19,7 @@ class Cloud:
     squared_norms: Tensor
 
     @classmethod
-    def of(cls, points: np.ndarray, centre: np.ndarray) -> "Cloud":
+    def of(cls, points: np.ndarray, centre: np.ndarray) -> "References":
         centred = torch.from_numpy((points - centre).astype(np.float32))
         return cls(points, centre, centred, torch.linalg.vecdot(centred.double(), centred.double()))
 
@@ -52,8 +52,8 @@ class Cloud:
         return slack / (1 - slack) * (query_norms + self.largest_norm) ** 2
 
 
-def cross_distances(first: Cloud, second: Cloud) -> tuple[Tensor, Tensor]:
-    """Squared distances, float32 (n, m), between two clouds of one centre, and a bound (n, 1) on their errors."""
+def cross_distances(first: References, second: References) -> tuple[Tensor, Tensor]:
+    """Squared distances, float32 (n, m), between references of one centre, and a bound (n, 1) on their errors."""
     squared = first.squared_norms[:, None].float() + second.squared_norms.float()
     squared.addmm_(first.centred, second.centred.T, alpha=-2)
     return squared, second.error(first.squared_norms.sqrt())[:, None]

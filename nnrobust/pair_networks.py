@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nnrobust.attacks import Strength, Verdicts, Victims, attack_in_blocks
+from nnrobust.attacks import AttackInputs, Strength, Verdicts, attack_in_blocks
 from nnrobust.compute import Machine
 from nnrobust.datasets import Pair, Prepared
 from nnrobust.errors import DataError
@@ -22,7 +22,7 @@ from nnrobust.threat import ThreatModel
 
 
 @dataclass(frozen=True)
-class Arena:
+class PairNetworks:
     """Images uint8 (n, c, h, w) and class ids (n,) of a split, the architecture, and the machine that networks run on."""
 
     images: np.ndarray
@@ -31,7 +31,7 @@ class Arena:
     machine: Machine
 
     @classmethod
-    def of(cls, prepared: Prepared, split: str, architecture: str, machine: Machine) -> "Arena":
+    def of(cls, prepared: Prepared, split: str, architecture: str, machine: Machine) -> "PairNetworks":
         part = getattr(prepared.dataset, split)
         shape = prepared.dataset.image_shape
         build = partial(build_network, architecture, shape, prepared.channel_mean, prepared.channel_std, 2)
@@ -46,17 +46,17 @@ class Arena:
             networks.append(network)
         return Stack.of(networks)
 
-    def victims(self, pairs: list[Pair], indices: list[np.ndarray]) -> Victims:
+    def inputs(self, pairs: list[Pair], indices: list[np.ndarray]) -> AttackInputs:
         """The images at `indices` of each pair, for the network at the pair's position."""
         ids = np.concatenate(indices)
         targets = np.concatenate([pair.targets(self.labels[one]) for pair, one in zip(pairs, indices, strict=True)])
         networks = np.repeat(np.arange(len(pairs)), [len(one) for one in indices])
-        return Victims(self.images[ids], targets, networks, ids)
+        return AttackInputs(self.images[ids], targets, networks, ids)
 
     def attack(
         self,
         stack: Stack,
-        victims: Victims,
+        inputs: AttackInputs,
         threats: list[ThreatModel],
         strength: Strength,
         progress: Progress = silent,
@@ -66,7 +66,7 @@ class Arena:
         def predict_of(members: np.ndarray) -> Callable[[Tensor, Tensor], Tensor]:
             return predictor(stack.frozen(members.tolist()).to(self.machine.device))
 
-        return attack_in_blocks(predict_of, victims, threats, strength, self.machine, progress)
+        return attack_in_blocks(predict_of, inputs, threats, strength, self.machine, progress)
 
 
 def save_networks(states: dict[str, dict[str, Tensor]], path: Path | str) -> None:
