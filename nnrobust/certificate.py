@@ -24,6 +24,7 @@ from nnrobust.neighbors import UNIT, ClassIndex, search
 from nnrobust.progress import Progress, silent
 from nnrobust.radius import exact_radii
 from nnrobust.records import to_frame
+from nnrobust.references import References
 from nnrobust.screening import Rivals, Screened, screen
 from nnrobust.threat import ThreatModel
 
@@ -98,17 +99,26 @@ def certify(
     for label in present:
         members = np.flatnonzero(labels == label)
         bounds.own[members] = np.sqrt(search(indexes[label], flat[members]).squared) / UNIT
-    work = [(label, rival) for label in present for rival in range(len(indexes)) if label != rival]
-    for label, rival in progress(work, "certify"):
-        rows = np.flatnonzero(labels == label)
-        bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows]).squared) / UNIT
-        is_open = _start(bounds, rows, rival, flat.shape[1], settled_at)
-        if is_open.any():
-            rivals = Rivals.of(indexes[label].references, indexes[rival].references)
-            for start in range(0, int(is_open.sum()), effort.block_size):
-                block = rows[is_open][start : start + effort.block_size]
-                _refine(bounds, block, rival, flat[block], rivals, effort)
+    work = [(a, b) for a in range(len(indexes)) for b in range(a + 1, len(indexes)) if {a, b} & set(present)]
+    for a, b in progress(work, "certify"):
+        rivals: Rivals | None = None
+        for label, rival in ((a, b), (b, a)):
+            rows = np.flatnonzero(labels == label)
+            if len(rows) == 0:
+                continue
+            bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows]).squared) / UNIT
+            rows = rows[_start(bounds, rows, rival, flat.shape[1], settled_at)]
+            if len(rows):
+                rivals = _facing(rivals, indexes[label].references, indexes[rival].references)
+                for start in range(0, len(rows), effort.block_size):
+                    block = rows[start : start + effort.block_size]
+                    _refine(bounds, block, rival, flat[block], rivals, effort)
     return bounds
+
+
+def _facing(rivals: Rivals | None, own: References, other: References) -> Rivals:
+    """The rivals of these roles, made from those of the exchanged roles where they are known."""
+    return Rivals.of(own, other) if rivals is None else rivals.exchanged()
 
 
 def _start(
@@ -189,9 +199,7 @@ def certificate_records(
     """
     label, others = labels[indices], np.stack([class_ids[class_ids != one] for one in labels[indices]])
     at = indices[:, None], others
-    rival = others[np.arange(len(indices)), bounds.other[at].argmin(axis=1)]
-    own, distance = bounds.own[indices], bounds.other[at].min(axis=1)
-    is_correct = (own < distance) | ((own == distance) & (label < rival))
+    rival, is_correct = _predict(bounds.own[indices], bounds.other[at], label, others)
     half_gap, bisector = (part[threat.norm][at].min(axis=1) for part in (bounds.half_gap, bounds.bisector))
     lower, upper = bisector, np.where(is_correct, np.inf, 0.0)
     if threat.norm == "L2":
@@ -218,3 +226,11 @@ def certificate_records(
             "status": "ok",
         }
     )
+
+
+def _predict(
+    own: np.ndarray, other: np.ndarray, label: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest other class (m,), and whether the label (m,) is predicted, from distances own (m,) and other (m, classes)."""
+    rival, distance = others[np.arange(len(own)), other.argmin(axis=1)], other.min(axis=1)
+    return rival, (own < distance) | ((own == distance) & (label < rival))

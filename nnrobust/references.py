@@ -52,8 +52,8 @@ class References:
         return slack / (1 - slack) * (query_norms + self.largest_norm) ** 2
 
 
-def cross_distances(first: References, second: References) -> tuple[Tensor, Tensor]:
-    """Squared distances, float32 (n, m), between references of one centre, and a bound (n, 1) on their errors."""
+def cross_distances(first: References, second: References) -> tuple[Tensor, float]:
+    """Squared distances, float32 (n, m), between references of one centre, and a bound on the error of any of them."""
     squared = first.squared_norms[:, None].float() + second.squared_norms.float()
     squared.addmm_(first.centred, second.centred.T, alpha=-2)
-    return squared, second.error(first.squared_norms.sqrt())[:, None]
+    return squared, float(second.error(first.squared_norms.max().sqrt()))

@@ -15,11 +15,15 @@ class Rivals:
     own: References
     other: References
     between: Tensor
-    between_error: Tensor
+    between_error: float
 
     @classmethod
     def of(cls, own: References, other: References) -> "Rivals":
         return cls(own, other, *cross_distances(own, other))
+
+    def exchanged(self) -> "Rivals":
+        """The same references, with the other class in the place of the own one."""
+        return Rivals(self.other, self.own, self.between.T.contiguous(), self.between_error)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def screen(queries: Tensor, rivals: Rivals, n_own: int, n_others: int) -> Screen
 
     squared, error = rivals.other.squared_distances(queries)
     gap = squared.double() - error - own_squared.amin(dim=1)[:, None]
-    to_anchor = (rivals.between[anchor].double() + rivals.between_error[anchor]).sqrt()
+    to_anchor = (rivals.between[anchor].double() + rivals.between_error).sqrt()
     by_one = gap.clamp(min=0) / (2 * to_anchor)
     k = min(n_others, len(rivals.other))
     by_one, others = by_one.topk(min(k + 1, len(rivals.other)), dim=1, largest=False)
@@ -66,6 +70,6 @@ def screen(queries: Tensor, rivals: Rivals, n_own: int, n_others: int) -> Screen
     others = others[:, :k]
 
     gaps = (squared.gather(1, others).double() - error)[:, None] - own_squared[:, :, None]
-    between = rivals.between[own[:, :, None], others[:, None]].double() + rivals.between_error[own]
+    between = rivals.between[own[:, :, None], others[:, None]].double() + rivals.between_error
     by_all = (gaps / (2 * between.sqrt())).amax(dim=1)
     return Screened(own, own_squared, others, by_one, torch.maximum(by_all, by_one[:, :k]))
