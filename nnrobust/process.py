@@ -1,7 +1,8 @@
-"""How a stage's process starts and ends."""
+"""How a stage's process starts and ends: `python -m nnrobust.process SCRIPT ...` runs a script that dies with its parent."""
 
 import ctypes
 import os
+import runpy
 import signal
 import sys
 import threading
@@ -35,10 +36,16 @@ def die_with_parent() -> None:
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Runs a stage's `main`: the process ends with its parent, and an error of ours is one message and exit status 1."""
-    die_with_parent()
+    """Runs a stage's `main`; an error of ours is one message and exit status 1."""
     try:
         main()
     except NnrobustError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    # Before the script's own imports, which take seconds in which dvc may be killed.
+    die_with_parent()
+    sys.argv = sys.argv[1:]
+    runpy.run_path(sys.argv[0], run_name="__main__")

@@ -57,11 +57,7 @@ def test_progress_says_what_how_many_and_the_time_left(capsys):
 
 PARENT = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", '''
-import time
-from nnrobust.process import run_stage
-run_stage(lambda: (print("started", flush=True), time.sleep(60)))
-'''], stdout=sys.stdout)
+child = subprocess.Popen([sys.executable, "-m", "nnrobust.process", sys.argv[1]], stdout=sys.stdout)
 print(child.pid, flush=True)
 time.sleep(60)
 """
@@ -76,8 +72,10 @@ def is_running(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_a_stage_dies_with_the_process_that_started_it():
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+def test_a_stage_dies_with_the_process_that_started_it(tmp_path):
+    script = tmp_path / "stage.py"
+    script.write_text("import time\nprint('started', flush=True)\ntime.sleep(60)\n")
+    with subprocess.Popen([sys.executable, "-c", PARENT, script], stdout=subprocess.PIPE, text=True) as parent:
         lines = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
         (child,) = (int(line) for line in lines - {"started"})
         assert is_running(child)

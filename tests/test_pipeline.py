@@ -65,7 +65,7 @@ def paths_of(entries):
 def test_every_stage_runs_the_script_of_its_name():
     assert sorted(pipeline()) == STAGES
     for name, stage in pipeline().items():
-        assert stage["cmd"].startswith(f"exec python stages/{name}.py")
+        assert stage["cmd"].startswith(f"exec python -m nnrobust.process stages/{name}.py")
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -235,17 +235,29 @@ def test_a_killed_dvc_takes_its_stage_with_it(workspace, shell):
             return b""
 
     def wait_until(condition):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 30
         while not condition() and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert condition()
+        held = condition()
+        if not held:
+            for pid in running():
+                os.kill(int(pid), signal.SIGKILL)
+        assert held
 
-    command = ["dvc", "repro", "--force", "--single-item", "search"]
+    params = workspace / "params.yaml"
+    original = params.read_text()
+    endless = re.sub(r"epochs: \d+ +# of each trial", "epochs: 1000000 # of each trial", original)
+    assert endless != original
+    params.write_text(endless)
+    command = ["dvc", "repro", "--single-item", "search"]
     with subprocess.Popen(
         command, cwd=workspace, env=environment() | {"SHELL": shell}, stdout=subprocess.DEVNULL
     ) as process:
-        wait_until(running)
-        process.send_signal(signal.SIGKILL)
+        try:
+            wait_until(running)
+        finally:
+            process.kill()
+    params.write_text(original)
     wait_until(lambda: not running())
     assert not [path for path in workspace.rglob(".search*") if path.suffix in {".json", ".csv"}]
     assert stages_run(dvc(workspace, "repro")) == []
