@@ -1,4 +1,4 @@
-"""How a stage's process starts and ends: `python -m nnrobust.process SCRIPT ...` runs a script that dies with its parent."""
+"""How a stage's process starts and ends: `python -m nnrobust.process PARENT SCRIPT ...` ties a script to a process."""
 
 import ctypes
 import os
@@ -14,25 +14,27 @@ from nnrobust.errors import NnrobustError
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
-    """Ends this process when the one that started it ends, so that a killed `dvc repro` leaves no writer behind.
+def die_with_parent(parent: int) -> None:
+    """Ends this process when process `parent`, which started it, has ended, so that a killed `dvc repro` leaves no writer behind.
 
     Linux sends SIGKILL (prctl PR_SET_PDEATHSIG); elsewhere a thread looks for a new parent twice a second.
     """
-    parent = os.getppid()
+
+    def leave_if_orphaned() -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    def watch() -> None:
+        while True:
+            leave_if_orphaned()
+            time.sleep(0.5)
+
     if sys.platform == "linux":
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-        if os.getppid() != parent:
-            os._exit(1)
-        return
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+        leave_if_orphaned()
+    else:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -46,6 +48,6 @@ def run_stage(main: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     # Before the script's own imports, which take seconds in which dvc may be killed.
-    die_with_parent()
-    sys.argv = sys.argv[1:]
+    die_with_parent(int(sys.argv[1]))
+    sys.argv = sys.argv[2:]
     runpy.run_path(sys.argv[0], run_name="__main__")

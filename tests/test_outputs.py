@@ -56,8 +56,8 @@ def test_progress_says_what_how_many_and_the_time_left(capsys):
 
 
 PARENT = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-m", "nnrobust.process", sys.argv[1]], stdout=sys.stdout)
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-m", "nnrobust.process", str(os.getpid()), sys.argv[1]], stdout=sys.stdout)
 print(child.pid, flush=True)
 time.sleep(60)
 """

@@ -65,7 +65,7 @@ def paths_of(entries):
 def test_every_stage_runs_the_script_of_its_name():
     assert sorted(pipeline()) == STAGES
     for name, stage in pipeline().items():
-        assert stage["cmd"].startswith(f"exec python -m nnrobust.process stages/{name}.py")
+        assert stage["cmd"].startswith(f"exec python -m nnrobust.process $PPID stages/{name}.py")
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -257,8 +257,10 @@ def test_a_killed_dvc_takes_its_stage_with_it(workspace, shell):
             wait_until(running)
         finally:
             process.kill()
-    params.write_text(original)
-    wait_until(lambda: not running())
+    try:
+        wait_until(lambda: not running())
+    finally:
+        params.write_text(original)
     assert not [path for path in workspace.rglob(".search*") if path.suffix in {".json", ".csv"}]
     assert stages_run(dvc(workspace, "repro")) == []
 
