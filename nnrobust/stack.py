@@ -67,7 +67,7 @@ class Stack:
 
     def frozen(self, members: Iterable[int] | None = None) -> "Stack":
         """The same networks, or those at `members`, for attacks: their weights take no gradient."""
-        index = list(range(len(self)) if members is None else members)
+        index = slice(None) if members is None else list(members)
         return Stack(
             self.skeleton,
             {name: value.detach()[index] for name, value in self.parameters.items()},
