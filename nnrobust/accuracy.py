@@ -1,6 +1,6 @@
 """Accuracies out of per-example records: counts, rates, Wilson intervals, and the checks that records must pass together."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,14 @@ from nnrobust.threat import ThreatModel
 
 CERTIFICATES = {"half gap": "radius_half_gap", "bisector": "radius_bisector"}
 """The certificates of 1NN, weakest first, and the column that holds each one's radius."""
-EXACT = "exact"
-"""The method of rows that count the exact verdicts of 1NN, where a problem has nothing else."""
-SUMMARY_NAMES = {"half gap": "half_gap_accuracy", "bisector": "certified_accuracy", EXACT: "exact_accuracy"}
+EXACT = {"exact": ("radius_lower", "radius_upper"), "exact in box": ("box_radius_lower", "box_radius_upper")}
+"""The exact verdicts of 1NN, without and with the box [0, 1], and the columns that hold the bounds of the radius."""
+SUMMARY_NAMES = {
+    "half gap": "half_gap_accuracy",
+    "bisector": "certified_accuracy",
+    "exact": "exact_accuracy",
+    "exact in box": "exact_in_box_accuracy",
+}
 TABLE_COLUMNS = [
     "classifier", "pair", "split", "norm", "epsilon", "kind", "method", "n", "n_correct", "n_robust",
     "clean_accuracy", "clean_accuracy_low", "clean_accuracy_high",
@@ -54,9 +59,11 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
     for name, column in CERTIFICATES.items() if len(proven) else ():
         is_certified = proven["is_correct"] & (proven[column] > proven["epsilon"])
         tables.append(_counts(proven.assign(kind="certified"), is_certified, name))
-    exact = proven[_is_exact_throughout(proven)]
-    if len(exact):
-        tables.append(_counts(exact, exact["is_robust"], EXACT))
+    for name, (lower, upper) in EXACT.items() if len(proven) else ():
+        is_robust = proven["is_correct"] & (proven[lower] > proven["epsilon"])
+        chosen = _is_exact_throughout(proven, is_robust | (proven[upper] <= proven["epsilon"]))
+        if chosen.any():
+            tables.append(_counts(proven[chosen].assign(kind="exact"), is_robust[chosen], name))
     table = pd.concat(tables, ignore_index=True)
     for rate, count in (("clean_accuracy", "n_correct"), ("robust_accuracy", "n_robust")):
         table[rate] = table[count] / table["n"]
@@ -65,13 +72,9 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return table[TABLE_COLUMNS]
 
 
-def _is_exact_throughout(proven: pd.DataFrame) -> pd.Series:
+def _is_exact_throughout(proven: pd.DataFrame, is_exact: pd.Series) -> pd.Series:
     """Which rows belong to a problem that every row has an exact verdict in."""
-    return (
-        (proven["kind"] == "exact")
-        .groupby([proven[name].astype(str) for name in ("pair", "split", "norm")])
-        .transform("all")
-    )
+    return is_exact.groupby([proven[name].astype(str) for name in ("pair", "split", "norm")]).transform("all")
 
 
 def _counts(records: pd.DataFrame, is_robust: pd.Series, method: object) -> pd.DataFrame:
@@ -93,14 +96,15 @@ def mean_over_pairs(table: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(
         n_pairs=("pair", "size"),
         clean_accuracy=("clean_accuracy", "mean"),
-        clean_error=("clean_accuracy", _standard_error),
+        clean_error=("clean_accuracy", standard_error),
         robust_accuracy=("robust_accuracy", "mean"),
-        robust_error=("robust_accuracy", _standard_error),
+        robust_error=("robust_accuracy", standard_error),
     )
 
 
-def _standard_error(values: pd.Series) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+def standard_error(values: pd.Series | np.ndarray) -> float:
+    """The standard error of the mean of values (n,); 0 for a single one."""
+    return float(np.std(np.asarray(values), ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def summary(table: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, object]]:
@@ -156,7 +160,8 @@ def check_certificates(records: pd.DataFrame) -> None:
         RecordError: naming the first image where it does.
     """
     proven = records[records["kind"] != "attacked"]
-    for lower, upper in (("radius_half_gap", "radius_bisector"), ("radius_bisector", "radius_upper")):
+    chain = ("radius_half_gap", "radius_bisector", "radius_upper", "box_radius_upper")
+    for lower, upper in pairwise(chain):
         wrong = proven[proven[lower] > proven[upper] * (1 + 1e-9)]
         if len(wrong):
             raise RecordError(f"{len(wrong)} images have {lower} > {upper}; the first: {wrong.iloc[0].to_dict()}")

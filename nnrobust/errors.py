@@ -9,8 +9,12 @@ class ParamError(NnrobustError):
     """A key of the parameters file is unknown, missing, mistyped or out of range."""
 
 
-class DataError(NnrobustError):
-    """Images, labels or archives are missing, damaged or inconsistent."""
+class DataError(NnrobustError, ValueError):
+    """Images, labels, arrays or archives are missing, damaged or inconsistent."""
+
+
+class SolverError(NnrobustError):
+    """A question that the bounds found do not decide."""
 
 
 class TrainingError(NnrobustError):

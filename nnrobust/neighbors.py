@@ -30,14 +30,14 @@ class ClassIndex:
         return len(self.ids)
 
 
-def build_indexes(train: Split, n_classes: int) -> list[ClassIndex]:
-    """One exact l2 index for each class; together they serve every pair and the problem of all classes."""
+def build_indexes(train: Split, n_classes: int, device: str = "cpu") -> list[ClassIndex]:
+    """One exact l2 index for each class, with references on `device`; they serve every pair and the problem of all classes."""
     import faiss
 
     indexes = []
-    for references, ids in _references(train, n_classes, _centre(train)):
+    for references, ids in _references(train, n_classes, _centre(train), device):
         index = faiss.IndexFlatL2(references.points.shape[1])
-        index.add(references.centred.numpy())
+        index.add(references.centred.cpu().numpy())
         indexes.append(ClassIndex(references, ids, index))
     return indexes
 
@@ -48,10 +48,10 @@ def _centre(train: Split) -> np.ndarray:
     return np.round(flat.mean(axis=0, dtype=np.float64)).astype(np.float32)
 
 
-def _references(train: Split, n_classes: int, centre: np.ndarray) -> list[tuple[References, np.ndarray]]:
+def _references(train: Split, n_classes: int, centre: np.ndarray, device: str) -> list[tuple[References, np.ndarray]]:
     flat = np.asarray(train.images).reshape(len(train.images), -1)
     members = [np.flatnonzero(train.labels == class_id) for class_id in range(n_classes)]
-    return [(References.of(flat[ids], centre), ids) for ids in members]
+    return [(References.of(flat[ids], centre, device), ids) for ids in members]
 
 
 def save_indexes(indexes: list[ClassIndex], folder: Path) -> None:
@@ -63,8 +63,8 @@ def save_indexes(indexes: list[ClassIndex], folder: Path) -> None:
         faiss.write_index(one.index, str(folder / f"{class_id}.faiss"))
 
 
-def load_indexes(folder: Path | str, train: Split, n_classes: int) -> list[ClassIndex]:
-    """The indexes that `save_indexes` wrote for this training split.
+def load_indexes(folder: Path | str, train: Split, n_classes: int, device: str = "cpu") -> list[ClassIndex]:
+    """The indexes that `save_indexes` wrote for this training split, with references on `device`.
 
     Raises:
         DataError: when a file is missing, or was built over another number of images.
@@ -81,7 +81,7 @@ def load_indexes(folder: Path | str, train: Split, n_classes: int) -> list[Class
         ) from error
     indexes = []
     for class_id, ((references, ids), index) in enumerate(
-        zip(_references(train, n_classes, centre), read, strict=True)
+        zip(_references(train, n_classes, centre, device), read, strict=True)
     ):
         if (index.ntotal, index.d) != references.points.shape:
             n, d = references.points.shape

@@ -76,8 +76,18 @@ class Compute(Block):
 
 class Certify(Block):
     n_own: Count
-    n_other: Count
     n_screened: Count
+
+
+class Growth(Block):
+    halvings: Annotated[int, Field(ge=0)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    n_test_per_class: Count | None
+
+
+class Curves(Block):
+    n_points: Annotated[int, Field(ge=2)]
+    end: Positive
 
 
 class Perturbation(Block):
@@ -208,11 +218,13 @@ class Params(Block):
     epsilon: Epsilons
     compute: Compute
     certify: Certify
+    growth: Growth
     variants: dict[str, Variant]
     search: Search
     attack: Attack
     zoo: Zoo
     summary: Summary
+    curves: Curves
     plot: Plot
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The exact l2 radius of 1NN: the distance from a query to the nearest point that another class wins.
+"""The exact radius of 1NN: the distance from a query to the nearest point that another class wins, in any norm, in a box.
 
 An other-class reference x_j wins at x + v when it is at least as near as every own-class reference x_i, that is in the polytope
 a_i.v <= b_i with a_i = x_i - x_j and b_i = (||x_i - x||^2 - ||x_j - x||^2) / 2; the radius is the smallest distance, over j, from
@@ -12,16 +12,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from nnrobust.quadratic import nearest_points
+from nnrobust.halfspace import UNBOXED, Adversary
+from nnrobust.problems import Problems, Solution, propose, solve
 from nnrobust.screening import Rivals, Screened, screen
+from nnrobust.threat import ORDER
 
-_DOWN = 1 - 1e-12
-_ACROSS = 1e-10
-"""How far, relative to the way from the solution to x_j, the witness goes beyond it: a million times what float64 errs by."""
-_EXACT = 1e-6
+_DOWN = 1 - 1e-10
+"""Bounds are computed in float64 with relative errors below 1e-11, and rounded down by this factor."""
+EXACT = 1e-6
+"""How far apart, relative to the upper one, bounds of an exact radius may be."""
 _MORE = 8
 _MAX_ROUNDS = 1000
+_TOGETHER = 4
+"""Violated constraints that are added at once, at most."""
+_SCREENED, _PROPOSED, _SOLVED = 0, 1, 2
+"""How far the problem of a reference has come: a bisector bound alone, the multipliers of the proposal, a point."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +36,23 @@ class Radii:
     """For m queries: bounds (m,) of the radius, a witness (m, d), and the bisector bound (m,), in the units of the points.
 
     At `witness`, `upper` away, some other-class reference is strictly nearer than every own-class one (infinity where none was
-    looked for). `is_exact` (m,): the bounds agree within a relative 1e-6. `bisector` is the best
-    bound that single own-class references give: for a reference that no problem was solved for, it is no lower than `lower`.
+    looked for). `is_exact` (m,): the bounds agree within a relative 1e-6. `bisector` is the best bound that single own-class
+    references give, without the box: for a reference that no problem was solved for, it is no lower than `lower`.
+    `own`: for each query, the positions of the own-class references that its bounds rest on. `proofs`: for each query, by
+    position of the other-class reference, the own-class positions and multipliers of its problem.
     """
 
     lower: np.ndarray
     upper: np.ndarray
     witness: np.ndarray
     bisector: np.ndarray
+    own: list[np.ndarray]
+    proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]]
 
     @property
     def is_exact(self) -> np.ndarray:
-        return np.isfinite(self.upper) & (self.upper - self.lower <= _EXACT * self.upper)
+        agree = np.isfinite(self.upper) & (self.upper - self.lower <= EXACT * self.upper)
+        return agree | (np.isinf(self.lower) & np.isinf(self.upper))
 
 
 def exact_radii(
@@ -48,26 +60,33 @@ def exact_radii(
     rivals: Rivals,
     n_own: int,
     n_others: int,
-    screened: Screened | None = None,
-    stop_above: float = np.inf,
+    adversary: Adversary = UNBOXED,
+    stop_above: np.ndarray | float = np.inf,
+    groups: np.ndarray | None = None,
 ) -> Radii:
-    """The l2 radii of queries (m, d) of which the nearest reference is of their own class.
+    """The radii of queries (m, d) of which the nearest reference is of their own class.
 
     Args:
         n_own: own-class references that a problem starts with.
         n_others: other-class references that get a bound of their own; more are taken where these do not suffice.
-        screened: what `screen` found for these queries with these numbers, if it was called before.
-        stop_above: a query whose radius is proven to exceed this is left at that bound, with an infinite `upper`.
+        groups: (m,), the group of the other-class references that each query faces; None: all of them.
+        stop_above: (m,) or one for all. A query whose radius is proven to exceed it is left there, with an infinite `upper`.
     """
     x = torch.from_numpy(np.asarray(queries, dtype=np.float64))
-    search = _Search(x, rivals, screened or screen(x, rivals, n_own, n_others))
-    search.run(stop_above)
-    lower, upper, witness, bisector = (t.numpy() for t in (search.lower, search.upper, search.witness, search.bisector))
+    limit = torch.from_numpy(np.broadcast_to(np.asarray(stop_above, dtype=np.float64), len(x)).copy())
+    faced = None if groups is None else torch.from_numpy(groups)
+    search = _Search(x, rivals, screen(x, rivals, n_own, n_others, adversary.norm, faced), adversary)
+    search.run(limit)
+    found = search.result()
     rows = search.needs_more.nonzero()[:, 0].numpy()
     if len(rows):
-        more = exact_radii(queries[rows], rivals, n_own, _MORE * n_others, None, stop_above)
-        lower[rows], upper[rows], witness[rows], bisector[rows] = more.lower, more.upper, more.witness, more.bisector
-    return Radii(lower, upper, witness, bisector)
+        rest = None if groups is None else groups[rows]
+        more = exact_radii(queries[rows], rivals, n_own, _MORE * n_others, adversary, limit.numpy()[rows], rest)
+        for name in ("lower", "upper", "witness", "bisector"):
+            getattr(found, name)[rows] = getattr(more, name)
+        for n, row in enumerate(rows.tolist()):
+            found.own[row], found.proofs[row] = more.own[n], more.proofs[n]
+    return found
 
 
 class _Search:
@@ -75,99 +94,116 @@ class _Search:
 
     `bounds` (m, k + 1) holds the lower bound of each screened reference and, last, that of all others. A problem's constraints
     are the own-class references in `constraints` (m, p), of which -1 is padding; `offsets`, `squared`, `gram` are their
-    x_i - x, its squared length, and inner products.
+    x_i - x, its squared length, and inner products. `points` and `proofs` hold the solution of a problem, by query and place.
     """
 
-    def __init__(self, x: Tensor, rivals: Rivals, screened: Screened) -> None:
+    def __init__(self, x: Tensor, rivals: Rivals, screened: Screened, adversary: Adversary) -> None:
         m, k = screened.others.shape
-        self.x, self.rivals, self.others = x, rivals, screened.others
-        self.bounds = torch.cat([screened.by_all, screened.by_one[:, k:]], dim=1)
+        self.x, self.rivals, self.others, self.adversary = x, rivals, screened.others, adversary
+        self.bounds = screened.bounds
         self.bisector = torch.full((m,), torch.inf, dtype=torch.float64)
         self.constraints, self.squared = screened.own, screened.own_squared
         self.offsets = rivals.own.exactly(self.constraints) - x[:, None]
         self.gram = self.offsets @ self.offsets.transpose(1, 2)
-        self.is_solved = torch.zeros(m, k + 1, dtype=torch.bool)
+        self.progress = torch.full((m, k + 1), _SCREENED, dtype=torch.uint8)
         self.n_constraints = torch.zeros(m, k + 1, dtype=torch.long)
         self.points: dict[tuple[int, int], Tensor] = {}
+        self.multipliers: dict[tuple[int, int], Tensor] = {}
+        self.proofs: dict[tuple[int, int], Tensor] = {}
         self.lower, self.upper = torch.zeros(m, dtype=torch.float64), torch.full((m,), torch.inf, dtype=torch.float64)
         self.witness = x.clone()
         self.needs_more = torch.zeros(m, dtype=torch.bool)
 
-    def run(self, stop_above: float) -> None:
+    def run(self, stop_above: Tensor) -> None:
         live = torch.arange(len(self.x))
         for _ in range(_MAX_ROUNDS):
             best, j = self.bounds[live].min(dim=1)
             self.lower[live] = best * _DOWN
             is_last = j == self.others.shape[1]
-            is_settled = self.lower[live] > stop_above
+            is_settled = (self.lower[live] > stop_above[live]) | best.isinf()
             self.needs_more[live[is_last & ~is_settled]] = True
-            self.bisector[live[is_settled]] = torch.minimum(self.bisector, self.lower)[live[is_settled]]
+            settled = live[is_settled]
+            self.bisector[settled] = torch.minimum(self.bisector[settled], self.lower[settled])
             live, j = live[~is_last & ~is_settled], j[~is_last & ~is_settled]
             if len(live) == 0:
                 return
-            is_solved = self.is_solved[live, j]
-            failed = self._solve(live[~is_solved], j[~is_solved])
-            is_done = self._check(live[is_solved], j[is_solved])
-            live = torch.cat([live[~is_solved][~failed], live[is_solved][~is_done]])
+            live = live[self._advance(live, j)]
+
+    def _advance(self, rows: Tensor, j: Tensor) -> Tensor:
+        """Takes the problem of reference j of each query a step further; returns which queries are still open."""
+        progress, is_open = self.progress[rows, j], torch.ones_like(rows, dtype=torch.bool)
+        for stage, step in ((_SCREENED, self._propose), (_PROPOSED, self._solve), (_SOLVED, self._check)):
+            chosen = progress == stage
+            if bool(chosen.any()):
+                is_open[chosen] = step(rows[chosen], j[chosen])
+        return is_open
+
+    def _problems(self, rows: Tensor, j: Tensor) -> Problems:
+        towards = self.rivals.other.exactly(self.others[rows, j]) - self.x[rows]
+        is_used = self.constraints[rows] >= 0
+        return Problems.of(self.offsets[rows], self.squared[rows], self.gram[rows], is_used, towards)
+
+    def _propose(self, rows: Tensor, j: Tensor) -> Tensor:
+        problems = self._problems(rows, j)
+        if self.adversary.box is None:
+            bisectors = problems.bisectors(self.adversary.norm) * _DOWN
+            self.bisector.scatter_reduce_(0, rows, bisectors, "amin")
+            self.bounds[rows, j] = torch.maximum(self.bounds[rows, j], bisectors)
+        return self._keep(rows, j, propose(problems, self.adversary, self.adversary.room(self.x[rows])))
 
     def _solve(self, rows: Tensor, j: Tensor) -> Tensor:
-        """Refines the bounds of references j with the constraints known; returns which problems could not be solved."""
-        if len(rows) == 0:
-            return torch.zeros(0, dtype=torch.bool)
-        towards = self.rivals.other.exactly(self.others[rows, j]) - self.x[rows]
-        squared = torch.linalg.vecdot(towards, towards)
-        products = (self.offsets[rows] @ towards[:, :, None])[:, :, 0]
-        gram = self.gram[rows] - products[:, :, None] - products[:, None] + squared[:, None, None]
-        limits = (self.squared[rows] - squared[:, None]) / 2
-        is_used = self.constraints[rows] >= 0
-        gram = torch.where(is_used[:, :, None] & is_used[:, None], gram, 0.0) + torch.diag_embed((~is_used).double())
-        limits = torch.where(is_used, limits, 1.0)
-        bisectors = (-limits / torch.diagonal(gram, dim1=1, dim2=2).sqrt().clamp(min=1e-300)).amax(dim=1)
-        self.bisector[rows] = torch.minimum(self.bisector[rows], bisectors.clamp(min=0) * _DOWN)
-        multipliers, is_solved = nearest_points(gram, limits)
-        length = (multipliers[:, None] @ gram @ multipliers[:, :, None])[:, 0, 0].sqrt().clamp(min=1e-300)
-        refined = -torch.linalg.vecdot(multipliers, limits) / length
-        self.bounds[rows, j] = torch.maximum(self.bounds[rows, j], refined)
-        self.is_solved[rows, j] = True
-        self.n_constraints[rows, j] = is_used.sum(dim=1)
-        moved = multipliers.sum(dim=1, keepdim=True) * towards - (multipliers[:, None] @ self.offsets[rows])[:, 0]
-        for row, one, point in zip(rows.tolist(), j.tolist(), moved, strict=True):
-            self.points[row, one] = point
-        return ~is_solved
+        problems = self._problems(rows, j)
+        width = self.constraints.shape[1]
+        start = torch.stack([F.pad(one, (0, width - len(one))) for one in self._kept(self.multipliers, rows, j)])
+        return self._keep(rows, j, solve(problems, self.adversary, self.adversary.room(self.x[rows]), start))
+
+    def _kept(self, store: dict[tuple[int, int], Tensor], rows: Tensor, j: Tensor) -> list[Tensor]:
+        return [store[key] for key in zip(rows.tolist(), j.tolist(), strict=True)]
+
+    def _keep(self, rows: Tensor, j: Tensor, solution: Solution) -> Tensor:
+        """Notes bounds, points and multipliers of the problems; returns which of them did not fail."""
+        bounds, known = solution.bounds.nan_to_num(nan=0.0, posinf=torch.inf), self.bounds[rows, j]
+        is_better = bounds >= known
+        self.bounds[rows, j] = torch.maximum(known, bounds)
+        self.progress[rows, j] = torch.where(solution.is_final, _SOLVED, _PROPOSED).to(torch.uint8)
+        self.n_constraints[rows, j] = (self.constraints[rows] >= 0).sum(dim=1)
+        for n, key in enumerate(zip(rows.tolist(), j.tolist(), strict=True)):
+            self.points[key], self.multipliers[key] = solution.points[n], solution.multipliers[n]
+            if is_better[n]:
+                self.proofs[key] = solution.multipliers[n]
+        return solution.is_sound
 
     def _check(self, rows: Tensor, j: Tensor) -> Tensor:
-        """Adds the constraint that a solution violates most; returns where none is violated, or where no more can be done."""
-        if len(rows) == 0:
-            return torch.zeros(0, dtype=torch.bool)
-        moved = torch.stack([self.points[row, one] for row, one in zip(rows.tolist(), j.tolist(), strict=True)])
+        """Adds the constraint that a point violates most; returns where one is, and more can be done."""
+        point = self.x[rows] + torch.stack(self._kept(self.points, rows, j))
+        if self.adversary.box is not None:
+            point = point.clamp(*self.adversary.box)
         goal = self.rivals.other.exactly(self.others[rows, j])
-        point = self.x[rows] + moved
-        across = point + _ACROSS * (goal - point)
-        slack, worst = self._smallest_slack(across, goal)
-        is_found = slack > 0
+        # An own-class reference equal to x_j is as near as x_j everywhere, and never nearer.
+        nearest, worst = self.rivals.own.nearest(point, excluded=goal)
+        is_found = torch.linalg.vecdot(goal - point, goal - point) < nearest
         found = rows[is_found]
-        self.witness[found] = across[is_found]
-        self.upper[found] = (across[is_found] - self.x[found]).norm(dim=1)
-        self.is_solved[rows[~is_found], j[~is_found]] = False
+        self.witness[found] = point[is_found]
+        self.upper[found] = torch.linalg.vector_norm(point[is_found] - self.x[found], ORDER[self.adversary.norm], dim=1)
+        self.progress[rows[~is_found], j[~is_found]] = _SCREENED
         is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(dim=1)
         is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(dim=1)
         self._add(rows[is_new], worst[is_new])
+        self._add_violated(rows[is_new], point[is_new], goal[is_new])
         # A violated constraint that the problem had all along is one that rounding keeps from being met.
-        return is_found | ~(is_new | is_outdated)
+        return ~is_found & (is_new | is_outdated)
 
-    def _smallest_slack(self, points: Tensor, goals: Tensor) -> tuple[Tensor, Tensor]:
-        """min_i ||x_i - z||^2 - ||x_j - z||^2 over all own-class i, for points z and goals x_j, and the i; float64 concludes."""
-        proposed, error = self.rivals.own.squared_distances(points)
-        to_goal = torch.linalg.vecdot(goals - points, goals - points)
-        nearest = proposed.amin(dim=1, keepdim=True)
-        rows, i = (proposed <= nearest + 2 * error).nonzero(as_tuple=True)
-        offsets = self.rivals.own.exactly(i) - points[rows]
-        slack = torch.linalg.vecdot(offsets, offsets) - to_goal[rows]
-        smallest = torch.full((len(points),), torch.inf, dtype=torch.float64).scatter_reduce(0, rows, slack, "amin")
-        is_smallest = slack == smallest[rows]
-        worst = torch.zeros(len(points), dtype=torch.long)
-        worst[rows[is_smallest]] = i[is_smallest]
-        return smallest, worst
+    def _add_violated(self, rows: Tensor, points: Tensor, goals: Tensor) -> None:
+        """Adds a few more references that are nearer to the points than the goals are, as float32 has it."""
+        if len(rows) == 0:
+            return
+        squared, _ = self.rivals.own.squared_distances(points)
+        nearest, i = (part.cpu() for part in squared.topk(min(_TOGETHER, len(self.rivals.own)), dim=1, largest=False))
+        is_nearer = nearest < torch.linalg.vecdot(goals - points, goals - points)[:, None]
+        for column in range(i.shape[1]):
+            one = i[:, column]
+            is_new = is_nearer[:, column] & ~(self.constraints[rows] == one[:, None]).any(dim=1)
+            self._add(rows[is_new], one[is_new])
 
     def _add(self, rows: Tensor, i: Tensor) -> None:
         """Adds own-class references i to the constraints of these queries."""
@@ -194,3 +230,12 @@ class _Search:
         gram = torch.zeros(m, p + 8, p + 8, dtype=torch.float64)
         gram[:, :p, :p] = self.gram
         self.gram = gram
+
+    def result(self) -> Radii:
+        proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in self.x]
+        for (row, place), multipliers in self.proofs.items():
+            is_kept = multipliers > 0
+            own = self.constraints[row, : len(multipliers)][is_kept]
+            proofs[row][int(self.others[row, place])] = own.numpy(), multipliers[is_kept].numpy()
+        own = [one[one >= 0].numpy() for one in self.constraints]
+        return Radii(self.lower.numpy(), self.upper.numpy(), self.witness.numpy(), self.bisector.numpy(), own, proofs)

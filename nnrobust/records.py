@@ -34,13 +34,16 @@ SCHEMA = pa.schema(
         pa.field("radius_upper", pa.float64(), nullable=False),
         pa.field("radius_half_gap", pa.float64()),
         pa.field("radius_bisector", pa.float64()),
+        pa.field("box_radius_lower", pa.float64()),
+        pa.field("box_radius_upper", pa.float64()),
         pa.field("perturbation_norm", pa.float64()),
         pa.field("status", TEXT, nullable=False),
     ]
 )
 """`index` counts within the split of the stored dataset; `label` and `prediction` are its class ids. The radius, in units of
 pixel range [0, 1], lies in [radius_lower, radius_upper]; infinity where nothing bounds it from above.
-`radius_half_gap` and `radius_bisector` are the two certificates of 1NN, null for networks; `perturbation_norm` is that of the
+`radius_half_gap` and `radius_bisector` are the two certificates of 1NN, and its radius for perturbed images in [0, 1] lies in
+[box_radius_lower, box_radius_upper], where the radius itself has no box; all null for networks. `perturbation_norm` is of the
 adversarial image found, null where none was. `status` is `ok`, or says why the row has no verdict."""
 
 
@@ -105,6 +108,7 @@ def check_records(frame: pd.DataFrame, where: str) -> None:
     """
     correct, robust = frame["is_correct"].to_numpy(), frame["is_robust"].to_numpy()
     lower, upper = frame["radius_lower"].to_numpy(), frame["radius_upper"].to_numpy()
+    box_lower, box_upper = frame["box_radius_lower"].to_numpy(), frame["box_radius_upper"].to_numpy()
     proven = frame["kind"].isin(["certified", "exact"]).to_numpy()
     rules = {
         "kind is one of " + ", ".join(KINDS): frame["kind"].isin(KINDS).to_numpy(),
@@ -112,6 +116,8 @@ def check_records(frame: pd.DataFrame, where: str) -> None:
         "a wrong prediction is not robust": correct | ~robust,
         "a wrong prediction has radius 0": correct | (upper == 0),
         "0 <= radius_lower <= radius_upper": (lower >= 0) & (lower <= upper),
+        "0 <= box_radius_lower <= box_radius_upper": np.isnan(box_lower) | (box_lower >= 0) & (box_lower <= box_upper),
+        "radius_lower <= box_radius_upper": np.isnan(box_upper) | (lower <= box_upper * (1 + 1e-9)),
         "an exact row that is not robust has radius_upper <= epsilon": (
             (frame["kind"] != "exact").to_numpy() | robust | (upper <= frame["epsilon"].to_numpy())
         ),

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 NORMS = ("Linf", "L2", "L1")
-_ORDER = {"Linf": math.inf, "L2": 2.0, "L1": 1.0}
+ORDER = {"Linf": math.inf, "L2": 2.0, "L1": 1.0}
+DUAL = {"Linf": 1.0, "L2": 2.0, "L1": math.inf}
+"""The order of the dual norm."""
 _FACTOR = re.compile(r"sqrt\((?P<root>\d+)\)|(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)")
 
 
@@ -25,7 +27,7 @@ class ThreatModel:
         A relative 1e-12 of slack absorbs the rounding of epsilon.
         Source: arXiv 2404.06313, corollaries 3.1 to 3.3.
         """
-        q, p = _ORDER[self.norm], _ORDER[other.norm]
+        q, p = ORDER[self.norm], ORDER[other.norm]
         growth = 1.0 if q >= p else n_dimensions ** (1 / q - 1 / p)
         return other.epsilon * growth <= self.epsilon * (1 + 1e-12)
 
@@ -33,7 +35,7 @@ class ThreatModel:
 def norm_of(perturbations: np.ndarray, norm: str) -> np.ndarray:
     """Norms, float64 of shape (n,), of perturbations of shape (n, ...)."""
     flat = np.asarray(perturbations, dtype=np.float64).reshape(len(perturbations), -1)
-    return np.linalg.norm(flat, ord=_ORDER[norm], axis=1)
+    return np.linalg.norm(flat, ord=ORDER[norm], axis=1)
 
 
 def parse_epsilon(text: object) -> float:

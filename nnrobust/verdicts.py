@@ -31,6 +31,8 @@ def attack_records(
             "radius_upper": np.where(verdicts.is_fooled, verdicts.perturbation_norm, np.inf),
             "radius_half_gap": np.nan,
             "radius_bisector": np.nan,
+            "box_radius_lower": np.nan,
+            "box_radius_upper": np.nan,
             "perturbation_norm": verdicts.perturbation_norm,
             "status": "ok",
         }

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nnrobust.certificate import Effort, certificate_records, certify
+from nnrobust.compute import machine
 from nnrobust.datasets import SPLITS, load_dataset
 from nnrobust.neighbors import load_indexes
 from nnrobust.params import read_params
@@ -22,8 +23,9 @@ OUTPUT = Path("data/records/1NN.parquet")
 def records() -> Iterator[pd.DataFrame]:
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     dataset, options, threats = prepared.dataset, params.certify, params.epsilon.threat_models()
-    indexes = load_indexes(INDEX, dataset.train, len(dataset.classes))
-    effort = Effort(options.n_own, options.n_other, options.n_screened, params.compute.block_size)
+    device = str(machine(params.compute.device, params.compute.group_size, params.compute.batch_size).device)
+    indexes = load_indexes(INDEX, dataset.train, len(dataset.classes), device)
+    effort = Effort(options.n_own, options.n_screened, params.compute.block_size)
     # Nearly every training image is settled by its half gap, so only the others get more.
     settled_at = {"train": {threat.norm: threat.epsilon for threat in threats}, "test": None}
     for split in SPLITS:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nnrobust import figures
+from nnrobust import curve_figures, figures
 from nnrobust.datasets import load_dataset
 from nnrobust.outputs import finished_file
 from nnrobust.page import plots_page
@@ -28,6 +28,10 @@ def draw(params: Params, dataset: str) -> Iterator[tuple[str, pd.DataFrame, Figu
         yield name, table, figures.bars(table, split, dataset, epsilon)
     table = figures.pairs_table(pd.read_csv(METRICS / "pairs.csv"), "1NN", params.search.variant)
     yield "figure_6", table, figures.scatter(table, "1NN", params.search.variant, dataset)
+    table = pd.read_csv(METRICS / "curves.csv")
+    yield "curve_epsilon", table, curve_figures.epsilon_figure(table, "pairs", dataset, epsilon)
+    table = pd.read_csv(METRICS / "growth.csv")
+    yield "curve_growth", table, curve_figures.growth_figure(table, dataset, epsilon)
     timings = {name: json.loads((METRICS / "timings" / f"{name}.json").read_text()) for name in params.classifiers}
     table = figures.times_table(timings)
     yield "table_1", table, figures.times(table)

@@ -12,6 +12,7 @@ from nnrobust.accuracy import (
     summary,
     zoo_table,
 )
+from nnrobust.curves import epsilon_curves
 from nnrobust.datasets import load_dataset
 from nnrobust.outputs import finished_file, write_json
 from nnrobust.params import read_params
@@ -25,7 +26,7 @@ METRICS = Path("metrics")
 
 def main() -> None:
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
-    tables = []
+    tables, proven = [], read_records(RECORDS / "1NN.parquet")
     for name in params.classifiers:
         records = read_records(RECORDS / f"{name}.parquet")
         check_threat_models(records, prepared.dataset.n_dimensions)
@@ -36,6 +37,7 @@ def main() -> None:
     for path, content in (
         ("pairs.csv", table.round(6)),
         ("means.csv", mean_over_pairs(table).round(6)),
+        ("curves.csv", epsilon_curves(proven, "test", params.curves.n_points, params.curves.end).round(6)),
         ("zoo.csv", zoo_table(zoo, params.summary.confidence).round(6)),
     ):
         with finished_file(METRICS / path) as temporary:

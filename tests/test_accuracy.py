@@ -43,6 +43,8 @@ def exact(pair="0-1", norm="L2", split="test"):
         is_robust=[False, True, True, True],
         radius_lower=[0.0, 0.9, 0.7, 0.6],
         radius_upper=[0.0, 1.0, 0.7, 0.6],
+        box_radius_lower=[0.0, 0.9, 0.8, 0.6],
+        box_radius_upper=[0.0, 1.0, 0.8, 0.7],
     )
 
 
@@ -65,11 +67,11 @@ def test_each_certificate_gets_its_row_and_counts():
 def test_exact_verdicts_get_a_row_beside_the_certificates_where_there_is_nothing_else():
     table = accuracy_table(exact(), 0.95)
     assert table[["method", "kind", "n_robust"]].values.tolist() == [
-        ["half gap", "certified", 1], ["bisector", "certified", 2], ["exact", "exact", 3],
+        ["half gap", "certified", 1], ["bisector", "certified", 2], ["exact", "exact", 3], ["exact in box", "exact", 3],
     ]  # fmt: skip
     mixed = exact()
-    mixed.loc[3, ["kind", "is_robust"]] = ["certified", False]
-    assert accuracy_table(mixed, 0.95)["method"].tolist() == ["half gap", "bisector"]
+    mixed.loc[3, ["kind", "is_robust", "radius_lower"]] = ["certified", False, 0.4]
+    assert accuracy_table(mixed, 0.95)["method"].tolist() == ["half gap", "bisector", "exact in box"]
 
 
 def test_an_attack_and_its_seeds_from_another_norm_are_one_row():
@@ -104,6 +106,7 @@ def test_the_summary_names_what_is_proven_and_what_is_attacked():
                 "L2_half_gap_accuracy": 0.25,
                 "L2_certified_accuracy": 0.5,
                 "L2_exact_accuracy": 0.75,
+                "L2_exact_in_box_accuracy": 0.75,
                 "Linf_certified_accuracy": 0.5,
             }
         },

@@ -196,8 +196,9 @@ def test_blocks_of_several_networks_give_what_one_block_gives():
 
 def test_no_attack_beats_the_certificate_of_1nn():
     """1NN as a network with logits minus the squared distance to each class: certified <= attacked, image by image."""
-    from nnrobust.certificate import Effort, certify
+    from nnrobust.certificate import BOX, Effort, certify
     from nnrobust.datasets import Split
+    from nnrobust.halfspace import Adversary
     from nnrobust.neighbors import build_indexes
 
     generator = np.random.default_rng(0)
@@ -210,14 +211,16 @@ def test_no_attack_beats_the_certificate_of_1nn():
         return -10 * torch.stack([squared[:, train.labels == c].amin(1) for c in (0, 1)], dim=1)
 
     labels = np.arange(20) % 2
-    bounds = certify(images[40:], labels, build_indexes(train, 2), Effort(40, 40, 40, 64))
+    bounds = certify(images[40:], labels, build_indexes(train, 2), Effort(40, 40, 64))
     inputs = AttackInputs(images[40:], labels, np.zeros(20, dtype=np.int64), np.arange(20))
     fallen = 0
     for norm in ("Linf", "L2"):
-        certified = bounds.bisector[norm][np.arange(20), 1 - labels]
+        at = np.arange(20), 1 - labels
+        certified, exact = bounds.bisector[norm][at], bounds.lower[Adversary(norm, BOX)][at]
         for epsilon in np.quantile(certified[certified > 0], [0.3, 0.6, 0.9]):
             verdicts = attack(of_one(network), inputs, [ThreatModel(norm, float(epsilon))], STRONG, CPU)[norm]
             assert not (verdicts.is_fooled & (certified > epsilon)).any()
+            assert not (verdicts.perturbation_norm < exact * (1 - 1e-6)).any()
             fallen += (verdicts.is_fooled & (verdicts.perturbation_norm > 0)).sum()
     assert fallen > 5
 

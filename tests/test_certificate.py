@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import linprog, minimize
+from brute_force import exact_radius
 
-from nnrobust.certificate import Effort, certificate_records, certify
+from nnrobust.certificate import BOX, PROGRAMS, Effort, certificate_records, certify
 from nnrobust.datasets import Split
+from nnrobust.halfspace import Adversary
 from nnrobust.neighbors import build_indexes
 from nnrobust.records import check_records
 from nnrobust.threat import ThreatModel, norm_of
 
-EVERYTHING = Effort(n_own=1000, n_other=1000, n_screened=1000, block_size=64)
-LITTLE = Effort(n_own=2, n_other=2, n_screened=3, block_size=7)
+EVERYTHING = Effort(n_own=1000, n_screened=1000, block_size=64)
+LITTLE = Effort(n_own=2, n_screened=3, block_size=7)
 
 
 def points(rows, labels):
@@ -28,28 +29,6 @@ def random_problem(seed, n=24, d=5, n_queries=10, n_classes=2, low=0, high=256):
     train = points(generator.integers(low, high, (n, d)), np.arange(n) % n_classes)
     queries = generator.integers(low, high, (n_queries, 1, 1, d)).astype(np.uint8)
     return train, queries, np.arange(n_queries) % n_classes
-
-
-def exact_radius(query, own, others, norm):
-    """The distance from `query` to the nearest point that some other reference is as near to as every own one."""
-    best = np.inf
-    for other in others:
-        a = own - other
-        b = ((own - query) ** 2).sum(axis=1) / 2 - ((other - query) ** 2).sum() / 2
-        d = len(query)
-        if norm == "Linf":
-            c = np.r_[np.zeros(d), 1.0]
-            rows = np.r_[np.c_[a, np.zeros(len(a))], np.c_[np.eye(d), -np.ones(d)], np.c_[-np.eye(d), -np.ones(d)]]
-            solved = linprog(c, A_ub=rows, b_ub=np.r_[b, np.zeros(2 * d)], bounds=[(None, None)] * d + [(0, None)])
-            best = min(best, solved.fun if solved.status == 0 else np.inf)
-        else:
-            constraints = {"type": "ineq", "fun": lambda v, a=a, b=b: b - a @ v, "jac": lambda v, a=a: -a}
-            start = other - query
-            solved = minimize(lambda v: v @ v / 2, start, jac=lambda v: v, constraints=[constraints], method="SLSQP",
-                              options={"ftol": 1e-14, "maxiter": 500})  # fmt: skip
-            if solved.success and (a @ solved.x - b).max() < 1e-7:
-                best = min(best, np.linalg.norm(solved.x))
-    return best
 
 
 def test_two_references_on_a_line_have_hand_computed_radii():
@@ -88,21 +67,21 @@ def test_half_gap_is_at_most_bisector_is_at_most_exact(seed, norm, effort):
     train, queries, labels = random_problem(seed)
     bounds = bounds_of(train, queries, labels, effort)
     references = train.images.reshape(len(train.images), -1) / 255
-    for i, label in enumerate(labels):
-        half_gap, bisector = bounds.half_gap[norm][i, 1 - label], bounds.bisector[norm][i, 1 - label]
-        lower, upper = bounds.lower[i, 1 - label], bounds.upper[i, 1 - label]
-        assert half_gap <= bisector
-        assert bounds.bisector["L2"][i, 1 - label] <= lower <= upper
-        if bounds.own[i] < bounds.other[i, 1 - label]:
-            exact = exact_radius(
-                queries[i].ravel() / 255, references[train.labels == label], references[train.labels != label], norm
-            )
-            assert 0 <= bisector <= exact * (1 + 1e-6)
-            if norm == "L2":
-                assert lower == pytest.approx(exact, rel=1e-5, abs=1e-7)
-                assert upper == pytest.approx(lower, rel=1e-6)
-        else:
-            assert bisector == 0
+    at = np.arange(len(labels)), 1 - labels
+    half_gap, bisector = bounds.half_gap[norm][at], bounds.bisector[norm][at]
+    is_correct = bounds.own < bounds.other[at]
+    assert (half_gap <= bisector).all()
+    assert not bisector[~is_correct].any()
+    for adversary, box in ((Adversary(norm), None), (Adversary(norm, BOX), (0.0, 1.0))):
+        lower, upper = bounds.lower[adversary][at], bounds.upper[adversary][at]
+        assert (bisector <= lower).all()
+        assert (lower <= upper).all()
+        assert not upper[~is_correct].any()
+        for i in np.flatnonzero(is_correct):
+            is_own = train.labels == labels[i]
+            exact = exact_radius(queries[i].ravel() / 255, references[is_own], references[~is_own], norm, box)
+            assert lower[i] == pytest.approx(exact, rel=1e-5, abs=1e-7)
+            assert upper[i] == pytest.approx(exact, rel=1e-5, abs=1e-7)
 
 
 def test_less_effort_gives_a_weaker_bound_never_a_stronger_one():
@@ -229,8 +208,11 @@ def test_settled_queries_keep_the_half_gap_and_the_verdicts_stay():
     assert 0 < settled.sum() < 60
     for norm in ("L2", "Linf"):
         assert np.array_equal(quick.bisector[norm][rows][settled], full.half_gap[norm][rows][settled])
-        assert np.array_equal(quick.bisector[norm][rows][~settled], full.bisector[norm][rows][~settled])
-        assert np.array_equal(full.bisector[norm][rows] > epsilon[norm], quick.bisector[norm][rows] > epsilon[norm])
+        assert (quick.bisector[norm][rows] <= full.bisector[norm][rows]).all()
+        for adversary in (Adversary(norm), Adversary(norm, BOX)):
+            is_robust = full.lower[adversary][rows] > epsilon[norm]
+            assert np.array_equal(quick.lower[adversary][rows] > epsilon[norm], is_robust)
+            assert (quick.upper[adversary][rows][~is_robust] <= epsilon[norm]).all()
 
 
 def test_with_more_classes_the_nearest_rival_decides():
@@ -246,21 +228,20 @@ def test_with_more_classes_the_nearest_rival_decides():
     np.testing.assert_array_equal(records["radius_bisector"], alone)
 
 
-def test_records_in_l2_are_exact_and_name_the_weakest_proof():
+@pytest.mark.parametrize("norm", ["L2", "Linf"])
+def test_records_are_exact_and_name_the_weakest_proof(norm):
     train, queries, labels = random_problem(12, n=60, d=8, n_queries=60)
     bounds = bounds_of(train, queries, labels)
     about = {"dataset": "made", "split": "test", "classifier": "1NN", "pair": "0-1"}
-    radii = bounds.lower[np.arange(60), 1 - labels]
+    radii = bounds.lower[Adversary(norm)][np.arange(60), 1 - labels]
     epsilon = float(np.median(radii[radii > 0]))
-    for threat in (ThreatModel("L2", epsilon), ThreatModel("Linf", epsilon / np.sqrt(8))):
-        records = certificate_records(about, np.arange(60), labels, np.array([0, 1]), bounds, threat)
-        check_records(records, "here")
-        assert set(records["kind"]) == {"exact" if threat.norm == "L2" else "certified"}
-        robust = records[records["is_robust"]]
-        assert set(records["method"]) >= {"prediction", "half gap"}
-        by_half_gap = robust[robust["method"] == "half gap"]
-        assert (by_half_gap["radius_half_gap"] > threat.epsilon).all()
-        if threat.norm == "L2":
-            by_problem = records[(records["method"] == "quadratic program") & ~records["is_robust"]]
-            assert len(by_problem) > 0
-            assert (by_problem["radius_upper"] <= epsilon).all()
+    records = certificate_records(about, np.arange(60), labels, np.array([0, 1]), bounds, ThreatModel(norm, epsilon))
+    check_records(records, "here")
+    assert set(records["kind"]) == {"exact"}
+    by_half_gap = records[records["method"] == "half gap"]
+    assert (by_half_gap["radius_half_gap"] > epsilon).all()
+    by_problem = records[(records["method"] == PROGRAMS[norm]) & ~records["is_robust"]]
+    assert min(len(by_half_gap), len(by_problem)) > 0
+    assert (by_problem["radius_upper"] <= epsilon).all()
+    assert (records["box_radius_upper"] >= records["radius_lower"]).all()
+    assert (records["box_radius_upper"] > records["radius_upper"] * 1.01).any()

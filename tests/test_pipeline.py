@@ -76,10 +76,6 @@ def test_the_deps_of_a_stage_are_its_script_and_all_that_it_imports(name):
     assert ("nnrobust/robustbench_cifar10_linf69.csv" in deps) == ("nnrobust/zoo.py" in code)
 
 
-def test_the_package_itself_imports_nothing_that_deps_would_miss():
-    assert not imports_of(ROOT / "nnrobust" / "__init__.py")
-
-
 def test_no_stage_imports_a_stage_and_no_library_file_imports_one():
     for path in [*(ROOT / "stages").glob("*.py"), *(ROOT / "nnrobust").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -91,6 +87,7 @@ def test_no_stage_imports_a_stage_and_no_library_file_imports_one():
 def test_the_library_imports_downwards():
     for module, allowed in BELOW.items():
         assert imports_of(ROOT / "nnrobust" / f"{module}.py") <= allowed
+    assert not all_imports_of(ROOT / "nnrobust" / "proof.py") - {"errors", "halfspace", "threat"}
     proof = {"certificate", "accuracy"}
     for module in proof:
         assert not all_imports_of(ROOT / "nnrobust" / f"{module}.py") & {
@@ -161,7 +158,7 @@ def made_workspace(folder):
     copy_project(folder)
     shutil.copy(ROOT / "profiles" / "smoke.yaml", folder / "params.yaml")
     output = dvc(folder, "repro")
-    assert len(stages_run(output)) == 16
+    assert len(stages_run(output)) == 17
     return folder
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_certificate import exact_radius
+from brute_force import exact_radius
 
 from nnrobust.radius import exact_radii
 from nnrobust.references import References, cross_distances
@@ -142,13 +142,13 @@ def test_float32_distances_are_within_their_error():
         assert (error < 0.05 * exact.mean()).all()
 
 
-def test_screening_bounds_hold_for_every_reference():
+@pytest.mark.parametrize("norm", ["L2", "Linf", "L1"])
+def test_screening_bounds_hold_for_every_reference(norm):
     queries, own, other = problem(7, n=60, d=4)
-    rivals = rivals_of(own, other)
-    screened = screen(torch.from_numpy(queries), rivals, 5, 10)
+    screened = screen(torch.from_numpy(queries), rivals_of(own, other), 5, 10, norm)
     for q, query in enumerate(queries):
         chosen = screened.others[q].tolist()
-        alone = {j: exact_radius(query, own, other[[j]], "L2") for j in range(60)}
+        alone = {j: exact_radius(query, own, other[[j]], norm) for j in range(60)}
         for place, j in enumerate(chosen):
-            assert screened.by_one[q, place] <= screened.by_all[q, place] <= alone[j] * (1 + 1e-6)
-        assert screened.by_one[q, -1] <= min(alone[j] for j in range(60) if j not in chosen) * (1 + 1e-6)
+            assert screened.bounds[q, place] <= alone[j] * (1 + 1e-6)
+        assert screened.bounds[q, -1] <= min(alone[j] for j in range(60) if j not in chosen) * (1 + 1e-6)

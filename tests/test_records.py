@@ -12,6 +12,7 @@ def columns(n=3, **changes):
         "label": np.zeros(n, dtype=np.int16), "prediction": np.zeros(n, dtype=np.int16), "norm": "L2", "epsilon": 0.5,
         "kind": "attacked", "method": "apgd-ce", "is_correct": np.ones(n, dtype=bool), "is_robust": np.ones(n, dtype=bool),
         "radius_lower": 0.0, "radius_upper": np.full(n, np.inf), "radius_half_gap": np.nan, "radius_bisector": np.nan,
+        "box_radius_lower": np.nan, "box_radius_upper": np.nan,
         "perturbation_norm": np.full(n, np.nan), "status": "ok",
     }  # fmt: skip
     return values | changes

@@ -1,0 +1,41 @@
+"""Work on many rows, block by block, in as much memory as there is."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+Result = TypeVar("Result")
+
+
+def in_blocks(n: int, size: int) -> Iterator[slice]:
+    """Slices that cover range(n), `size` at once."""
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+def fitting(work: Callable[[np.ndarray], Result], rows: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, Result]]:
+    """Blocks of `rows` and what `work` makes of them; where memory does not suffice, the blocks become smaller.
+
+    Raises:
+        MemoryError: when a block of one row does not fit.
+    """
+    start = 0
+    while start < len(rows):
+        block = rows[start : start + size]
+        try:
+            result = work(block)
+        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(block) == 1:
+                raise MemoryError(f"expected memory for one row at a time, got: {error}") from error
+            size = len(block) // 2
+            continue
+        yield block, result
+        start += len(block)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch says so by a type on a GPU, and by a message on a CPU."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "not enough memory" in str(error)

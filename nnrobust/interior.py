@@ -1,0 +1,239 @@
+"""A primal-dual interior-point method for many small convex problems of one kind side by side, in float64.
+
+Each of n problems is
+
+    minimise rho |z|^2 / 2 + cost sum(z) + t   subject to   A z + s = b   and   signs_r z_l - shares_r t + slacks_rl = limits_rl
+
+with s, slacks >= 0: k dense constraints, and rows r of simple ones. t is there only if a share is not 0; then the first two rows
+are z <= t and -z <= t. A Newton step solves one k x k system.
+
+Source: S. Mehrotra, On the implementation of a primal-dual interior point method, SIAM Journal on Optimization 2 (1992).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_GAP = 3e-8
+"""Relative gap at which a problem is solved: float64 holds the slacks that belong to it to about a thousandth of themselves."""
+_RESIDUAL = 1e-10
+"""By how much a dense constraint may be missed, relative to the largest of them."""
+_RIDGES = (1e-13, 1e-11, 1e-9)
+"""Added to the unit diagonal of a scaled system that is not definite, one after the other."""
+_MAX_STEPS = 100
+_KEPT = 0.999
+"""Share of the way to the boundary that a step may go."""
+_LEAST_SLACK = 0.03
+"""The smallest slack of a dense constraint to start with, relative to the largest |b|."""
+
+
+@dataclass
+class Rows:
+    """Simple constraints: signs (r, 1) and shares (r, 1), common to all problems, and limits (n, r, d)."""
+
+    signs: Tensor
+    shares: Tensor
+    limits: Tensor
+
+    @classmethod
+    def of(cls, *rows: tuple[float, float, Tensor]) -> "Rows":
+        """From sign, share and limits (n, d) of each row."""
+        limits = torch.stack([limit for _, _, limit in rows], dim=1)
+        columns = torch.tensor([[sign, share] for sign, share, _ in rows], dtype=limits.dtype, device=limits.device)
+        return cls(columns[:, :1], columns[:, 1:], limits)
+
+
+@dataclass
+class Problem:
+    """n problems: a (n, k, d), b (n, k), simple constraints, and the terms rho and cost of what is minimised."""
+
+    a: Tensor
+    b: Tensor
+    rows: Rows
+    rho: float = 0.0
+    cost: float = 0.0
+
+    @property
+    def has_t(self) -> bool:
+        return bool(self.rows.shares.any())
+
+    @property
+    def n_constraints(self) -> int:
+        return self.b.shape[1] + self.rows.limits.shape[1] * self.rows.limits.shape[2]
+
+    def take(self, kept: Tensor) -> "Problem":
+        rows = Rows(self.rows.signs, self.rows.shares, self.rows.limits[kept])
+        return Problem(self.a[kept], self.b[kept], rows, self.rho, self.cost)
+
+    def begin(self, z: Tensor, t: Tensor, y: Tensor, mu: Tensor) -> "State":
+        """A state at z (n, d) and t (n,), with multipliers near y (n, k), where slacks times multipliers are about mu (n, 1)."""
+        s = self.b - times(self.a, z)
+        s = torch.maximum(s, _LEAST_SLACK * self.b.abs().amax(dim=1, keepdim=True))
+        slacks = self.rows.limits - self.rows.signs * z[:, None] + self.rows.shares * t[:, None, None]
+        return State(z, t, s, slacks, y + mu / s, mu[:, :, None] / slacks)
+
+
+@dataclass
+class State:
+    """z (n, d) and t (n,); s (n, k) and slacks (n, r, d), the multipliers y (n, k) and w (n, r, d) of their constraints."""
+
+    z: Tensor
+    t: Tensor
+    s: Tensor
+    slacks: Tensor
+    y: Tensor
+    w: Tensor
+
+    def take(self, kept: Tensor) -> "State":
+        return State(*(part[kept] for part in (self.z, self.t, self.s, self.slacks, self.y, self.w)))
+
+
+def follow(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
+    """Multipliers and points of the problems, by Newton steps until each is solved or goes no further."""
+    y, z = state.y.clone(), state.z.clone()
+    place = torch.arange(len(z), device=z.device)
+    for _ in range(_MAX_STEPS):
+        residuals = _Residuals(problem, state)
+        is_sound = residuals.is_sound
+        y[place[is_sound]], z[place[is_sound]] = state.y[is_sound], state.z[is_sound]
+        goes_on = is_sound & ~residuals.is_solved
+        if not bool(goes_on.any()):
+            break
+        if not bool(goes_on.all()):
+            place, problem, state = place[goes_on], problem.take(goes_on), state.take(goes_on)
+            residuals = _Residuals(problem, state)
+        state = _Newton(residuals).step()
+    return y, z
+
+
+class _Residuals:
+    """By how much a state misses the conditions of the optimum."""
+
+    def __init__(self, problem: Problem, state: State) -> None:
+        p, now = problem, state
+        self.problem, self.state = problem, state
+        self.primal = p.b - times(p.a, now.z) - now.s
+        self.dual = -(p.rho * now.z + p.cost + back(p.a, now.y)) - (p.rows.signs * now.w).sum(dim=1)
+        self.dual_t = (p.rows.shares * now.w).sum(dim=(1, 2)) - float(p.has_t)
+        self.gap = _products(now.s, now.slacks, now.y, now.w)
+
+    @property
+    def is_sound(self) -> Tensor:
+        return self.gap.isfinite() & (self.state.y >= 0).all(dim=1)
+
+    @property
+    def is_solved(self) -> Tensor:
+        p, now = self.problem, self.state
+        value = p.rho * now.z.square().sum(dim=1) / 2 + p.cost * now.z.sum(dim=1) + now.t
+        is_met = self.primal.abs().amax(dim=1) <= _RESIDUAL * p.b.abs().amax(dim=1)
+        is_stationary = (self.dual.abs().sum(dim=1) <= 10 * _GAP) & (self.dual_t.abs() <= _GAP)
+        return is_met & is_stationary & (self.gap <= _GAP * value)
+
+
+class _Newton:
+    """The system of one state, factored, and the step from there."""
+
+    def __init__(self, residuals: _Residuals) -> None:
+        self.residuals, self.problem, self.state = residuals, residuals.problem, residuals.state
+        self.weights = self.state.w / self.state.slacks
+        own = self.weights.sum(dim=1) + self.problem.rho
+        self.inverse = 1 / own
+        a = self.problem.a
+        system = (a * self.inverse[:, None]) @ a.transpose(1, 2)
+        if self.problem.has_t:
+            # z <= t and -z <= t come first. The pivot of t is a sum of positive terms: no digits are lost near the optimum.
+            up, down, rest = self.weights[:, 0], self.weights[:, 1], self.weights[:, 2:].sum(dim=1)
+            self.pivot = (((up + down) * rest + 4 * up * down) * self.inverse).sum(dim=1)
+            self.coupling = (down - up) * self.inverse
+            along = times(a, self.coupling)
+            system += along[:, :, None] * along[:, None] / self.pivot[:, None, None]
+        torch.diagonal(system, dim1=1, dim2=2).add_(self.state.s / self.state.y)
+        # Constraints that bind and those that do not differ by twenty orders in the end; scaled, the system stays definite.
+        self.scale = torch.diagonal(system, dim1=1, dim2=2).rsqrt()
+        system = system * self.scale[:, :, None] * self.scale[:, None]
+        self.cholesky = _factors(system)
+
+    def step(self) -> State:
+        """The state after a predictor and a corrector step."""
+        now, gap = self.state, self.residuals.gap
+        first = self._direction(now.s, now.w)
+        ahead, behind = self._lengths(first, 1.0)
+        predicted = (
+            gap
+            + ahead * _products(first.s, first.slacks, now.y, now.w)
+            + behind * _products(now.s, now.slacks, first.y, first.w)
+            + ahead * behind * _products(first.s, first.slacks, first.y, first.w)
+        )
+        target = ((predicted / gap) ** 3 * gap / self.problem.n_constraints)[:, None]
+        # The second order as far as the predictor could go: in full it makes some problems go round in circles.
+        weight = (ahead * behind).sqrt()[:, None]
+        of_s = now.s + (weight * first.s * first.y - target) / now.y
+        of_slacks = now.w + (weight[:, :, None] * first.slacks * first.w - target[:, :, None]) / now.slacks
+        second = self._direction(of_s, of_slacks)
+        ahead, behind = self._lengths(second, _KEPT)
+        return State(
+            now.z + ahead[:, None] * second.z,
+            now.t + ahead * second.t,
+            now.s + ahead[:, None] * second.s,
+            now.slacks + ahead[:, None, None] * second.slacks,
+            now.y + behind[:, None] * second.y,
+            now.w + behind[:, None, None] * second.w,
+        )
+
+    def _direction(self, of_s: Tensor, of_slacks: Tensor) -> State:
+        """The change that makes s y smaller by `of_s` y, slacks w by `of_slacks` slacks, and all residuals 0, to first order."""
+        rows, residuals = self.problem.rows, self.residuals
+        pull = residuals.dual + (rows.signs * of_slacks).sum(dim=1)
+        pull_t = residuals.dual_t - (rows.shares * of_slacks).sum(dim=(1, 2))
+        z, _ = self._move(pull, pull_t)
+        right = times(self.problem.a, z) - residuals.primal - of_s
+        y = torch.cholesky_solve((right * self.scale)[:, :, None], self.cholesky)[:, :, 0] * self.scale
+        z, t = self._move(pull - back(self.problem.a, y), pull_t)
+        s = residuals.primal - times(self.problem.a, z)
+        slacks = rows.shares * t[:, None, None] - rows.signs * z[:, None]
+        return State(z, t, s, slacks, y, -of_slacks - self.weights * slacks)
+
+    def _move(self, pull: Tensor, pull_t: Tensor) -> tuple[Tensor, Tensor]:
+        """z and t that balance these pulls against the simple constraints."""
+        if not self.problem.has_t:
+            return pull * self.inverse, torch.zeros_like(pull_t)
+        t = (pull_t - torch.linalg.vecdot(self.coupling, pull)) / self.pivot
+        return pull * self.inverse - self.coupling * t[:, None], t
+
+    def _lengths(self, step: State, kept: float) -> tuple[Tensor, Tensor]:
+        """How far, at most 1, slacks and multipliers (n,) may go along a step; equally far where z has a quadratic term."""
+        now = self.state
+        ahead, behind = (
+            kept / torch.maximum(-(few[1] / few[0]).amin(dim=1), -(many[1] / many[0]).amin(dim=(1, 2))).clamp(min=kept)
+            for few, many in (
+                ((now.s, step.s), (now.slacks, step.slacks)),
+                ((now.y, step.y), (now.w, step.w)),
+            )
+        )
+        return (torch.minimum(ahead, behind),) * 2 if self.problem.rho else (ahead, behind)
+
+
+def _factors(systems: Tensor) -> Tensor:
+    """Cholesky factors of systems (n, k, k) with unit diagonals, of which rounding may have made some indefinite."""
+    factors, info = torch.linalg.cholesky_ex(systems)
+    for ridge in _RIDGES:
+        is_bad = info != 0
+        if not bool(is_bad.any()):
+            break
+        added = ridge * torch.eye(systems.shape[1], dtype=systems.dtype, device=systems.device)
+        factors[is_bad], info[is_bad] = torch.linalg.cholesky_ex(systems[is_bad] + added)
+    return factors
+
+
+def times(a: Tensor, z: Tensor) -> Tensor:
+    return (a @ z[:, :, None])[:, :, 0]
+
+
+def back(a: Tensor, y: Tensor) -> Tensor:
+    return (y[:, None] @ a)[:, 0]
+
+
+def _products(s: Tensor, slacks: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    """s.y + slacks.w (n,)."""
+    return torch.linalg.vecdot(s, y) + torch.linalg.vecdot(slacks.flatten(1), w.flatten(1))

@@ -1,0 +1,31 @@
+"""Measures 1NN on ever larger parts of the training images."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from nnrobust.certificate import Effort
+from nnrobust.datasets import first_per_class, load_dataset
+from nnrobust.growth import growth_table
+from nnrobust.outputs import finished_file
+from nnrobust.params import read_params
+from nnrobust.process import run_stage
+from nnrobust.progress import shown
+
+INPUT = Path("data/prepared")
+OUTPUT = Path("metrics/growth.csv")
+
+
+def main() -> None:
+    params, prepared = read_params("params.yaml"), load_dataset(INPUT)
+    dataset, growth = prepared.dataset, params.growth
+    chosen = first_per_class(dataset.test.labels, growth.n_test_per_class)
+    dataset = replace(dataset, test=dataset.test.take(chosen))
+    effort = Effort(params.certify.n_own, params.certify.n_screened, params.compute.block_size)
+    threats = params.epsilon.threat_models()
+    table = growth_table(dataset, prepared.pairs, threats, growth.halvings, growth.seeds, effort, shown)
+    with finished_file(OUTPUT) as temporary:
+        table.round(6).to_csv(temporary, index=False)
+
+
+if __name__ == "__main__":
+    run_stage(main)
