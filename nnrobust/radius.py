@@ -103,7 +103,7 @@ class _Search:
         self.bounds = screened.bounds
         self.bisector = torch.full((m,), torch.inf, dtype=torch.float64)
         self.constraints, self.squared = screened.own, screened.own_squared
-        self.offsets = rivals.own.exactly(self.constraints) - x[:, None]
+        self.offsets = screened.offsets
         self.gram = self.offsets @ self.offsets.transpose(1, 2)
         self.progress = torch.full((m, k + 1), _SCREENED, dtype=torch.uint8)
         self.n_constraints = torch.zeros(m, k + 1, dtype=torch.long)

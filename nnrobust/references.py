@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_WIDTH = 512
 _AT_ONCE = 2048
 """Contenders for the nearest reference that are measured at once."""
 ROUNDING = 2.0**-24
@@ -49,16 +50,17 @@ class References:
         return torch.from_numpy(self.points[positions.cpu().numpy()]).double()
 
     def squared_distances(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared distances, float32 (m, n), of float64 queries (m, d), and a bound (m, 1) on their errors.
+        """Squared distances (m, n) of float64 queries (m, d), and a bound (m, 1) on their errors.
 
-        (d + 8) u (||q|| + ||x||)^2 with u = 2^-24 covers the rounding of both points to float32, and sums in any order.
-        Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
+        Both points are rounded to float32, and so are sums of products of `_WIDTH` coordinates, which float64 adds up.
         """
         centred = (queries - torch.from_numpy(self.centre).double()).float().to(self.centred.device)
         norms = torch.linalg.vecdot(centred.double(), centred.double())
-        squared = norms[:, None].float() + self.squared_norms.float()
-        squared.addmm_(centred, self.centred.T, alpha=-2)
-        return squared, self.error(norms.sqrt())[:, None]
+        squared = norms[:, None] + self.squared_norms
+        for start in range(0, centred.shape[1], _WIDTH):
+            part = slice(start, start + _WIDTH)
+            squared -= 2 * (centred[:, part] @ self.centred[:, part].T)
+        return squared, self.error(norms.sqrt(), _WIDTH)[:, None]
 
     def nearest(self, queries: Tensor, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Squared distances (m,) of float64 queries (m, d) to their nearest references, and the positions (m,) of these.
@@ -83,9 +85,14 @@ class References:
         position[rows[is_smallest]] = columns[is_smallest]
         return smallest, position
 
-    def error(self, query_norms: Tensor) -> Tensor:
-        """The bound of `squared_distances` for queries of these norms around the centre."""
-        slack = (self.points.shape[1] + 8) * ROUNDING
+    def error(self, query_norms: Tensor, width: int | None = None) -> Tensor:
+        """A bound on the error of squared distances from queries of these norms, with sums of `width` products (all) in float32.
+
+        (width + 8) u (||q|| + ||x||)^2 with u = 2^-24 covers the rounding of both points to float32, and sums in any order.
+        Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
+        """
+        n_dimensions = self.points.shape[1]
+        slack = (min(width or n_dimensions, n_dimensions) + 8) * ROUNDING
         return slack / (1 - slack) * (query_norms + self.largest_norm) ** 2
 
 

@@ -48,12 +48,14 @@ class Rivals:
 class Screened:
     """What m queries (m, d) need of the references of both classes.
 
-    `own` (m, i): the own-class references nearest to each query, and `own_squared` (m, i) their squared distances, in float64.
+    `own` (m, i): the own-class references nearest to each query, `offsets` (m, i, d) the ways there, and `own_squared` (m, i)
+    their squared lengths, in float64.
     `others` (m, k): other-class references. `bounds` (m, k + 1): lower bounds of the distance, in the norm asked for, at which
     each of them can win the query, and last one that holds for every reference not in `others`, infinite where there is none.
     """
 
     own: Tensor
+    offsets: Tensor
     own_squared: Tensor
     others: Tensor
     bounds: Tensor
@@ -69,11 +71,11 @@ def screen(
     `n_others` lowest get that of the best i in l2, and its bound in `norm`. Errors of float32 distances are on the safe side.
     With `groups` (m,), references of another group than that of the query are infinitely far.
     """
-    own, own_squared = _nearest(queries, rivals.own, n_own)
+    own, offsets, own_squared = _nearest(queries, rivals.own, n_own)
     squared, error = rivals.other.squared_distances(queries)
     if groups is not None and rivals.groups is not None:
         squared[groups.to(squared.device)[:, None] != rivals.groups] = torch.inf
-    gaps = (squared.double() - error - own_squared.amin(dim=1)[:, None].to(error)).clamp(min=0)
+    gaps = (squared - error - own_squared.amin(dim=1)[:, None].to(error)).clamp(min=0)
     anchor = own.gather(1, own_squared.argmin(dim=1)[:, None])[:, 0]
     between = rivals.between[anchor.to(squared.device)].double() + rivals.between_error
     by_one = gaps / (2 * between.sqrt())
@@ -81,7 +83,7 @@ def screen(
         by_one = torch.maximum(by_one, gaps / (2 * _largest_difference(rivals)))
     k = min(n_others, len(rivals.other))
     by_one, others = by_one.topk(min(k + 1, len(rivals.other)), dim=1, largest=False)
-    squared = (squared.gather(1, others[:, :k]).double() - error).cpu()
+    squared = (squared.gather(1, others[:, :k]) - error).cpu()
     by_one, others = by_one.cpu(), others[:, :k].cpu()
 
     gaps = squared[:, None] - own_squared[:, :, None]
@@ -94,15 +96,15 @@ def screen(
     if norm != "L2":
         alone = gaps.gather(1, best[:, None])[:, 0] / (2 * _dual_distances(rivals, own.gather(1, best), others, norm))
         bounds[:, :k] = torch.maximum(bounds[:, :k], alone)
-    return Screened(own, own_squared, others, bounds)
+    return Screened(own, offsets, own_squared, others, bounds)
 
 
-def _nearest(queries: Tensor, own: References, n: int) -> tuple[Tensor, Tensor]:
-    """The positions (m, n) of the references nearest to each query, as float32 has it, and their squared distances in float64."""
+def _nearest(queries: Tensor, own: References, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions (m, n) of the references nearest to each query, as float32 has it, the ways there and their squared lengths."""
     proposed, _ = own.squared_distances(queries)
     positions = proposed.topk(min(n, len(own)), dim=1, largest=False).indices.cpu()
     offsets = own.exactly(positions) - queries[:, None]
-    return positions, torch.linalg.vecdot(offsets, offsets)
+    return positions, offsets, torch.linalg.vecdot(offsets, offsets)
 
 
 def _dual_distances(rivals: Rivals, own: Tensor, others: Tensor, norm: str) -> Tensor:

@@ -220,7 +220,8 @@ def test_no_attack_beats_the_certificate_of_1nn():
         for epsilon in np.quantile(certified[certified > 0], [0.3, 0.6, 0.9]):
             verdicts = attack(of_one(network), inputs, [ThreatModel(norm, float(epsilon))], STRONG, CPU)[norm]
             assert not (verdicts.is_fooled & (certified > epsilon)).any()
-            assert not (verdicts.perturbation_norm < exact * (1 - 1e-6)).any()
+            # At the boundary this network's float32 distances err by 1e-6 of a distance, many times that of a small radius.
+            assert not (verdicts.perturbation_norm < exact * (1 - 1e-4)).any()
             fallen += (verdicts.is_fooled & (verdicts.perturbation_norm > 0)).sum()
     assert fallen > 5
 

@@ -277,7 +277,7 @@ def test_the_plots_page_needs_no_network(workspace):
     page = (workspace / "dvc_plots" / "index.html").read_text()
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
     assert page.count("vegaEmbed(") >= 3
-    assert len(re.findall(r"<img\s+src=.static/", page)) == 4
+    assert len(re.findall(r"<img\s+src=.static/", page)) == 6
 
 
 @pytest.mark.slow
