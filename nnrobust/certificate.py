@@ -15,17 +15,18 @@ quadratic problems are those of arXiv 1906.03972, section 3; the linear problems
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from nnrobust.blocks import in_blocks
+from nnrobust.blocks import fitting
 from nnrobust.halfspace import Adversary
 from nnrobust.neighbors import UNIT, ClassIndex, search
 from nnrobust.progress import Progress, silent
 from nnrobust.radius import exact_radii
 from nnrobust.records import to_frame
-from nnrobust.screening import Rivals
+from nnrobust.screening import Effort, Rivals
 from nnrobust.threat import ThreatModel
 
 NORMS = ("Linf", "L2")
@@ -40,19 +41,6 @@ _MOST_DISTANCES = 2**25
 """Distances between own- and other-class references that are held at once (128 MiB); one other class at least."""
 _PAST = 1 + 1e-6
 """How far beyond an epsilon a bound must be for a query to be left at it, relative to epsilon."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much work a query gets.
-
-    `n_own` nearest own-class references are the i of the bisector bound, and the first constraints of the convex problems.
-    `n_screened` other-class references get a bound of their own. `block_size` queries are handled at once.
-    """
-
-    n_own: int
-    n_screened: int
-    block_size: int
 
 
 @dataclass(frozen=True)
@@ -88,13 +76,12 @@ def certify(
     labels: np.ndarray,
     indexes: list[ClassIndex],
     effort: Effort,
-    settled_at: dict[str, float] | None = None,
     progress: Progress = silent,
 ) -> Bounds:
     """What is known of uint8 queries (n, ...) with class ids `labels` (n,) against the references in `indexes`.
 
-    With `settled_at`, epsilon by norm, a query whose half gap exceeds its epsilon in every norm keeps the half gap for every
-    bound, and no upper one, which saves nearly all work on training images; of the others only the verdict at epsilon is sought.
+    Where only verdicts are sought, a query whose half gap exceeds its epsilon in every norm keeps the half gap for every bound,
+    and no upper one, which saves nearly all work on training images.
     """
     flat = np.asarray(queries).reshape(len(queries), -1)
     bounds = Bounds.unknown(len(flat), len(indexes))
@@ -106,13 +93,14 @@ def certify(
         is_open = np.zeros((len(rows), len(group)), dtype=bool)
         for place, rival in enumerate(group):
             bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows]).squared) / UNIT
-            is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], settled_at)
+            is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], effort.settled_at)
         places, members = np.nonzero(is_open.T)
         if len(places):
-            rivals = Rivals.of_groups(indexes[label].references, [indexes[rival].references for rival in group])
-            for block in in_blocks(len(places), effort.block_size):
-                at = rows[members[block]], np.array(group)[places[block]]
-                _refine(bounds, at, flat[at[0]], places[block], rivals, effort, settled_at)
+            rivals = Rivals.of_groups(indexes[label].references, {one: indexes[one].references for one in group})
+            at = rows[members], np.array(group)[places]
+            refine = partial(_refine, bounds, at, flat, rivals, effort)
+            for _ in fitting(refine, np.arange(len(places)), effort.block_size):
+                pass
     return bounds
 
 
@@ -129,7 +117,7 @@ def _groups(indexes: list[ClassIndex], label: int) -> list[list[int]]:
 
 
 def _start(
-    bounds: Bounds, rows: np.ndarray, rival: int, n_dimensions: int, settled_at: dict[str, float] | None
+    bounds: Bounds, rows: np.ndarray, rival: int, n_dimensions: int, settled_at: Mapping[str, float] | None
 ) -> np.ndarray:
     """Writes the half gaps of these rows, as every bound; returns which rows are worth more work."""
     own, other = bounds.own[rows], bounds.other[rows, rival]
@@ -148,17 +136,17 @@ def _start(
 
 def _refine(
     bounds: Bounds,
-    at: tuple[np.ndarray, np.ndarray],
+    everywhere: tuple[np.ndarray, np.ndarray],
     queries: np.ndarray,
-    groups: np.ndarray,
     rivals: Rivals,
     effort: Effort,
-    settled_at: dict[str, float] | None,
+    block: np.ndarray,
 ) -> None:
-    """Writes the bisector bounds and the exact radii at these rows and classes, of queries that face these groups of rivals."""
+    """Writes the bisector bounds and the exact radii of a block of these rows and classes, which are the groups of the rivals."""
+    at = everywhere[0][block], everywhere[1][block]
     for adversary in ADVERSARIES:
-        stop_above = np.inf if settled_at is None else settled_at[adversary.norm] * UNIT * _PAST
-        radii = exact_radii(queries, rivals, effort.n_own, effort.n_screened, adversary, stop_above, groups)
+        stop_above = np.inf if effort.settled_at is None else effort.settled_at[adversary.norm] * UNIT * _PAST
+        radii = exact_radii(queries[at[0]], rivals, effort, adversary, stop_above, at[1])
         bisector, lower, upper = bounds.bisector[adversary.norm], bounds.lower[adversary], bounds.upper[adversary]
         if adversary.box is None:
             bisector[at] = np.maximum(bisector[at], radii.bisector / UNIT * _DOWN)
@@ -188,13 +176,11 @@ def certificate_records(
     label, others = labels[indices], np.stack([class_ids[class_ids != one] for one in labels[indices]])
     at = indices[:, None], others
     rival, is_correct = _predict(bounds.own[indices], bounds.other[at], label, others)
-    half_gap, bisector = (part[threat.norm][at].min(axis=1) for part in (bounds.half_gap, bounds.bisector))
-    (lower, upper), (box_lower, box_upper) = (
-        (bounds.lower[one][at].min(axis=1), np.where(is_correct, bounds.upper[one][at].min(axis=1), 0.0))
-        for one in (Adversary(threat.norm), Adversary(threat.norm, BOX))
-    )
+    known = _radii(bounds, at, is_correct, threat.norm)
+    lower, upper = known["radius_lower"], known["radius_upper"]
     is_exact = (lower > threat.epsilon) | (upper <= threat.epsilon)
-    proofs = [~is_correct, half_gap > threat.epsilon, bisector > threat.epsilon, is_exact]
+    by_half_gap, by_bisector = (known[f"radius_{one}"] > threat.epsilon for one in ("half_gap", "bisector"))
+    methods = ["prediction", "half gap", "bisector", PROGRAMS[threat.norm]]
     return to_frame(
         {
             **about,
@@ -204,19 +190,25 @@ def certificate_records(
             "norm": threat.norm,
             "epsilon": threat.epsilon,
             "kind": np.where(is_exact, "exact", "certified"),
-            "method": np.select(proofs, ["prediction", "half gap", "bisector", PROGRAMS[threat.norm]], "bisector"),
+            "method": np.select([~is_correct, by_half_gap, by_bisector, is_exact], methods, "bisector"),
             "is_correct": is_correct,
             "is_robust": is_correct & (lower > threat.epsilon),
-            "radius_lower": lower,
-            "radius_upper": upper,
-            "radius_half_gap": half_gap,
-            "radius_bisector": bisector,
-            "box_radius_lower": box_lower,
-            "box_radius_upper": box_upper,
+            **known,
             "perturbation_norm": np.nan,
             "status": "ok",
         }
     )
+
+
+def _radii(bounds: Bounds, at: tuple[np.ndarray, ...], is_correct: np.ndarray, norm: str) -> dict[str, np.ndarray]:
+    """The columns of all radii in a norm, against the nearest of the classes at `at`."""
+    columns = {f"radius_{name}": part[norm][at].min(axis=1) for name, part in (
+        ("half_gap", bounds.half_gap), ("bisector", bounds.bisector),
+    )}  # fmt: skip
+    for prefix, adversary in (("", Adversary(norm)), ("box_", Adversary(norm, BOX))):
+        columns[f"{prefix}radius_lower"] = bounds.lower[adversary][at].min(axis=1)
+        columns[f"{prefix}radius_upper"] = np.where(is_correct, bounds.upper[adversary][at].min(axis=1), 0.0)
+    return columns
 
 
 def _predict(

@@ -18,7 +18,7 @@ from nnrobust.halfspace import Adversary
 from nnrobust.proof import RobustRadius
 from nnrobust.radius import Radii, exact_radii
 from nnrobust.references import References
-from nnrobust.screening import Rivals
+from nnrobust.screening import Effort, Rivals
 from nnrobust.threat import NORMS
 
 TYPES = (np.float64, np.float32, np.uint8)
@@ -186,9 +186,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         width = 8 * (4 * (self.n_own + 8) * rivals.own.points.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
 
         def radii(block: np.ndarray) -> Radii:
-            return exact_radii(
-                answers.x[block], rivals, self.n_own, self.n_screened, answers.adversary, answers.stop_above(block)
-            )
+            effort = Effort(self.n_own, self.n_screened, len(block))
+            return exact_radii(answers.x[block], rivals, effort, answers.adversary, answers.stop_above(block))
 
         for block, found in fitting(radii, rows, self._block_size(width)):
             answers.note(block, found, self._ids[own], others)

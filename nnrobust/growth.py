@@ -1,15 +1,17 @@
 """How the robust accuracy of 1NN depends on the number of training images (theorem 3)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from nnrobust.accuracy import accuracy_table, mean_over_pairs
-from nnrobust.certificate import Effort, certificate_records, certify
-from nnrobust.datasets import Dataset, Pair, Split
+from nnrobust.certificate import certificate_records, certify
+from nnrobust.datasets import Prepared, Split
 from nnrobust.neighbors import build_indexes
 from nnrobust.progress import Progress, silent
+from nnrobust.screening import Effort
 from nnrobust.threat import ThreatModel
 
 
@@ -24,8 +26,7 @@ def part_of(split: Split, share: float, seed: int) -> Split:
 
 
 def growth_table(
-    dataset: Dataset,
-    pairs: Sequence[Pair],
+    prepared: Prepared,
     threats: Sequence[ThreatModel],
     halvings: int,
     seeds: Sequence[int],
@@ -37,13 +38,14 @@ def growth_table(
     One row for each share, seed, norm and method, with `fraction`, `n_train_per_class` (of the smallest class) and `seed`; all
     training images are the same ones for every seed, and come once. Verdicts are sought at the epsilons of `threats` alone.
     """
-    epsilon = {threat.norm: threat.epsilon for threat in threats}
-    test, tables = dataset.test, []
+    effort = replace(effort, settled_at={threat.norm: threat.epsilon for threat in threats})
+    dataset, tables = prepared.dataset, []
+    test = dataset.test
     for halving in range(halvings, -1, -1):
         for seed in seeds if halving else seeds[:1]:
             train = part_of(dataset.train, 2.0**-halving, seed)
             indexes = build_indexes(train, len(dataset.classes))
-            bounds = certify(test.images, test.labels, indexes, effort, epsilon, progress)
+            bounds = certify(test.images, test.labels, indexes, effort, progress)
             about = {"dataset": dataset.name, "split": "test", "classifier": "1NN"}
             records = [
                 certificate_records(
@@ -54,7 +56,7 @@ def growth_table(
                     bounds,
                     threat,
                 )
-                for pair in pairs
+                for pair in prepared.pairs
                 for threat in threats
             ]
             means = mean_over_pairs(accuracy_table(pd.concat(records, ignore_index=True), 0.95))

@@ -7,7 +7,7 @@ the lowest one is the length of a point that lies in its polytope. Most j are ne
 problem starts with the own-class references nearest to the query, and the one that its solution violates most is added.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from nnrobust.halfspace import UNBOXED, Adversary
 from nnrobust.problems import Problems, Solution, propose, solve
-from nnrobust.screening import Rivals, Screened, screen
+from nnrobust.screening import Effort, Rivals, Screened, screen
 from nnrobust.threat import ORDER
 
 _DOWN = 1 - 1e-10
@@ -58,8 +58,7 @@ class Radii:
 def exact_radii(
     queries: np.ndarray,
     rivals: Rivals,
-    n_own: int,
-    n_others: int,
+    effort: Effort,
     adversary: Adversary = UNBOXED,
     stop_above: np.ndarray | float = np.inf,
     groups: np.ndarray | None = None,
@@ -67,21 +66,21 @@ def exact_radii(
     """The radii of queries (m, d) of which the nearest reference is of their own class.
 
     Args:
-        n_own: own-class references that a problem starts with.
-        n_others: other-class references that get a bound of their own; more are taken where these do not suffice.
+        effort: with how many references to start; more are taken where these do not suffice.
         groups: (m,), the group of the other-class references that each query faces; None: all of them.
         stop_above: (m,) or one for all. A query whose radius is proven to exceed it is left there, with an infinite `upper`.
     """
     x = torch.from_numpy(np.asarray(queries, dtype=np.float64))
     limit = torch.from_numpy(np.broadcast_to(np.asarray(stop_above, dtype=np.float64), len(x)).copy())
     faced = None if groups is None else torch.from_numpy(groups)
-    search = _Search(x, rivals, screen(x, rivals, n_own, n_others, adversary.norm, faced), adversary)
+    search = _Search(x, rivals, screen(x, rivals, effort, adversary.norm, faced), adversary)
     search.run(limit)
     found = search.result()
     rows = search.needs_more.nonzero()[:, 0].numpy()
     if len(rows):
         rest = None if groups is None else groups[rows]
-        more = exact_radii(queries[rows], rivals, n_own, _MORE * n_others, adversary, limit.numpy()[rows], rest)
+        larger = replace(effort, n_screened=_MORE * effort.n_screened)
+        more = exact_radii(queries[rows], rivals, larger, adversary, limit.numpy()[rows], rest)
         for name in ("lower", "upper", "witness", "bisector"):
             getattr(found, name)[rows] = getattr(more, name)
         for n, row in enumerate(rows.tolist()):

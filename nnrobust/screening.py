@@ -1,6 +1,6 @@
 """Which references can decide the radius of a query: bisector bounds for all of them, cheap ones first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,21 @@ from nnrobust.threat import DUAL
 
 _FEW = 16
 """Queries whose candidates are compared at once, coordinate by coordinate (16 x 128 x 3,072 values)."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work a query gets.
+
+    `n_own` nearest own-class references are the i of the bisector bound, and the first constraints of the convex problems.
+    `n_screened` other-class references get a bound of their own. `block_size` queries are handled at once, if they fit in memory.
+    With `settled_at`, epsilon by norm, nothing but the verdicts at these is sought.
+    """
+
+    n_own: int
+    n_screened: int
+    block_size: int
+    settled_at: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,10 +48,10 @@ class Rivals:
         return cls(own, other, *cross_distances(own, other))
 
     @classmethod
-    def of_groups(cls, own: References, others: Sequence[References]) -> "Rivals":
-        """One class against several, of which a query may face any one: group n is that of `others[n]`."""
-        joined = References.joined(others)
-        groups = torch.repeat_interleave(torch.arange(len(others)), torch.tensor([len(one) for one in others]))
+    def of_groups(cls, own: References, others: Mapping[int, References]) -> "Rivals":
+        """One class against several, of which a query may face any one: the keys are the groups."""
+        joined = References.joined(list(others.values()))
+        groups = torch.cat([torch.full((len(one),), group) for group, one in others.items()])
         return cls(own, joined, *cross_distances(own, joined), groups.to(joined.centred.device))
 
     def exchanged(self) -> "Rivals":
@@ -61,17 +76,15 @@ class Screened:
     bounds: Tensor
 
 
-def screen(
-    queries: Tensor, rivals: Rivals, n_own: int, n_others: int, norm: str = "L2", groups: Tensor | None = None
-) -> Screened:
-    """Screens float64 queries (m, d) with up to `n_own` own-class and `n_others` other-class references.
+def screen(queries: Tensor, rivals: Rivals, effort: Effort, norm: str = "L2", groups: Tensor | None = None) -> Screened:
+    """Screens float64 queries (m, d) with `n_own` own-class and `n_screened` other-class references, or as many as there are.
 
     The bound is (d_j^2 - d_i^2) / (2 ||x_i - x_j||_q), q dual to `norm`: the distance to the bisector of x_i and x_j. Every j
     gets the l2 bound of the i nearest to the query, which is one in linf when divided by sqrt(d), and one in l1 as it is. The
-    `n_others` lowest get that of the best i in l2, and its bound in `norm`. Errors of float32 distances are on the safe side.
+    `n_screened` lowest get that of the best i in l2, and its bound in `norm`. Errors of float32 distances are on the safe side.
     With `groups` (m,), references of another group than that of the query are infinitely far.
     """
-    own, offsets, own_squared = _nearest(queries, rivals.own, n_own)
+    own, offsets, own_squared = _nearest(queries, rivals.own, effort.n_own)
     squared, error = rivals.other.squared_distances(queries)
     if groups is not None and rivals.groups is not None:
         squared[groups.to(squared.device)[:, None] != rivals.groups] = torch.inf
@@ -81,7 +94,7 @@ def screen(
     by_one = gaps / (2 * between.sqrt())
     if norm == "L1":
         by_one = torch.maximum(by_one, gaps / (2 * _largest_difference(rivals)))
-    k = min(n_others, len(rivals.other))
+    k = min(effort.n_screened, len(rivals.other))
     by_one, others = by_one.topk(min(k + 1, len(rivals.other)), dim=1, largest=False)
     squared = (squared.gather(1, others[:, :k]) - error).cpu()
     by_one, others = by_one.cpu(), others[:, :k].cpu()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnrobust.certificate import Effort, certificate_records, certify
+from nnrobust.certificate import certificate_records, certify
 from nnrobust.compute import machine
 from nnrobust.datasets import SPLITS, load_dataset
 from nnrobust.neighbors import load_indexes
@@ -14,6 +14,7 @@ from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
 from nnrobust.records import ALL_CLASSES, write_records
+from nnrobust.screening import Effort
 
 INPUT = Path("data/prepared")
 INDEX = Path("models/index")
@@ -25,12 +26,12 @@ def records() -> Iterator[pd.DataFrame]:
     dataset, options, threats = prepared.dataset, params.certify, params.epsilon.threat_models()
     device = str(machine(params.compute.device, params.compute.group_size, params.compute.batch_size).device)
     indexes = load_indexes(INDEX, dataset.train, len(dataset.classes), device)
-    effort = Effort(options.n_own, options.n_screened, params.compute.block_size)
     # Nearly every training image is settled by its half gap, so only the others get more.
     settled_at = {"train": {threat.norm: threat.epsilon for threat in threats}, "test": None}
     for split in SPLITS:
         part = getattr(dataset, split)
-        bounds = certify(part.images, part.labels, indexes, effort, settled_at[split], shown)
+        effort = Effort(options.n_own, options.n_screened, params.compute.block_size, settled_at[split])
+        bounds = certify(part.images, part.labels, indexes, effort, shown)
         problems = [(str(pair), pair.indices(part.labels), pair.class_ids()) for pair in prepared.pairs]
         problems.append((ALL_CLASSES, np.arange(len(part.labels)), np.arange(len(dataset.classes))))
         for name, indices, class_ids in problems:

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nnrobust.certificate import Effort
 from nnrobust.datasets import first_per_class, load_dataset
 from nnrobust.growth import growth_table
 from nnrobust.outputs import finished_file
 from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
+from nnrobust.screening import Effort
 
 INPUT = Path("data/prepared")
 OUTPUT = Path("metrics/growth.csv")
@@ -19,10 +19,10 @@ def main() -> None:
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     dataset, growth = prepared.dataset, params.growth
     chosen = first_per_class(dataset.test.labels, growth.n_test_per_class)
-    dataset = replace(dataset, test=dataset.test.take(chosen))
+    prepared = replace(prepared, dataset=replace(dataset, test=dataset.test.take(chosen)))
     effort = Effort(params.certify.n_own, params.certify.n_screened, params.compute.block_size)
     threats = params.epsilon.threat_models()
-    table = growth_table(dataset, prepared.pairs, threats, growth.halvings, growth.seeds, effort, shown)
+    table = growth_table(prepared, threats, growth.halvings, growth.seeds, effort, shown)
     with finished_file(OUTPUT) as temporary:
         table.round(6).to_csv(temporary, index=False)
 

@@ -196,10 +196,11 @@ def test_blocks_of_several_networks_give_what_one_block_gives():
 
 def test_no_attack_beats_the_certificate_of_1nn():
     """1NN as a network with logits minus the squared distance to each class: certified <= attacked, image by image."""
-    from nnrobust.certificate import BOX, Effort, certify
+    from nnrobust.certificate import BOX, certify
     from nnrobust.datasets import Split
     from nnrobust.halfspace import Adversary
     from nnrobust.neighbors import build_indexes
+    from nnrobust.screening import Effort
 
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (60, 1, 3, 3), dtype=np.uint8)

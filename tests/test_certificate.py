@@ -1,14 +1,17 @@
 """Certificates against known answers, brute force, and the exact radius from a quadratic or linear program."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from brute_force import exact_radius
 
-from nnrobust.certificate import BOX, PROGRAMS, Effort, certificate_records, certify
+from nnrobust.certificate import BOX, PROGRAMS, certificate_records, certify
 from nnrobust.datasets import Split
 from nnrobust.halfspace import Adversary
 from nnrobust.neighbors import build_indexes
 from nnrobust.records import check_records
+from nnrobust.screening import Effort
 from nnrobust.threat import ThreatModel, norm_of
 
 EVERYTHING = Effort(n_own=1000, n_screened=1000, block_size=64)
@@ -21,7 +24,8 @@ def points(rows, labels):
 
 
 def bounds_of(train, queries, labels, effort=EVERYTHING, settled_at=None, n_classes=2):
-    return certify(queries, np.asarray(labels), build_indexes(train, n_classes), effort, settled_at)
+    effort = replace(effort, settled_at=settled_at)
+    return certify(queries, np.asarray(labels), build_indexes(train, n_classes), effort)
 
 
 def random_problem(seed, n=24, d=5, n_queries=10, n_classes=2, low=0, high=256):

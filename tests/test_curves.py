@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnrobust.certificate import Effort
 from nnrobust.curve_figures import epsilon_figure, growth_figure
 from nnrobust.curves import epsilon_curves
-from nnrobust.datasets import Pair
+from nnrobust.datasets import Pair, Prepared
 from nnrobust.growth import growth_table, part_of
 from nnrobust.records import to_frame
+from nnrobust.screening import Effort
 from nnrobust.threat import ThreatModel
 
 
@@ -58,9 +58,9 @@ def test_parts_of_one_seed_are_nested_and_have_every_class(dataset):
 
 
 def test_growth_has_a_row_for_each_share_seed_norm_and_method(dataset):
-    pairs = [Pair(0, 1), Pair(0, 2), Pair(1, 2)]
+    prepared = Prepared(dataset, [Pair(0, 1), Pair(0, 2), Pair(1, 2)], [], [])
     threats = [ThreatModel("Linf", 0.1), ThreatModel("L2", 0.8)]
-    table = growth_table(dataset, pairs, threats, 2, [0, 1], Effort(4, 8, 16))
+    table = growth_table(prepared, threats, 2, [0, 1], Effort(4, 8, 16))
     counts = table.groupby(["fraction", "seed"]).size()
     assert counts.index.tolist() == [(0.25, 0), (0.25, 1), (0.5, 0), (0.5, 1), (1.0, 0)]
     assert set(counts) == {2 * 4}

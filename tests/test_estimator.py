@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from brute_force import exact_radius
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -257,6 +258,15 @@ def test_data_that_cannot_be_meant_is_named():
         model.robust_radius(queries[:, :3])
     with pytest.raises(DataError, match="y: expected labels of at least two classes, got one class, 0"):
         few().fit(points, np.zeros(24, dtype=int))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: distances and screening on it against the CPU")
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_gpu_finds_the_same_radii(norm):
+    points, y, queries = problem(14, n=200, d=20, n_classes=3, n_queries=30)
+    on_cpu, on_gpu = (few(device=one).fit(points, y).robust_radius(queries, norm=norm) for one in ("cpu", "cuda"))
+    np.testing.assert_allclose(on_gpu.upper, on_cpu.upper, rtol=1e-6)
+    assert on_gpu.verify().all()
 
 
 def test_the_package_loads_the_estimator_only_when_asked_for():
