@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 repro: $(READY)
 	dvc repro
 	@echo "summary:  metrics/summary.json, metrics/pairs.csv"
-	@echo "figures:  plots/figure_4.png, plots/figure_5.png, plots/figure_6.png, plots/table_1.png (each also as .pdf and .csv)"
+	@echo "figures:  plots/figure_4.png, _5, _6, plots/curve_epsilon.png, curve_growth, plots/table_1.png (each also as .pdf and .csv)"
 	@echo "page:     . $(VENV)/bin/activate && dvc plots show"
 
 test: $(READY)

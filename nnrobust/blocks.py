@@ -9,11 +9,6 @@ import torch
 Result = TypeVar("Result")
 
 
-def in_blocks(n: int, size: int) -> Iterator[slice]:
-    """Slices that cover range(n), `size` at once."""
-    return (slice(start, start + size) for start in range(0, n, size))
-
-
 def fitting(work: Callable[[np.ndarray], Result], rows: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, Result]]:
     """Blocks of `rows` and what `work` makes of them; where memory does not suffice, the blocks become smaller.
 

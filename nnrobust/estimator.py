@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnrobust.answers import Answers
-from nnrobust.blocks import fitting, in_blocks
+from nnrobust.blocks import fitting
 from nnrobust.errors import DataError
 from nnrobust.halfspace import Adversary
 from nnrobust.proof import RobustRadius
@@ -151,18 +151,23 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         """Squared distances (m, n_classes) to the nearest reference of each class."""
         found = np.empty((len(x), len(self.classes_)))
         width = 16 * max(len(one) for one in self._references) + 8 * x.shape[1]
-        for rows in in_blocks(len(x), self._block_size(width)):
+
+        def nearest(rows: np.ndarray) -> np.ndarray:
             queries = torch.from_numpy(x[rows].astype(np.float64))
-            for code, references in enumerate(self._references):
-                found[rows, code] = references.nearest(queries)[0].numpy()
+            return np.stack([references.nearest(queries)[0].numpy() for references in self._references], axis=1)
+
+        for rows, squared in fitting(nearest, np.arange(len(x)), self._block_size(width)):
+            found[rows] = squared
         return found
 
     def _block_size(self, bytes_per_query: int) -> int:
         return int(np.clip(self.working_memory * _MEBI // (2 * bytes_per_query), 1, _MOST))
 
-    def _facing(self, first: int, second: int, answers: "Answers") -> Iterator[tuple[int, Rivals, np.ndarray]]:
-        """Own class, rivals, and positions of the other class's references, both ways, where queries are open; in parts where
-        the distances between all of them are too many."""
+    def _facing(self, first: int, second: int, answers: Answers) -> Iterator[tuple[int, Rivals, np.ndarray]]:
+        """Own class, rivals, and positions of the other class's references, both ways, where queries are open.
+
+        In parts, where the distances between all references do not fit in the working memory.
+        """
         a, b = self._references[first], self._references[second]
         limit = self.working_memory * _MEBI // 8
         is_open = [len(answers.open_rows(code)) > 0 for code in (first, second)]
@@ -180,7 +185,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
                 other = References.of(self._points[part], self._references[own].centre, self.device)
                 yield own, Rivals.of(self._references[own], other), part
 
-    def _refine(self, answers: "Answers", own: int, rivals: Rivals, others: np.ndarray) -> None:
+    def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:
         """Notes what these rivals say about the open queries of class `own`."""
         rows = answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * rivals.own.points.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))

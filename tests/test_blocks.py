@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnrobust.blocks import fitting, in_blocks
-
-
-def test_slices_cover_the_range():
-    assert [(one.start, one.stop) for one in in_blocks(5, 2)] == [(0, 2), (2, 4), (4, 6)]
+from nnrobust.blocks import fitting
 
 
 @pytest.mark.parametrize("error", [

@@ -95,6 +95,25 @@ def test_radii_are_those_of_a_library_solver_and_their_certificates_hold(seed):
 
 
 @pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("box", [None, (0.0, 1.0)])
+def test_beyond_the_radius_the_label_changes_and_nowhere_before_it(norm, box):
+    points, y, queries = problem(15, n=50, d=3, n_queries=20)
+    model = few().fit(points, y)
+    result, predicted = model.robust_radius(queries, norm=norm, box=box), model.predict(queries)
+    directions = np.random.default_rng(0).standard_normal((800, 3))
+    directions = np.r_[directions, np.sign(directions[:20]), np.eye(3), -np.eye(3)]
+    directions /= np.linalg.norm(directions, ORDERS[norm], axis=1)[:, None]
+    for query, label, lower, upper, x_adv in zip(
+        queries, predicted, result.lower, result.upper, result.x_adv, strict=True
+    ):
+        around = np.r_[query + lower * (1 - 1e-9) * directions, [query + (x_adv - query) * (1 - 1e-5)]]
+        inside = around if box is None else np.clip(around, *box)
+        assert (model.predict(inside) == label).all()
+        assert model.predict(x_adv[None])[0] != label
+        assert np.linalg.norm(x_adv - query, ORDERS[norm]) <= upper * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("norm", NORMS)
 def test_a_decision_at_epsilon_is_that_of_the_radius(norm):
     points, y, queries = problem(3, n=90, d=5, n_classes=3, n_queries=60)
     model = few().fit(points, y)
