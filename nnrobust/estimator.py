@@ -44,7 +44,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, *, n_own: int = 16, n_screened: int = 128, working_memory: int = 1024, device: str = "cpu"
+        self, *, n_own: int = 8, n_screened: int = 64, working_memory: int = 1024, device: str = "cpu"
     ) -> None:
         self.n_own = n_own
         self.n_screened = n_screened
