@@ -5,15 +5,20 @@ from dataclasses import dataclass
 import torch
 
 from nnrobust.errors import ParamError
+from nnrobust.store import WorkStore
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The device; how many networks run on it side by side; and on how many images each of them, at once, in an attack."""
+    """The device; how many networks run on it side by side; and on how many images each of them, at once, in an attack.
+
+    `store` keeps what training has done so far; without one a killed run starts anew.
+    """
 
     device: torch.device
     group_size: int
     batch_size: int
+    store: WorkStore | None = None
 
 
 def machine(device: str, group_size: int, batch_size: int) -> Machine:

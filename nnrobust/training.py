@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from nnrobust.losses import TRADES_NOISE, InnerAttack, maximise_divergence, stan
 from nnrobust.params import Variant
 from nnrobust.progress import Progress, silent
 from nnrobust.stack import Stack
+from nnrobust.store import WorkStore, fingerprint
 
 CROP_PADDING = 4
 """Pixels of zero padding before the random crop. Source: arXiv 2010.00467, section 3."""
@@ -59,7 +61,8 @@ def train_all(
     """The trained network of each task, in their order.
 
     Tasks of one shape are trained side by side, as many as `machine` says. A task's generator is seeded by its variant's
-    seed and its pair, so what is trained beside it changes its result by rounding only.
+    seed and its pair, so what is trained beside it changes its result by rounding only. With a store in `machine`, networks
+    that it holds are not trained again, and a group that was under way goes on after its last whole epoch.
 
     Args:
         images: uint8 (n, c, h, w), the training split.
@@ -69,24 +72,65 @@ def train_all(
     Raises:
         TrainingError: when a loss is not finite.
     """
-    shapes = list(dict.fromkeys(task.shape for task in tasks))
-    members = [[i for i, task in enumerate(tasks) if task.shape == shape] for shape in shapes]
-    groups = [
-        one[start : start + machine.group_size] for one in members for start in range(0, len(one), machine.group_size)
-    ]
+    keys = [_key(task, images, labels, machine.device) for task in tasks]
+    results = _finished(keys, machine.store)
     pixels = torch.from_numpy(np.array(images)).to(machine.device)
-    results: dict[int, Trained] = {}
+    groups = _groups(tasks, [i for i in range(len(tasks)) if i not in results], machine.group_size)
     work = [(group, epoch) for group in groups for epoch in range(tasks[group[0]].variant.epochs)]
     run: _Run | None = None
     for group, epoch in progress(work, "train"):
+        under_way = fingerprint([keys[i] for i in group])
         if epoch == 0:
             run = _Run([tasks[i] for i in group], pixels, labels, build, machine.device)
+            _resume(run, under_way, machine.store)
         assert run is not None
+        if epoch < len(run.losses):
+            continue
         run.epoch(epoch)
-        if epoch == tasks[group[0]].variant.epochs - 1:
-            for i, state, losses in zip(group, run.stack.state_dicts(), np.array(run.losses).T, strict=True):
-                results[i] = Trained(state, [float(loss) for loss in losses])
+        if epoch < tasks[group[0]].variant.epochs - 1:
+            _keep({under_way: run.state()}, machine.store)
+            continue
+        done = dict(zip(group, run.trained(), strict=True))
+        _keep({keys[i]: {"state": one.state, "losses": one.losses} for i, one in done.items()}, machine.store)
+        _drop(under_way, machine.store)
+        results |= done
     return [results[i] for i in range(len(tasks))]
+
+
+def _groups(tasks: list[Task], chosen: list[int], group_size: int) -> list[list[int]]:
+    """The chosen tasks, those of one shape together, at most `group_size` at once."""
+    shapes = list(dict.fromkeys(tasks[i].shape for i in chosen))
+    members = [[i for i in chosen if tasks[i].shape == shape] for shape in shapes]
+    return [one[start : start + group_size] for one in members for start in range(0, len(one), group_size)]
+
+
+def _key(task: Task, images: np.ndarray, labels: np.ndarray, device: torch.device) -> str:
+    """The fingerprint of all that decides what a task's network becomes, but the code."""
+    seen = np.ascontiguousarray(images[task.indices]).tobytes()
+    settings = task.variant.model_dump(mode="json")
+    return fingerprint(settings, [task.pair.first, task.pair.second], device.type, seen, labels[task.indices].tobytes())
+
+
+def _finished(keys: list[str], store: WorkStore | None) -> dict[int, Trained]:
+    found = {} if store is None else {i: store.load(key) for i, key in enumerate(keys)}
+    return {i: Trained(one["state"], one["losses"]) for i, one in found.items() if one is not None}
+
+
+def _resume(run: "_Run", key: str, store: WorkStore | None) -> None:
+    state = None if store is None else store.load(key)
+    if state is not None:
+        run.restore(state)
+
+
+def _keep(work: dict[str, dict[str, Any]], store: WorkStore | None) -> None:
+    if store is not None:
+        for key, content in work.items():
+            store.save(key, content)
+
+
+def _drop(key: str, store: WorkStore | None) -> None:
+    if store is not None:
+        store.drop(key)
 
 
 class _Run:
@@ -122,6 +166,28 @@ class _Run:
             for inner in zip(*(one.perturbations for one in trades), strict=True)
         ]
         self.losses: list[list[float]] = []
+
+    def trained(self) -> list[Trained]:
+        """Each network as it is now, with its losses so far."""
+        losses = np.array(self.losses).T.tolist()
+        return [Trained(state, one) for state, one in zip(self.stack.state_dicts(), losses, strict=True)]
+
+    def state(self) -> dict[str, Any]:
+        """All that a run which goes on from here needs."""
+        both = {name: value.detach() for name, value in (self.stack.parameters | self.stack.buffers).items()}
+        generators = [generator.get_state() for generator in self.generators]
+        return {"networks": both, "momenta": self.momenta, "generators": generators, "losses": self.losses}
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes back to what `state` returned."""
+        for name, value in (self.stack.parameters | self.stack.buffers).items():
+            value.copy_(state["networks"][name])
+        for name, value in self.momenta.items():
+            value.copy_(state["momenta"][name])
+        for generator, one in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(one)
+        self.losses = state["losses"]
 
     def _of_each(self, values: list[float]) -> Tensor:
         return torch.tensor(values, device=self.device)

@@ -1,5 +1,6 @@
 """Chooses the hyperparameters of the searched variant, pair by pair, on held-out training images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from nnrobust.attacks import Strength
@@ -11,12 +12,14 @@ from nnrobust.params import Setting, read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
 from nnrobust.search import Validation, choose, hold_out, outcome, search, shortened
+from nnrobust.store import WorkStore
 from nnrobust.threat import ThreatModel
 from nnrobust.training import Task
 
 INPUT = Path("data/prepared")
 OUTPUT = Path("models/search.json")
 TRIALS = Path("metrics/search_trials.csv")
+WORK = Path(".work")
 
 
 def main() -> None:
@@ -24,6 +27,7 @@ def main() -> None:
     options, prepared = params.search, load_dataset(INPUT)
     variant = shortened(params.variants[options.variant], options.epochs)
     computer = machine(params.compute.device, params.compute.group_size, params.compute.batch_size)
+    computer = replace(computer, store=WorkStore.of_loaded_code(WORK))
     networks = PairNetworks.of(prepared, "train", variant.architecture, computer)
     split = [hold_out(pair, networks.labels, options.validation_fraction, options.seed) for pair in prepared.pairs]
 

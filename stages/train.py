@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,10 +15,12 @@ from nnrobust.pair_networks import PairNetworks, save_networks
 from nnrobust.params import Setting, read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
+from nnrobust.store import WorkStore
 from nnrobust.training import AS_IN_PARAMS, Task, history, train_all
 
 INPUT = Path("data/prepared")
 SEARCH = Path("models/search.json")
+WORK = Path(".work")
 N_TIMED = 512
 
 
@@ -26,6 +29,7 @@ def main() -> None:
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     variant = params.variants[name]
     computer = machine(params.compute.device, params.compute.group_size, params.compute.batch_size)
+    computer = replace(computer, store=WorkStore.of_loaded_code(WORK))
     networks = PairNetworks.of(prepared, "train", variant.architecture, computer)
     found = json.loads(SEARCH.read_text(encoding="utf-8"))
     variants = [variant] * len(prepared.pairs)

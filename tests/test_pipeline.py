@@ -24,6 +24,7 @@ BELOW = {
     "errors": set(),
     "progress": set(),
     "stack": set(),
+    "store": {"errors", "outputs"},
     "threat": set(),
     "networks": {"errors"},
     "params": {"errors", "threat"},
@@ -260,6 +261,24 @@ def test_a_killed_dvc_takes_its_stage_with_it(workspace, shell):
         params.write_text(original)
     assert not [path for path in workspace.rglob(".search*") if path.suffix in {".json", ".csv"}]
     assert stages_run(dvc(workspace, "repro")) == []
+
+
+@pytest.mark.slow
+def test_training_killed_at_any_moment_ends_with_the_same_weights(workspace, tmp_path):
+    """SIGKILL of the stage while epochs are being saved, several times; then the weights of the run that was not disturbed."""
+    made = workspace / "models" / "trained" / "T_R.safetensors"
+    expected = made.read_bytes()
+    shutil.rmtree(workspace / ".work")
+    command = [sys.executable, "stages/train.py", "T_R"]
+    for n_files in (1, 2, 3):
+        made.unlink(missing_ok=True)
+        stage = subprocess.Popen(command, cwd=workspace, env=environment(), stderr=subprocess.DEVNULL)
+        while stage.poll() is None and len(list(workspace.glob(".work/*.pt"))) < n_files:
+            time.sleep(0.005)
+        stage.send_signal(signal.SIGKILL)
+        stage.wait()
+    subprocess.run(command, cwd=workspace, env=environment(), check=True, capture_output=True)
+    assert made.read_bytes() == expected
 
 
 @pytest.mark.slow

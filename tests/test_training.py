@@ -10,6 +10,7 @@ from nnrobust.datasets import Pair
 from nnrobust.errors import ParamError, TrainingError
 from nnrobust.networks import build_network
 from nnrobust.params import Perturbation, Trades, Variant
+from nnrobust.store import WorkStore
 from nnrobust.training import Task, crop_and_flip, history, train_all
 
 CPU = torch.device("cpu")
@@ -175,3 +176,50 @@ def test_history_counts_epochs_from_one(dataset):
     assert table.columns.tolist() == ["pair", "epoch", "loss"]
     assert table["epoch"].tolist() == [1, 2] * 3
     assert np.isfinite(table["loss"]).all()
+
+
+def killed_after(n_epochs):
+    def progress(work, _):
+        for n, one in enumerate(work):
+            if n == n_epochs:
+                raise KeyboardInterrupt
+            yield one
+
+    return progress
+
+
+def counted(counts):
+    def progress(work, _):
+        counts.append(len(work))
+        return work
+
+    return progress
+
+
+@pytest.mark.parametrize("trades", [None, TRADES])
+@pytest.mark.parametrize("n_epochs", [1, 2, 4, 5])
+def test_a_killed_run_goes_on_to_the_same_weights_to_the_bit(dataset, tmp_path, trades, n_epochs):
+    tasks = tasks_of(dataset, variant(trades=trades, augment=True))
+    whole = train(dataset, tasks, group_size=2)
+    computer = Machine(CPU, 2, 100, WorkStore(tmp_path, "code"))
+    arguments = (tasks, dataset.train.images, dataset.train.labels, BUILD, computer)
+    with pytest.raises(KeyboardInterrupt):
+        train_all(*arguments, killed_after(n_epochs))
+    resumed = train_all(*arguments)
+    for one, two in zip(whole, resumed, strict=True):
+        assert one.losses == two.losses
+        assert all(torch.equal(value, two.state[name]) for name, value in one.state.items())
+
+
+def test_what_is_trained_is_kept_and_a_new_pair_or_other_data_is_trained_alone(dataset, tmp_path):
+    computer, counts = Machine(CPU, 3, 100, WorkStore(tmp_path, "code")), []
+    tasks, images = tasks_of(dataset, variant()), dataset.train.images
+    train_all(tasks[:2], images, dataset.train.labels, BUILD, computer, counted(counts))
+    train_all(tasks, images, dataset.train.labels, BUILD, computer, counted(counts))
+    train_all(tasks, images, dataset.train.labels, BUILD, computer, counted(counts))
+    changed = images.copy()
+    changed[dataset.train.labels == 2] ^= 1
+    train_all(tasks[:1], changed, dataset.train.labels, BUILD, computer, counted(counts))
+    train_all(tasks, changed, dataset.train.labels, BUILD, computer, counted(counts))
+    # Epochs: two pairs side by side; the third; nothing; nothing, since pair 0-1 did not change; the two with class 2.
+    assert counts == [3, 3, 0, 0, 3]
