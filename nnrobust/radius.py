@@ -19,8 +19,8 @@ from nnrobust.problems import Problems, Solution, propose, solve
 from nnrobust.screening import Effort, Rivals, Screened, screen
 from nnrobust.threat import ORDER
 
-_DOWN = 1 - 1e-10
-"""Bounds are computed in float64 with relative errors below 1e-11, and rounded down by this factor."""
+_DOWN, _UP = 1 - 1e-10, 1 + 1e-12
+"""Relative errors of bounds in float64 are below 1e-11 from below, and 1e-12 from above; each is rounded to the safe side."""
 EXACT = 1e-6
 """How far apart, relative to the upper one, bounds of an exact radius may be."""
 _MORE = 8
@@ -183,7 +183,8 @@ class _Search:
         is_found = torch.linalg.vecdot(goal - point, goal - point) < nearest
         found = rows[is_found]
         self.witness[found] = point[is_found]
-        self.upper[found] = torch.linalg.vector_norm(point[is_found] - self.x[found], ORDER[self.adversary.norm], dim=1)
+        moved = point[is_found] - self.x[found]
+        self.upper[found] = torch.linalg.vector_norm(moved, ORDER[self.adversary.norm], dim=1) * _UP
         self.progress[rows[~is_found], j[~is_found]] = _SCREENED
         is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(dim=1)
         is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(dim=1)

@@ -42,6 +42,14 @@ def test_predictions_are_those_of_brute_force(dtype):
     assert (few().fit(points, y).predict(queries) == expected).all()
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_certificates_hold_in_as_many_dimensions_as_an_image_has(norm):
+    points, y, queries = problem(16, n=40, d=3072, n_queries=150, dtype=np.uint8)
+    result = few().fit(points, y).robust_radius(queries, norm=norm)
+    assert (result.status == "exact").all()
+    assert result.verify().all()
+
+
 def test_images_keep_their_shape_and_labels_their_type():
     points, _, queries = problem(1, n=8, d=12)
     y = np.array(["cat", "dog"] * 4)
