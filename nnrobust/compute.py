@@ -1,11 +1,11 @@
 """Where the work runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from nnrobust.errors import ParamError
-from nnrobust.store import WorkStore
+from nnrobust.store import NoStore, WorkStore
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Machine:
     device: torch.device
     group_size: int
     batch_size: int
-    store: WorkStore | None = None
+    store: WorkStore | NoStore = field(default_factory=NoStore)
 
 
 def machine(device: str, group_size: int, batch_size: int) -> Machine:

@@ -62,6 +62,19 @@ class WorkStore:
         return self.folder / f"{fingerprint(self.code, key)}.pt"
 
 
+class NoStore:
+    """A store that keeps nothing."""
+
+    def load(self, key: str) -> None:
+        return None
+
+    def save(self, key: str, content: dict[str, Any]) -> None:
+        return None
+
+    def drop(self, key: str) -> None:
+        return None
+
+
 def fingerprint(*parts: object) -> str:
     """A short hash of parts that JSON can write; bytes are hashed as they are."""
     digest = hashlib.sha256()

@@ -17,7 +17,7 @@ from nnrobust.losses import TRADES_NOISE, InnerAttack, maximise_divergence, stan
 from nnrobust.params import Variant
 from nnrobust.progress import Progress, silent
 from nnrobust.stack import Stack
-from nnrobust.store import WorkStore, fingerprint
+from nnrobust.store import fingerprint
 
 CROP_PADDING = 4
 """Pixels of zero padding before the random crop. Source: arXiv 2010.00467, section 3."""
@@ -72,8 +72,10 @@ def train_all(
     Raises:
         TrainingError: when a loss is not finite.
     """
-    keys = [_key(task, images, labels, machine.device) for task in tasks]
-    results = _finished(keys, machine.store)
+    store, first = machine.store, _buffers(build)
+    keys = [fingerprint(first, _key(task, images, labels, machine.device)) for task in tasks]
+    found = {i: store.load(key) for i, key in enumerate(keys)}
+    results = {i: Trained(one["state"], one["losses"]) for i, one in found.items() if one is not None}
     pixels = torch.from_numpy(np.array(images)).to(machine.device)
     groups = _groups(tasks, [i for i in range(len(tasks)) if i not in results], machine.group_size)
     work = [(group, epoch) for group in groups for epoch in range(tasks[group[0]].variant.epochs)]
@@ -82,17 +84,20 @@ def train_all(
         under_way = fingerprint([keys[i] for i in group])
         if epoch == 0:
             run = _Run([tasks[i] for i in group], pixels, labels, build, machine.device)
-            _resume(run, under_way, machine.store)
+            state = store.load(under_way)
+            if state is not None:
+                run.restore(state)
         assert run is not None
         if epoch < len(run.losses):
             continue
         run.epoch(epoch)
         if epoch < tasks[group[0]].variant.epochs - 1:
-            _keep({under_way: run.state()}, machine.store)
+            store.save(under_way, run.state())
             continue
         done = dict(zip(group, run.trained(), strict=True))
-        _keep({keys[i]: {"state": one.state, "losses": one.losses} for i, one in done.items()}, machine.store)
-        _drop(under_way, machine.store)
+        for i, one in done.items():
+            store.save(keys[i], {"state": one.state, "losses": one.losses})
+        store.drop(under_way)
         results |= done
     return [results[i] for i in range(len(tasks))]
 
@@ -104,33 +109,18 @@ def _groups(tasks: list[Task], chosen: list[int], group_size: int) -> list[list[
     return [one[start : start + group_size] for one in members for start in range(0, len(one), group_size)]
 
 
+def _buffers(build: Callable[[], nn.Module]) -> str:
+    """The fingerprint of what an untrained network has beside weights: how it normalises images, decided by other pairs' too."""
+    with torch.random.fork_rng(devices=[]):
+        network = build()
+    return fingerprint(*(part for name, value in network.named_buffers() for part in (name, value.numpy().tobytes())))
+
+
 def _key(task: Task, images: np.ndarray, labels: np.ndarray, device: torch.device) -> str:
-    """The fingerprint of all that decides what a task's network becomes, but the code."""
+    """The fingerprint of a task's settings, pair, images and labels, and of the kind of device."""
     seen = np.ascontiguousarray(images[task.indices]).tobytes()
     settings = task.variant.model_dump(mode="json")
     return fingerprint(settings, [task.pair.first, task.pair.second], device.type, seen, labels[task.indices].tobytes())
-
-
-def _finished(keys: list[str], store: WorkStore | None) -> dict[int, Trained]:
-    found = {} if store is None else {i: store.load(key) for i, key in enumerate(keys)}
-    return {i: Trained(one["state"], one["losses"]) for i, one in found.items() if one is not None}
-
-
-def _resume(run: "_Run", key: str, store: WorkStore | None) -> None:
-    state = None if store is None else store.load(key)
-    if state is not None:
-        run.restore(state)
-
-
-def _keep(work: dict[str, dict[str, Any]], store: WorkStore | None) -> None:
-    if store is not None:
-        for key, content in work.items():
-            store.save(key, content)
-
-
-def _drop(key: str, store: WorkStore | None) -> None:
-    if store is not None:
-        store.drop(key)
 
 
 class _Run:

@@ -211,6 +211,17 @@ def test_a_killed_run_goes_on_to_the_same_weights_to_the_bit(dataset, tmp_path, 
         assert all(torch.equal(value, two.state[name]) for name, value in one.state.items())
 
 
+def test_networks_that_normalise_otherwise_are_not_taken_for_the_same(dataset, tmp_path):
+    """The channel statistics are those of all classes: images of a third class change what a pair's network is."""
+    computer, tasks = Machine(CPU, 3, 100, WorkStore(tmp_path, "code")), tasks_of(dataset, variant())[:1]
+    other = partial(build_network, "small_cnn", (1, 8, 8), [0.5], [0.3], 2)
+    arguments = (dataset.train.images, dataset.train.labels)
+    one, two = (train_all(tasks, *arguments, build, computer)[0].state for build in (BUILD, other))
+    anew = train_all(tasks, *arguments, other, Machine(CPU, 3, 100))[0].state
+    assert all(torch.equal(value, two[name]) for name, value in anew.items())
+    assert not all(torch.equal(value, two[name]) for name, value in one.items())
+
+
 def test_what_is_trained_is_kept_and_a_new_pair_or_other_data_is_trained_alone(dataset, tmp_path):
     computer, counts = Machine(CPU, 3, 100, WorkStore(tmp_path, "code")), []
     tasks, images = tasks_of(dataset, variant()), dataset.train.images
