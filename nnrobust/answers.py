@@ -4,10 +4,8 @@ import numpy as np
 
 from nnrobust.halfspace import Adversary
 from nnrobust.proof import Certificate, RobustRadius
-from nnrobust.radius import EXACT, Radii
+from nnrobust.radius import EXACT, PAST, Radii
 
-_SETTLED = 1 + 1e-6
-"""How far beyond an epsilon a bound must be for a query to be left at it, relative to epsilon."""
 _DOWN = 1 - 1e-9
 _ABSOLUTE = 1e-14
 """By how much a lower bound is rounded down besides, relative to the distance of the nearest other-class reference."""
@@ -42,7 +40,7 @@ class Answers:
 
     def stop_above(self, rows: np.ndarray) -> np.ndarray:
         """The radius beyond which a rival class does not matter."""
-        return np.minimum(self.upper[rows], self.epsilon * _SETTLED)
+        return np.minimum(self.upper[rows], self.epsilon * PAST)
 
     def note(self, rows: np.ndarray, radii: Radii, own: np.ndarray, others: np.ndarray) -> None:
         """Takes in radii against the references `others`; `own` are the positions of those of the queries' class."""

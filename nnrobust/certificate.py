@@ -24,7 +24,7 @@ from nnrobust.blocks import fitting
 from nnrobust.halfspace import Adversary
 from nnrobust.neighbors import UNIT, ClassIndex, search
 from nnrobust.progress import Progress, silent
-from nnrobust.radius import exact_radii
+from nnrobust.radius import PAST, exact_radii
 from nnrobust.records import to_frame
 from nnrobust.screening import Effort, Rivals
 from nnrobust.threat import ThreatModel
@@ -39,8 +39,6 @@ _DOWN = 1 - 1e-12
 """Bounds are computed in float64 with relative errors below 1e-13 and rounded down by this factor."""
 _MOST_DISTANCES = 2**25
 """Distances between own- and other-class references that are held at once (128 MiB); one other class at least."""
-_PAST = 1 + 1e-6
-"""How far beyond an epsilon a bound must be for a query to be left at it, relative to epsilon."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ def _refine(
     """Writes the bisector bounds and the exact radii of a block of these rows and classes, which are the groups of the rivals."""
     at = everywhere[0][block], everywhere[1][block]
     for adversary in ADVERSARIES:
-        stop_above = np.inf if effort.settled_at is None else effort.settled_at[adversary.norm] * UNIT * _PAST
+        stop_above = np.inf if effort.settled_at is None else effort.settled_at[adversary.norm] * UNIT * PAST
         radii = exact_radii(queries[at[0]], rivals, effort, adversary, stop_above, at[1])
         bisector, lower, upper = bounds.bisector[adversary.norm], bounds.lower[adversary], bounds.upper[adversary]
         if adversary.box is None:

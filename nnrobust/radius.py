@@ -23,6 +23,8 @@ _DOWN, _UP = 1 - 1e-10, 1 + 1e-12
 """Relative errors of bounds in float64 are below 1e-11 from below, and 1e-12 from above; each is rounded to the safe side."""
 EXACT = 1e-6
 """How far apart, relative to the upper one, bounds of an exact radius may be."""
+PAST = 1 + 1e-6
+"""How far beyond an epsilon a bound must be for a query to be left at it, relative to epsilon."""
 _MORE = 8
 _MAX_ROUNDS = 1000
 _TOGETHER = 4
