@@ -1,11 +1,11 @@
-# make repro | make test | make lint | make profile P=cifar10; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make test | make lint | make profile P=cifar10 | make publish NAME=x RUNS="a b"; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
 VENV := .venv
 READY := $(VENV)/.ready-$(FAISS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint profile lock
+.PHONY: repro test lint profile publish lock
 
 repro: $(READY)
 	dvc repro
@@ -24,6 +24,9 @@ lint: $(READY)
 profile: $(READY)
 	cp profiles/$(P).yaml params.yaml
 
+publish: $(READY)
+	python benchmarks/publish.py $(NAME) $(RUNS)
+
 $(READY): requirements/$(FAISS).lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip uninstall --quiet --yes faiss-cpu faiss-gpu
@@ -33,5 +36,5 @@ $(READY): requirements/$(FAISS).lock pyproject.toml
 
 # Needs uv. Pins every version with its hashes, for every Python from 3.10, naming no package index.
 lock:
-	for faiss in cpu gpu; do uv pip compile pyproject.toml --extra $$faiss --extra dev --universal --python-version 3.10 \
+	for faiss in cpu gpu; do uv pip compile pyproject.toml --extra $$faiss --extra cluster --extra dev --universal --python-version 3.10 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/$$faiss.lock; done

@@ -21,7 +21,7 @@ def fitting(work: Callable[[np.ndarray], Result], rows: np.ndarray, size: int) -
         try:
             result = work(block)
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(block) == 1:
                 raise MemoryError(f"expected memory for one row at a time, got: {error}") from error
@@ -31,6 +31,6 @@ def fitting(work: Callable[[np.ndarray], Result], rows: np.ndarray, size: int) -
         start += len(block)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """PyTorch says so by a type on a GPU, and by a message on a CPU."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "not enough memory" in str(error)

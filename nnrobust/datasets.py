@@ -87,6 +87,27 @@ class Pair:
         return np.array([self.first, self.second])
 
 
+@dataclass(frozen=True)
+class AllClasses:
+    """Every class id at once, where a pair has two; written `all`."""
+
+    n_classes: int
+
+    def __str__(self) -> str:
+        return "all"
+
+    def indices(self, labels: np.ndarray) -> np.ndarray:
+        """Positions of all images."""
+        return np.arange(len(labels))
+
+    def targets(self, labels: np.ndarray) -> np.ndarray:
+        """The class ids themselves."""
+        return labels.astype(np.int64)
+
+    def class_ids(self) -> np.ndarray:
+        return np.arange(self.n_classes)
+
+
 def select_pairs(classes: list[str], wanted: str | list[tuple[str, str]]) -> list[Pair]:
     """Every pair of classes for `"all"`, else those named.
 

@@ -91,11 +91,12 @@ def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float
         )  # fmt: skip
         for x, height, error in zip(place, part["accuracy"], part["error"], strict=True):
             axes.text(x, height + error + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=7)
-    axes.set_xticks(np.arange(len(classifiers)), [f"{name}\n{_kinds(table, name)}" for name in classifiers])
+    n_pairs = table.groupby("classifier")["n_pairs"].min()
+    fewer = {name: f"\n{n} pairs" if n < n_pairs.max() else "" for name, n in n_pairs.items()}
+    axes.set_xticks(np.arange(len(classifiers)), [f"{one}\n{_kinds(table, one)}{fewer[one]}" for one in classifiers])
     axes.set(ylabel="accuracy (%)", ylim=(0, 108))
     axes.grid(visible=False, axis="x")
-    n_pairs = int(table["n_pairs"].iloc[0])
-    axes.set_title(f"{dataset}, {split} images: mean over {n_pairs} pairs, ± standard error", fontsize=10)
+    axes.set_title(f"{dataset}, {split} images: mean over {n_pairs.max()} pairs, ± standard error", fontsize=10)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
@@ -110,15 +111,15 @@ def _kinds(table: pd.DataFrame, classifier: str) -> str:
 
 
 def pairs_table(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
-    """For each pair, test images, in percent: the sum of both robust accuracies of each classifier (what the paper plots),
-    and their robust accuracy under both threat models at once, which is that in l2 where the l2 ball contains the other."""
+    """For each pair that both have, test images, in percent: the sum of both robust accuracies (what the paper plots), and the
+    robust accuracy under both threat models at once, which is that in l2 where the l2 ball contains the other."""
     wanted = headline(table[(table["split"] == "test") & (table["pair"] != ALL_CLASSES)])
     wide = 100 * wanted.pivot_table(index="pair", columns=["classifier", "norm"], values="robust_accuracy", sort=False)
     columns = {"pair": wide.index}
     for name in (first, second):
         columns[f"{name}_sum"] = (wide[name, "Linf"] + wide[name, "L2"]).to_numpy()
         columns[f"{name}_Linf"], columns[f"{name}_L2"] = wide[name, "Linf"].to_numpy(), wide[name, "L2"].to_numpy()
-    return pd.DataFrame(columns).round(4)
+    return pd.DataFrame(columns).dropna().round(4)
 
 
 def scatter(table: pd.DataFrame, first: str, second: str, dataset: str) -> Figure:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
+
 
 @contextmanager
 def finished_file(path: Path | str) -> Iterator[Path]:
@@ -44,3 +46,9 @@ def write_json(path: Path | str, value: object) -> None:
     """Writes `value` as sorted, indented JSON, whole or not at all."""
     with finished_file(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path | str, table: pd.DataFrame) -> None:
+    """Writes a table without its index, whole or not at all."""
+    with finished_file(path) as temporary:
+        table.to_csv(temporary, index=False)

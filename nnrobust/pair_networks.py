@@ -1,11 +1,13 @@
 """The two-class networks of a dataset's pairs: built, stored, loaded, and attacked side by side."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -18,6 +20,7 @@ from nnrobust.networks import build_network
 from nnrobust.outputs import finished_file
 from nnrobust.progress import Progress, silent
 from nnrobust.stack import Stack, predictor
+from nnrobust.tasks import Task, Trained, TrainingSet
 from nnrobust.threat import ThreatModel
 
 
@@ -37,6 +40,10 @@ class PairNetworks:
         build = partial(build_network, architecture, shape, prepared.channel_mean, prepared.channel_std, 2)
         return cls(np.array(part.images), part.labels, build, machine)
 
+    @property
+    def training_set(self) -> TrainingSet:
+        return TrainingSet(self.images, self.labels, self.build)
+
     def stack(self, states: list[dict[str, Tensor]]) -> Stack:
         """Trained networks side by side, from the `state_dict` of each."""
         networks = []
@@ -45,6 +52,14 @@ class PairNetworks:
             network.load_state_dict(state)
             networks.append(network)
         return Stack.of(networks)
+
+    def seconds_per_image(self, state: dict[str, Tensor], n_images: int) -> float:
+        """How long a network takes for an image, `n_images` at once, from this machine's memory and back."""
+        stack = self.stack([state]).to(self.machine.device).frozen()
+        start = time.perf_counter()
+        images = torch.from_numpy(self.images[:n_images]).to(self.machine.device).float() / 255
+        stack.logits(images[None], training=False).cpu()
+        return (time.perf_counter() - start) / len(images)
 
     def inputs(self, pairs: list[Pair], indices: list[np.ndarray]) -> AttackInputs:
         """The images at `indices` of each pair, for the network at the pair's position."""
@@ -69,15 +84,24 @@ class PairNetworks:
         return attack_in_blocks(predict_of, inputs, threats, strength, self.machine, progress)
 
 
-def save_networks(states: dict[str, dict[str, Tensor]], path: Path | str) -> None:
-    """Writes the networks of all pairs as one safetensors file, whole or not at all; tensors are named `3-5/<parameter>`."""
-    tensors = {f"{pair}/{name}": tensor for pair, state in states.items() for name, tensor in state.items()}
+def save_networks(tasks: list[Task], trained: list[Trained], path: Path | str) -> None:
+    """Writes both checkpoints of each pair's network as one safetensors file, whole or not at all; failed ones are left out.
+
+    Tensors are named `3-5/best/<parameter>` and `3-5/last/<parameter>`.
+    """
+    tensors = {
+        f"{task.pair}/{checkpoint}/{name}": tensor
+        for task, one in zip(tasks, trained, strict=True)
+        if not one.failure
+        for checkpoint, state in (("best", one.best), ("last", one.last))
+        for name, tensor in state.items()
+    }
     with finished_file(path) as temporary:
         save_file(tensors, str(temporary))
 
 
-def load_networks(path: Path | str, pairs: list[Pair]) -> list[dict[str, Tensor]]:
-    """The `state_dict` of each pair's network.
+def load_networks(path: Path | str, pairs: list[Pair], checkpoint: str) -> list[dict[str, Tensor]]:
+    """The `state_dict` of each pair's network, at its `best` on validation or at its `last` epoch.
 
     Raises:
         DataError: when the file is missing or damaged, or holds no network for a pair.
@@ -87,7 +111,7 @@ def load_networks(path: Path | str, pairs: list[Pair]) -> list[dict[str, Tensor]
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: expected trained networks: {error}; run `dvc repro train`") from error
     states = [
-        {name.split("/", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{pair}/")}
+        {name.split("/", 2)[2]: value for name, value in tensors.items() if name.startswith(f"{pair}/{checkpoint}/")}
         for pair in pairs
     ]
     for pair, state in zip(pairs, states, strict=True):

@@ -1,6 +1,7 @@
 """The one reader of `params.yaml`: frozen, typed, without defaults; a wrong key stops everything before anything runs."""
 
 import difflib
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -9,6 +10,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from nnrobust.errors import ParamError
+from nnrobust.recipes import Recipe, Setting
 from nnrobust.threat import ThreatModel, parse_epsilon
 
 
@@ -69,7 +71,11 @@ class Epsilons(Block):
 
 class Compute(Block):
     device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "float32", "bfloat16"]
     group_size: Count
+    n_streams: Count
+    engine: Literal["local", "ray"]
+    gpus_per_worker: NonNegative
     batch_size: Count
     block_size: Count
 
@@ -113,73 +119,58 @@ class Variant(Block):
     milestones: list[Count]
     decay: Positive
     augment: bool
+    checkpoint: Literal["best", "last"]
     seed: Seed
     trades: Trades | None
 
-    def with_setting(self, setting: "Setting") -> "Variant":
-        """This variant with the five searched values in place of its own.
-
-        The step size keeps its ratio to epsilon.
-        """
-        if self.trades is None:
-            raise ParamError("search: only a variant with a trades block can be searched")
-        inner = [
-            old.model_copy(
-                update={"epsilon": setting.epsilon, "step_size": old.step_size * setting.epsilon / old.epsilon}
-            )
-            for old in self.trades.perturbations
-        ]
-        trades = self.trades.model_copy(update={"beta": setting.beta, "perturbations": inner})
-        return self.model_copy(
-            update={
-                "trades": trades,
-                "learning_rate": setting.learning_rate,
-                "weight_decay": setting.weight_decay,
-                "batch_size": setting.batch_size,
-            }
-        )
+    def recipe(self) -> Recipe:
+        """The same values as the training engine takes them."""
+        return Recipe.of(self.model_dump())
 
 
-class Setting(Block):
-    """One point of the search space."""
-
-    beta: NonNegative
-    epsilon: Epsilon
-    learning_rate: Positive
-    weight_decay: NonNegative
-    batch_size: Annotated[int, Field(ge=2)]
+class Validation(Block):
+    fraction: Fraction
+    steps: Count
+    every: Count
+    seed: Seed
 
 
 class Space(Block):
     beta: Annotated[list[NonNegative], Field(min_length=1)]
     epsilon: Annotated[list[Epsilon], Field(min_length=1)]
+    steps: Annotated[list[Count], Field(min_length=1)]
+    relative_step_size: Annotated[list[Positive], Field(min_length=1)]
     learning_rate: Annotated[list[Positive], Field(min_length=1)]
     weight_decay: Annotated[list[NonNegative], Field(min_length=1)]
+    epochs: Annotated[list[Count], Field(min_length=1)]
     batch_size: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
+    augment: Annotated[list[bool], Field(min_length=1)]
 
     def settings(self) -> list[Setting]:
         """Every combination, in the order of the lists."""
-        names = list(Setting.model_fields)
-        return [
-            Setting(**dict(zip(names, values, strict=True)))
-            for values in product(*(getattr(self, name) for name in names))
-        ]
+        return [Setting(*values) for values in product(*(getattr(self, one.name) for one in fields(Setting)))]
 
 
 class Search(Block):
     variant: str
     n_settings: Count
-    epochs: Count
-    validation_fraction: Fraction
-    attack_steps: Count
+    n_trials: Count
+    n_at_once: Count
+    min_epochs: Count
+    max_epochs: Count
+    reduction_factor: Annotated[int, Field(ge=2)]
     seed: Seed
     space: Space
 
     @model_validator(mode="after")
-    def _space_has_n_settings(self) -> "Search":
+    def _numbers_agree(self) -> "Search":
         n = len(self.space.settings())
         if n != self.n_settings:
             raise ValueError(f"space has {n} combinations, but n_settings says {self.n_settings}; make them agree")
+        if self.n_trials > n:
+            raise ValueError(f"n_trials: expected at most the {n} settings of the space, got {self.n_trials}")
+        if self.min_epochs > self.max_epochs:
+            raise ValueError(f"expected min_epochs <= max_epochs, got {self.min_epochs} > {self.max_epochs}")
         return self
 
 
@@ -219,6 +210,7 @@ class Params(Block):
     compute: Compute
     certify: Certify
     growth: Growth
+    validation: Validation
     variants: dict[str, Variant]
     search: Search
     attack: Attack
@@ -234,8 +226,11 @@ class Params(Block):
                 raise ValueError(f"variants: expected names of letters, digits and _, not 1NN, got {name!r}")
         if self.variants and self.search.variant not in self.variants:
             raise ValueError(f"search.variant: expected one of {sorted(self.variants)}, got {self.search.variant!r}")
-        if self.variants and self.variants[self.search.variant].trades is None:
-            raise ValueError(f"search.variant: expected a variant with a trades block, got {self.search.variant!r}")
+        trades = self.variants[self.search.variant].trades if self.variants else None
+        if self.variants and (trades is None or len(trades.perturbations) != 1):
+            raise ValueError(
+                f"search.variant: expected a variant with a trades block of one perturbation, got {self.search.variant!r}"
+            )
         if len(set(self.zoo.models)) != len(self.zoo.models):
             raise ValueError("zoo.models: expected each model once")
         return self

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
-
 T = TypeVar("T")
 Progress = Callable[[Collection[T], str], Iterable[T]]
 SECONDS_BETWEEN_LINES = 15.0
@@ -20,6 +18,8 @@ def silent(items: Collection[T], description: str) -> Iterable[T]:
 def shown(items: Collection[T], description: str) -> Iterable[T]:
     """`items`, with what is done, how many of how many, and the time left, on standard error."""
     if sys.stderr.isatty():
+        from tqdm import tqdm
+
         return tqdm(items, desc=description, dynamic_ncols=True)
     return _lines(items, description)
 

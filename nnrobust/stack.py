@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +13,34 @@ class Stack:
     """Networks of one architecture whose parameters and buffers are stacked along a first axis.
 
     Small networks leave a processor idle when they run one after another; stacked under `torch.func.vmap` they do not. A
-    stack of one runs without vmap, which costs a ResNet-18 on a CPU 1.5 times its time.
+    stack of one runs without vmap, which costs a ResNet-18 on a CPU 1.5 times its time, and with channels last. In
+    `precision` bfloat16 the layers run under autocast; weights, batch statistics and logits are float32 all the same.
     """
 
-    def __init__(self, skeleton: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> None:
+    def __init__(
+        self,
+        skeleton: nn.Module,
+        parameters: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         self.skeleton = skeleton.to("meta")
         self.parameters = parameters
         self.buffers = buffers
+        self.precision = precision
 
     @classmethod
-    def of(cls, networks: list[nn.Module], device: torch.device | str = "cpu") -> "Stack":
+    def of(
+        cls, networks: list[nn.Module], device: torch.device | str = "cpu", precision: torch.dtype = torch.float32
+    ) -> "Stack":
         """The stack of these networks, on `device`; their weights are copied."""
         parameters, buffers = stack_module_state(networks)
+        place = _channels_last if len(networks) == 1 else Tensor.clone
         return cls(
             deepcopy(networks[0]),
-            {name: value.detach().clone().to(device).requires_grad_() for name, value in parameters.items()},
+            {name: place(value.detach().to(device)).requires_grad_() for name, value in parameters.items()},
             {name: value.detach().clone().to(device) for name, value in buffers.items()},
+            precision,
         )
 
     def __len__(self) -> int:
@@ -42,10 +55,18 @@ class Stack:
 
         With `training`, batch normalisation uses the batch and updates the running statistics; without, it uses those.
         """
+        if self.precision == torch.float32:
+            return self._forward(x, training)
+        # The cache would keep casts of weights that a captured graph goes on changing.
+        with torch.autocast(x.device.type, self.precision, cache_enabled=False):
+            return self._forward(x, training).float()
+
+    def _forward(self, x: Tensor, training: bool) -> Tensor:
         self.skeleton.train(training)
         if len(self) == 1:
             state = {name: value[0] for name, value in (self.parameters | self.buffers).items()}
-            return functional_call(self.skeleton, state, (x[0],))[None]
+            images = x[0].contiguous(memory_format=torch.channels_last)
+            return functional_call(self.skeleton, state, (images,))[None]
 
         def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
             return functional_call(self.skeleton, (parameters, buffers), (images,))
@@ -54,11 +75,9 @@ class Stack:
 
     def to(self, device: torch.device) -> "Stack":
         """The same networks on another device."""
-        return Stack(
-            self.skeleton,
-            {name: value.to(device) for name, value in self.parameters.items()},
-            {name: value.to(device) for name, value in self.buffers.items()},
-        )
+        parameters = {name: value.to(device) for name, value in self.parameters.items()}
+        buffers = {name: value.to(device) for name, value in self.buffers.items()}
+        return Stack(self.skeleton, parameters, buffers, self.precision)
 
     def state_dicts(self) -> list[dict[str, Tensor]]:
         """The `state_dict` of each network, on the CPU."""
@@ -68,11 +87,49 @@ class Stack:
     def frozen(self, members: Iterable[int] | None = None) -> "Stack":
         """The same networks, or those at `members`, for attacks: their weights take no gradient."""
         index = slice(None) if members is None else list(members)
-        return Stack(
-            self.skeleton,
-            {name: value.detach()[index] for name, value in self.parameters.items()},
-            {name: value[index] for name, value in self.buffers.items()},
-        )
+        parameters = {name: value.detach()[index] for name, value in self.parameters.items()}
+        buffers = {name: value[index] for name, value in self.buffers.items()}
+        return Stack(self.skeleton, parameters, buffers, self.precision)
+
+    @torch.no_grad()
+    def folded(self) -> "Stack":
+        """Frozen networks that give in eval mode what these give, each batch normalisation folded into its convolution.
+
+        An attack passes through a network some twenty times between two steps of its weights; so folded, a pass of ResNet-18
+        takes 0.70 of the time on a CPU (float32; 0.82 in bfloat16).
+        """
+        skeleton = deepcopy(self.skeleton)
+        parameters = {name: value.detach() for name, value in self.parameters.items()}
+        buffers = dict(self.buffers)
+        for convolution, normalisation in _normalised_convolutions(self.skeleton):
+            names = [f"{normalisation}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+            weight, bias, mean, variance = (parameters.pop(n) if n in parameters else buffers.pop(n) for n in names)
+            buffers.pop(f"{normalisation}.num_batches_tracked")
+            layer = skeleton.get_submodule(normalisation)
+            scale = weight / (variance + layer.eps).sqrt()
+            kernel = parameters[f"{convolution}.weight"]
+            parameters[f"{convolution}.weight"] = kernel * scale[(...,) + (None,) * 3]
+            parameters[f"{convolution}.bias"] = bias - mean * scale
+            skeleton.get_submodule(convolution).bias = nn.Parameter(torch.empty(bias.shape[1:], device="meta"))
+            skeleton.set_submodule(normalisation, nn.Identity())
+        return Stack(skeleton, parameters, buffers, self.precision)
+
+
+def _normalised_convolutions(network: nn.Module) -> list[tuple[str, str]]:
+    """The names of each convolution without a bias and of the batch normalisation that its module registers right after it."""
+    found = []
+    for prefix, module in network.named_modules():
+        for (first, one), (second, two) in pairwise(module.named_children()):
+            if isinstance(one, nn.Conv2d) and one.bias is None and isinstance(two, nn.BatchNorm2d):
+                found.append((f"{prefix}.{first}".removeprefix("."), f"{prefix}.{second}".removeprefix(".")))
+    return found
+
+
+def _channels_last(stacked: Tensor) -> Tensor:
+    """A copy of stacked parameters, each convolution's in the memory order (out, height, width, in)."""
+    if stacked.ndim != 5:
+        return stacked.clone()
+    return stacked.permute(0, 1, 3, 4, 2).contiguous().clone().permute(0, 1, 4, 2, 3)
 
 
 def predictor(stack: Stack) -> Callable[[Tensor, Tensor], Tensor]:

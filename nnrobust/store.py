@@ -33,6 +33,9 @@ class WorkStore:
         digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
         return cls(Path(folder), fingerprint(torch.__version__, *digests))
 
+    def has(self, key: str) -> bool:
+        return self._path(key).exists()
+
     def load(self, key: str) -> dict[str, Any] | None:
         """What was saved under this fingerprint; None when nothing was.
 
@@ -64,6 +67,11 @@ class WorkStore:
 
 class NoStore:
     """A store that keeps nothing."""
+
+    code = ""
+
+    def has(self, key: str) -> bool:
+        return False
 
     def load(self, key: str) -> None:
         return None

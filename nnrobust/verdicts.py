@@ -9,31 +9,65 @@ from nnrobust.attacks import AttackInputs, Verdicts
 from nnrobust.records import to_frame
 from nnrobust.threat import ThreatModel
 
+NO_PREDICTION = -1
+"""What the column `prediction` holds where there is no network to ask."""
+
 
 def attack_records(
     about: Mapping[str, object], inputs: AttackInputs, class_ids: np.ndarray, verdicts: Verdicts, threat: ThreatModel
 ) -> pd.DataFrame:
     """One record for each image; `about` gives dataset, split, classifier, pair; `class_ids` (outputs,) the class of each."""
-    correct = verdicts.predictions == inputs.targets
+    return _records(
+        about,
+        inputs,
+        class_ids,
+        threat,
+        {
+            "prediction": class_ids[verdicts.predictions].astype(np.int16),
+            "method": verdicts.method,
+            "is_correct": verdicts.predictions == inputs.targets,
+            "is_robust": ~verdicts.is_fooled,
+            "radius_upper": np.where(verdicts.is_fooled, verdicts.perturbation_norm, np.inf),
+            "perturbation_norm": verdicts.perturbation_norm,
+            "status": "ok",
+        },
+    )
+
+
+def untrained_records(
+    about: Mapping[str, object], inputs: AttackInputs, class_ids: np.ndarray, threat: ThreatModel
+) -> pd.DataFrame:
+    """One record for each image of a pair whose training failed: it says so, and counts in no accuracy."""
+    nothing = {
+        "prediction": np.full(len(inputs.ids), NO_PREDICTION, dtype=np.int16),
+        "method": "none",
+        "is_correct": False,
+        "is_robust": False,
+        "radius_upper": 0.0,
+        "perturbation_norm": np.nan,
+        "status": "training failed",
+    }
+    return _records(about, inputs, class_ids, threat, nothing)
+
+
+def _records(
+    about: Mapping[str, object],
+    inputs: AttackInputs,
+    class_ids: np.ndarray,
+    threat: ThreatModel,
+    found: Mapping[str, object],
+) -> pd.DataFrame:
+    proofs = ("radius_half_gap", "radius_bisector", "box_radius_lower", "box_radius_upper")
     return to_frame(
         {
             **about,
             "index": inputs.ids.astype(np.int32),
             "label": class_ids[inputs.targets].astype(np.int16),
-            "prediction": class_ids[verdicts.predictions].astype(np.int16),
             "norm": threat.norm,
             "epsilon": threat.epsilon,
             "kind": "attacked",
-            "method": verdicts.method,
-            "is_correct": correct,
-            "is_robust": ~verdicts.is_fooled,
             "radius_lower": 0.0,
-            "radius_upper": np.where(verdicts.is_fooled, verdicts.perturbation_norm, np.inf),
-            "radius_half_gap": np.nan,
-            "radius_bisector": np.nan,
-            "box_radius_lower": np.nan,
-            "box_radius_upper": np.nan,
-            "perturbation_norm": verdicts.perturbation_norm,
-            "status": "ok",
+            **dict.fromkeys(proofs, np.nan),
+            **found,
         }
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nnrobust.datasets import first_per_class, load_dataset
 from nnrobust.growth import growth_table
-from nnrobust.outputs import finished_file
+from nnrobust.outputs import write_csv
 from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
@@ -23,8 +23,7 @@ def main() -> None:
     effort = Effort(params.certify.n_own, params.certify.n_screened, params.compute.block_size)
     threats = params.epsilon.threat_models()
     table = growth_table(prepared, threats, growth.halvings, growth.seeds, effort, shown)
-    with finished_file(OUTPUT) as temporary:
-        table.round(6).to_csv(temporary, index=False)
+    write_csv(OUTPUT, table.round(6))
 
 
 if __name__ == "__main__":

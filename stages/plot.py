@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nnrobust import curve_figures, figures
+from nnrobust import curve_figures, figures, training_figure
 from nnrobust.datasets import load_dataset
-from nnrobust.outputs import finished_file
+from nnrobust.outputs import finished_file, write_csv
 from nnrobust.page import plots_page
 from nnrobust.params import Params, read_params
 from nnrobust.process import run_stage
@@ -32,6 +32,10 @@ def draw(params: Params, dataset: str) -> Iterator[tuple[str, pd.DataFrame, Figu
     yield "curve_epsilon", table, curve_figures.epsilon_figure(table, "pairs", dataset, epsilon)
     table = pd.read_csv(METRICS / "growth.csv")
     yield "curve_growth", table, curve_figures.growth_figure(table, dataset, epsilon)
+    histories = {name: pd.read_csv(METRICS / "history" / f"{name}.csv") for name in params.variants}
+    if histories:
+        table = training_figure.training_table(histories)
+        yield "training", table, training_figure.training_figure(table, dataset)
     timings = {name: json.loads((METRICS / "timings" / f"{name}.json").read_text()) for name in params.classifiers}
     table = figures.times_table(timings)
     yield "table_1", table, figures.times(table)
@@ -42,8 +46,7 @@ def main() -> None:
     with figures.style():
         for name, table, figure in draw(params, load_dataset(INPUT).dataset.name):
             figures.save(figure, OUTPUT / name, params.plot.dots_per_inch)
-            with finished_file(OUTPUT / f"{name}.csv") as temporary:
-                table.to_csv(temporary, index=False)
+            write_csv(OUTPUT / f"{name}.csv", table)
     with finished_file(OUTPUT / "page.html") as temporary:
         temporary.write_text(plots_page(), encoding="utf-8")
 

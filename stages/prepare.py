@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nnrobust.datasets import Dataset, cap_per_class, save_dataset, select_pairs
 from nnrobust.neighbors import class_distances
-from nnrobust.outputs import finished_folder
+from nnrobust.outputs import finished_folder, write_csv
 from nnrobust.params import Data, read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
@@ -28,7 +28,7 @@ def main() -> None:
     with finished_folder(OUTPUT) as folder:
         save_dataset(dataset, pairs, folder)
         distances = class_distances(dataset.train, dataset.classes, shown)
-        distances.to_csv(folder / "class_distances.csv", index=False)
+        write_csv(folder / "class_distances.csv", distances)
 
 
 if __name__ == "__main__":

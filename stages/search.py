@@ -1,52 +1,48 @@
 """Chooses the hyperparameters of the searched variant, pair by pair, on held-out training images."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from nnrobust.attacks import Strength
-from nnrobust.compute import machine
+from nnrobust.cluster import training_machine
 from nnrobust.datasets import load_dataset
-from nnrobust.outputs import finished_file, write_json
+from nnrobust.outputs import write_csv, write_json
 from nnrobust.pair_networks import PairNetworks
-from nnrobust.params import Setting, read_params
+from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
-from nnrobust.search import Validation, choose, hold_out, outcome, search, shortened
+from nnrobust.search import Plan, optimism, outcome, search
 from nnrobust.store import WorkStore
-from nnrobust.threat import ThreatModel
-from nnrobust.training import Task
+from nnrobust.tasks import hold_out
+from nnrobust.trials import Trials
+from nnrobust.validation import Validation
 
 INPUT = Path("data/prepared")
 OUTPUT = Path("models/search.json")
-TRIALS = Path("metrics/search_trials.csv")
+METRICS = Path("metrics/search.json")
+TABLE = Path("metrics/search_trials.csv")
 WORK = Path(".work")
 
 
 def main() -> None:
-    params = read_params("params.yaml")
-    options, prepared = params.search, load_dataset(INPUT)
-    variant = shortened(params.variants[options.variant], options.epochs)
-    computer = machine(params.compute.device, params.compute.group_size, params.compute.batch_size)
-    computer = replace(computer, store=WorkStore.of_loaded_code(WORK))
-    networks = PairNetworks.of(prepared, "train", variant.architecture, computer)
-    split = [hold_out(pair, networks.labels, options.validation_fraction, options.seed) for pair in prepared.pairs]
-
-    threat = ThreatModel("Linf", params.epsilon.Linf)
-
-    def tasks_of(setting: Setting) -> list[Task]:
-        trial = variant.with_setting(setting)
-        return [Task(pair, kept, trial) for pair, (kept, _) in zip(prepared.pairs, split, strict=True)]
-
-    trials = search(
-        tasks_of,
-        options.space.settings(),
-        Validation([held for _, held in split], threat, Strength(options.attack_steps, 1, options.seed)),
-        networks,
-        shown,
+    params, prepared = read_params("params.yaml"), load_dataset(INPUT)
+    options, held = params.search, params.validation
+    machine = training_machine(params.compute, WorkStore.of_loaded_code(WORK.resolve()))
+    variant = params.variants[options.variant]
+    networks = PairNetworks.of(prepared, "train", variant.architecture, machine)
+    trials = Trials(
+        variant.recipe(),
+        networks.training_set,
+        {pair: hold_out(pair, networks.labels, held.fraction, held.seed) for pair in prepared.pairs},
+        prepared.dataset.test.images,
+        prepared.dataset.test.labels,
+        Validation(params.epsilon.model_dump(), held.steps, held.every, held.seed),
+        machine,
     )
-    with finished_file(TRIALS) as temporary:
-        trials.to_csv(temporary, index=False)
-    write_json(OUTPUT, outcome(list(params.variants), options.variant, choose(trials)))
+    budgets = {name: getattr(options, name) for name in ("n_trials", "n_at_once", "min_epochs", "max_epochs")}
+    plan = Plan(options.space.model_dump(), **budgets, reduction_factor=options.reduction_factor, seed=options.seed)
+    table = search(trials.keys(), plan, trials, WORK / "search.journal", shown)
+    write_csv(TABLE, table)
+    write_json(METRICS, optimism(table, params.summary.n_decimals))
+    write_json(OUTPUT, outcome(list(params.variants), options.variant, table))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from nnrobust.accuracy import (
 )
 from nnrobust.curves import epsilon_curves
 from nnrobust.datasets import load_dataset
-from nnrobust.outputs import finished_file, write_json
+from nnrobust.outcomes import counts
+from nnrobust.outputs import write_csv, write_json
 from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.records import read_records
@@ -42,9 +43,11 @@ def main() -> None:
         ("curves.csv", curves.round(6)),
         ("zoo.csv", zoo_table(zoo, params.summary.confidence).round(6)),
     ):
-        with finished_file(METRICS / path) as temporary:
-            content.to_csv(temporary, index=False)
-    write_json(METRICS / "summary.json", summary(table, params.summary.n_decimals))
+        write_csv(METRICS / path, content)
+    content = summary(table, params.summary.n_decimals)
+    for name in params.variants:
+        content[name].update(counts(pd.read_csv(RECORDS / "training" / f"{name}.csv")))
+    write_json(METRICS / "summary.json", content)
 
 
 if __name__ == "__main__":

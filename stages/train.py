@@ -2,59 +2,56 @@
 
 import json
 import sys
-import time
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import torch
-
-from nnrobust.compute import describe, machine
+from nnrobust.cluster import training_machine
+from nnrobust.compute import describe
 from nnrobust.datasets import load_dataset
-from nnrobust.outputs import finished_file, write_json
+from nnrobust.live import live_log
+from nnrobust.outcomes import history, outcomes
+from nnrobust.outputs import write_csv, write_json
 from nnrobust.pair_networks import PairNetworks, save_networks
-from nnrobust.params import Setting, read_params
+from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
+from nnrobust.recipes import Setting
 from nnrobust.store import WorkStore
-from nnrobust.training import AS_IN_PARAMS, Task, history, train_all
+from nnrobust.tasks import Task, hold_out
+from nnrobust.training import train_all, train_with_retry
+from nnrobust.validation import Validation
 
-INPUT = Path("data/prepared")
-SEARCH = Path("models/search.json")
-WORK = Path(".work")
+METRICS = Path("metrics")
 N_TIMED = 512
 
 
 def main() -> None:
     name = sys.argv[1]
-    params, prepared = read_params("params.yaml"), load_dataset(INPUT)
-    variant = params.variants[name]
-    computer = machine(params.compute.device, params.compute.group_size, params.compute.batch_size)
-    computer = replace(computer, store=WorkStore.of_loaded_code(WORK))
-    networks = PairNetworks.of(prepared, "train", variant.architecture, computer)
-    found = json.loads(SEARCH.read_text(encoding="utf-8"))
-    variants = [variant] * len(prepared.pairs)
-    if found["fingerprints"][name] != AS_IN_PARAMS:
-        variants = [variant.with_setting(Setting(**found["settings"][str(pair)])) for pair in prepared.pairs]
-    tasks = [Task(pair, pair.indices(networks.labels), one) for pair, one in zip(prepared.pairs, variants, strict=True)]
+    params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
+    variant, held = params.variants[name], params.validation
+    machine = training_machine(params.compute, WorkStore.of_loaded_code(Path(".work").resolve()))
+    networks = PairNetworks.of(prepared, "train", variant.architecture, machine)
+    recipes = dict.fromkeys(prepared.pairs, variant.recipe())
+    if name == params.search.variant:
+        settings = json.loads(Path("models/search.json").read_text(encoding="utf-8"))["settings"]
+        recipes = {pair: Setting(**settings[str(pair)]).applied_to(recipes[pair]) for pair in recipes}
+    tasks = [Task(pair, *hold_out(pair, networks.labels, held.fraction, held.seed), recipes[pair]) for pair in recipes]
+    validation = Validation(params.epsilon.model_dump(), held.steps, held.every, held.seed)
 
-    start = time.perf_counter()
-    trained = train_all(tasks, networks.images, networks.labels, networks.build, computer, shown)
-    seconds = (time.perf_counter() - start) / len(tasks)
-    states = {str(task.pair): result.state for task, result in zip(tasks, trained, strict=True)}
-    save_networks(states, Path("models/trained") / f"{name}.safetensors")
-    with finished_file(Path("metrics/history") / f"{name}.csv") as temporary:
-        history(tasks, trained).to_csv(temporary, index=False)
-
-    stack = networks.stack([trained[0].state]).to(computer.device).frozen()
-    images = torch.from_numpy(networks.images[:N_TIMED]).to(computer.device).float() / 255
-    start = time.perf_counter()
-    stack.logits(images[None], training=False).cpu()
+    with live_log(METRICS / "live" / name) as watch:
+        train = partial(train_all, data=networks.training_set, validation=validation, machine=machine)
+        trained, first_failures = train_with_retry(tasks, partial(train, progress=shown, watch=watch))
+    save_networks(tasks, trained, Path("models/trained") / f"{name}.safetensors")
+    write_csv(METRICS / "history" / f"{name}.csv", history(tasks, trained))
+    write_csv(Path("data/records/training") / f"{name}.csv", outcomes(tasks, trained, first_failures))
+    seconds = sum(one.seconds for one in trained)
     timings = {
-        "training_seconds_per_pair": seconds,
-        "inference_seconds_per_image": (time.perf_counter() - start) / len(images),
-        "device": describe(computer.device),
+        "training_seconds_per_pair": seconds / len(trained),
+        "training_device_hours": seconds * machine.engine.device_share / 3600,
+        "inference_seconds_per_image": networks.seconds_per_image(trained[0].state, N_TIMED),
+        "device": describe(machine.device),
     }
-    write_json(Path("metrics/timings") / f"{name}.json", timings)
+    write_json(METRICS / "timings" / f"{name}.json", timings)
 
 
 if __name__ == "__main__":

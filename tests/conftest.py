@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from nnrobust.datasets import Dataset, Split
+from nnrobust.stack import Stack
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,6 +75,21 @@ def image_tree(tmp_path: Path) -> Path:
                 pixels = generator.integers(0, 256, (5, 4, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{i}.png")
     return tmp_path / "tree"
+
+
+def tiny(seed: int) -> nn.Module:
+    """A convolution, batch normalisation and a linear layer, for images of 3x3."""
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(1, 3, 2), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2)).double()
+
+
+@pytest.fixture
+def problem() -> tuple[list[nn.Module], Stack, torch.Tensor, torch.Tensor]:
+    """Two tiny networks with batch normalisation, their stack, images (2, 5, 1, 3, 3) and targets, in float64."""
+    torch.manual_seed(1)
+    networks = [tiny(0), tiny(1)]
+    images = torch.rand(2, 5, 1, 3, 3, dtype=torch.float64)
+    return networks, Stack.of(networks), images, torch.randint(0, 2, (2, 5))
 
 
 class Linear(nn.Module):

@@ -32,8 +32,16 @@ def test_the_paper_profile_has_the_papers_numbers():
     assert (inner.epsilon, inner.step_size, inner.steps) == (8 / 255, 2 / 255, 10)
     assert pytest.approx(1.7388, abs=5e-5) == params.epsilon.L2
     assert len(params.search.space.settings()) == 600
+    assert params.search.n_trials == 600
     assert len(params.zoo.models) == 69
-    assert params.classifiers == ["1NN", "S", "E_S", "T_R", "T_B", "T_B_A"]
+    assert [p.norm for p in params.variants["T_B_A"].trades.perturbations] == ["Linf", "L2"]
+    (ball,) = params.variants["T_L2"].trades.perturbations
+    assert (ball.norm, ball.epsilon) == ("L2", params.epsilon.L2)
+    assert {name: one.checkpoint for name, one in params.variants.items() if "T_" not in name} == {
+        "S": "last",
+        "E_S": "last",
+    }
+    assert params.classifiers == ["1NN", "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"]
 
 
 def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
@@ -55,9 +63,14 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["data"].update(test_fraction=1.0), r"data\.test_fraction: expected less than 1, got 1\.0"),
         (lambda c: c["data"].update(source="mnist"), r"data\.source: expected 'digits', 'cifar10' or 'image_folder', got 'mnist'"),
         (lambda c: c["data"].update(pairs=[["3"]]), r"data\.pairs.*expected"),
-        (lambda c: c["search"].update(n_settings=5), r"search: space has 4 combinations, but n_settings says 5"),
+        (lambda c: c["search"].update(n_settings=5), r"search: space has 8 combinations, but n_settings says 5"),
         (lambda c: c["search"].update(variant="T_X"), r"search\.variant: expected one of .*'T_B'.*, got 'T_X'"),
-        (lambda c: c["search"].update(variant="S"), r"search\.variant: expected a variant with a trades block, got 'S'"),
+        (lambda c: c["search"].update(variant="S"), r"search\.variant: expected a variant with a trades block of one perturbation, got 'S'"),
+        (lambda c: c["search"].update(variant="T_B_A"), r"search\.variant: expected a variant with a trades block of one perturbation, got 'T_B_A'"),
+        (lambda c: c["search"].update(n_trials=9), r"search: n_trials: expected at most the 8 settings of the space, got 9"),
+        (lambda c: c["search"].update(min_epochs=9), r"search: expected min_epochs <= max_epochs, got 9 > 8"),
+        (lambda c: c["compute"].update(engine="dask"), r"compute\.engine: expected 'local' or 'ray', got 'dask'"),
+        (lambda c: c["variants"]["S"].update(checkpoint="first"), r"variants\.S\.checkpoint: expected 'best' or 'last', got 'first'"),
         (lambda c: c["variants"].update({"a-b": c["variants"]["S"]}), r"variants: expected names of letters, digits and _"),
         (lambda c: c["zoo"].update(models=["Standard", "Standard"]), r"zoo\.models: expected each model once"),
         (lambda c: c["variants"]["S"].update(learning_rate=float("nan")), r"variants\.S\.learning_rate: expected .*finite"),
@@ -84,15 +97,3 @@ def test_a_file_that_is_no_parameters_file_is_refused(tmp_path, text, expected):
         path.write_text(text)
     with pytest.raises(ParamError, match=expected):
         read_params(path)
-
-
-def test_a_searched_setting_replaces_five_values_and_keeps_the_steps_proportion():
-    params = read_params(PROFILES / "embedded.yaml")
-    variant = params.variants["T_B"]
-    setting = params.search.space.settings()[3]
-    changed = variant.with_setting(setting)
-    assert changed.trades.beta == setting.beta == 6.0
-    (inner,) = changed.trades.perturbations
-    assert inner.epsilon == setting.epsilon == 30 / 255
-    assert inner.step_size == pytest.approx(30 / 255 / 4)
-    assert variant.trades.perturbations[0].epsilon == 20 / 255

@@ -105,3 +105,54 @@ def test_a_predictor_takes_no_gradient_with_respect_to_weights():
     logits = predictor(stack)(torch.rand(2, 1, 8, 8), torch.tensor([0, 1]))
     assert not logits.requires_grad
     assert isinstance(stack.skeleton, nn.Module)
+
+
+def worn(network):
+    """The network with batch statistics and scales that are not those of a new one."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for value in (module.running_mean, module.weight.data, module.bias.data):
+                value.copy_(torch.randn_like(value))
+            module.running_var.copy_(torch.rand_like(module.running_var) + 0.1)
+    return network
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize(("architecture", "channels"), [("small_cnn", 1), ("resnet18", 3)])
+def test_a_folded_stack_gives_the_same_logits_and_input_gradients_and_has_no_normalisation_left(
+    n, architecture, channels
+):
+    separate = [worn(network.double()) for network in networks(n, architecture, channels)]
+    stack = Stack.of(separate)
+    folded = stack.folded()
+    x = torch.rand(n, 3, channels, *ARCHITECTURES[architecture][1], dtype=torch.float64, requires_grad=True)
+    got, expected = folded.logits(x, False), stack.logits(x, False)
+    torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
+    gradients = [torch.autograd.grad(one.square().sum(), x)[0] for one in (got, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-8, atol=1e-9)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.skeleton.modules())
+    assert not got.requires_grad or not any(value.requires_grad for value in folded.parameters.values())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in stack.skeleton.modules()) == (
+        architecture == "resnet18"
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_in_bfloat16_weights_statistics_and_logits_stay_float32_and_logits_stay_near(n):
+    separate = networks(n, "resnet18", 3)
+    exact, fast = Stack.of(separate), Stack.of(separate, precision=torch.bfloat16)
+    x = torch.rand(n, 8, 3, 32, 32)
+    for training in (True, False):
+        expected, got = exact.logits(x, training), fast.logits(x, training)
+        assert got.dtype == torch.float32
+        assert 0 < (got - expected).abs().max() < 0.05
+    torch.testing.assert_close(fast.buffers["2.running_mean"], exact.buffers["2.running_mean"], rtol=0.05, atol=0.01)
+    gradients = torch.autograd.grad(fast.logits(x, True).square().sum(), list(fast.parameters.values()))
+    assert {one.dtype for one in [*gradients, *fast.parameters.values()]} == {torch.float32}
+    assert {value.dtype for name, value in fast.buffers.items() if "running" in name} == {torch.float32}
+
+
+def test_one_network_keeps_its_convolutions_channels_last_and_its_state_dict_plain():
+    stack = Stack.of(networks(1, "resnet18", 3))
+    assert stack.parameters["4.conv1.weight"][0].is_contiguous(memory_format=torch.channels_last)
+    assert stack.state_dicts()[0]["4.conv1.weight"].is_contiguous()

@@ -1,0 +1,189 @@
+"""Pairs trained and attacked one after the other into a few files that grow: the inside of `gpu.py`."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nnrobust.attacks import AttackInputs, Strength, attack_in_blocks
+from nnrobust.compute import Machine
+from nnrobust.datasets import SPLITS, Dataset, Pair, channel_statistics, first_per_class
+from nnrobust.networks import build_network
+from nnrobust.outcomes import history, outcomes
+from nnrobust.outputs import finished_file, write_csv
+from nnrobust.recipes import Recipe
+from nnrobust.records import read_records, write_records
+from nnrobust.stack import Stack, predictor
+from nnrobust.tasks import Row, Task, Trained, TrainingSet, hold_out
+from nnrobust.threat import ThreatModel, parse_epsilon
+from nnrobust.training import train_all, train_with_retry
+from nnrobust.validation import Validation
+from nnrobust.verdicts import attack_records, untrained_records
+
+PART_BYTES = 12_000_000
+"""A records file that has grown to this size is left, and the next one begun."""
+FLOAT32_FACTOR = 4.0
+"""Attacks run in float32, taken to be this much slower than training in bfloat16."""
+
+
+class BudgetSpentError(Exception):
+    """Raised between two epochs when no time is left."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One variant on some pairs, which are trained at the same time."""
+
+    variant: str
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The blocks of a profile that training and attacks need, and how many images of each class are attacked."""
+
+    recipes: dict[str, Recipe]
+    threats: list[ThreatModel]
+    validation: Validation
+    fraction: float
+    strength: Strength
+    n_attacked: dict[str, int | None]
+
+    @classmethod
+    def of(cls, profile: Mapping[str, Any], variants: list[str], n_train: int | None, n_test: int | None) -> "Plan":
+        epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
+        held, attack = profile["validation"], profile["attack"]
+        return cls(
+            {name: Recipe.of(profile["variants"][name]) for name in variants},
+            [ThreatModel(norm, value) for norm, value in epsilon.items()],
+            Validation(epsilon, held["steps"], held["every"], held["seed"]),
+            held["fraction"],
+            Strength(attack["steps"], attack["restarts"], attack["seed"]),
+            {"train": n_train, "test": n_test},
+        )
+
+
+class Campaign:
+    """Trains and attacks units, and appends what came of them to the files in `out`."""
+
+    def __init__(self, out: Path, dataset: Dataset, plan: Plan, machine: Machine, deadline: float) -> None:
+        self.out, self.dataset, self.plan, self.machine, self.deadline = out, dataset, plan, machine, deadline
+        statistics, first = channel_statistics(dataset.train.images), next(iter(plan.recipes.values()))
+        build = partial(build_network, first.architecture, dataset.image_shape, *statistics, 2)
+        self.data = TrainingSet(dataset.train.images, dataset.train.labels, build)
+
+    def done(self) -> set[tuple[str, str]]:
+        """The variants and pairs that are in the files."""
+        path = self.out / "training.csv"
+        table = pd.read_csv(path) if path.exists() else pd.DataFrame({"classifier": [], "pair": []})
+        return set(zip(table["classifier"], table["pair"], strict=True))
+
+    def forwards(self, unit: Unit) -> float:
+        """The work of a unit, in forward passes of one image, upwards."""
+        recipe, n_classes = self.plan.recipes[unit.variant], 2
+        n_train = len(unit.pairs[0].indices(self.data.labels))
+        inner = recipe.trades.perturbations if recipe.trades else ()
+        step = 3 + 3 * len(inner) + sum(1 + 2 * one.steps for one in inner)
+        n_held, norms = self.plan.fraction * n_train, len(recipe.norms)
+        checks = n_held * (1 + norms * (2 * self.plan.validation.steps + 1)) / self.plan.validation.every
+        n_attacked = sum(n_classes * (n or len(self.dataset.test.labels)) for n in self.plan.n_attacked.values())
+        attack = FLOAT32_FACTOR * n_attacked * len(self.plan.threats) * 2 * self.plan.strength.steps
+        return len(unit.pairs) * (recipe.epochs * (n_train * step + checks) + attack)
+
+    def run(self, unit: Unit) -> None:
+        """Trains and attacks a unit, and keeps it in the files.
+
+        Raises:
+            BudgetSpentError: when the time is up; networks under way are in the machine's work store.
+        """
+        recipe = self.plan.recipes[unit.variant]
+        tasks = [
+            Task(pair, *hold_out(pair, self.data.labels, self.plan.fraction, self.plan.validation.seed), recipe)
+            for pair in unit.pairs
+        ]
+        trained, first_failures = train_with_retry(tasks, self._train)
+        frames = []
+        for pair, one in zip(unit.pairs, trained, strict=True):
+            for split in SPLITS:
+                frames += self._attack(unit.variant, pair, split, one)
+                self._check_time()
+        seconds = [round(one.seconds, 1) for one in trained]
+        self._append("history.csv", history(tasks, trained), unit)
+        self._append_records(frames, unit)
+        self._append("training.csv", outcomes(tasks, trained, first_failures).assign(seconds=seconds), unit)
+
+    def compare_precisions(self, pair: Pair, variant: str, epochs: int, seeds: int) -> pd.DataFrame:
+        """How well networks of one short recipe do on held-out images when trained in float32 and in bfloat16, seed by seed."""
+        short = replace(self.plan.recipes[variant].shortened(epochs), checkpoint="last")
+        split = hold_out(pair, self.data.labels, self.plan.fraction, self.plan.validation.seed)
+        tasks, rows = [Task(pair, *split, replace(short, seed=seed)) for seed in range(seeds)], []
+        for name, precision in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+            for seed, one in enumerate(self._train(tasks, precision)):
+                rows.append({"precision": name, "seed": seed, "epochs": epochs, **one.rows[-1], "seconds": one.seconds})
+        return pd.DataFrame(rows).round(4)
+
+    def _train(self, tasks: list[Task], precision: torch.dtype | None = None) -> list[Trained]:
+        machine = replace(self.machine, precision=precision or self.machine.precision)
+        return train_all(tasks, self.data, self.plan.validation, machine, watch=self._watch)
+
+    def _watch(self, tasks: list[Task], epoch: int, rows: list[Row]) -> None:
+        self._check_time()
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise BudgetSpentError
+
+    def _attack(self, variant: str, pair: Pair, split: str, one: Trained) -> list[pd.DataFrame]:
+        part = getattr(self.dataset, split)
+        indices = np.intersect1d(pair.indices(part.labels), first_per_class(part.labels, self.plan.n_attacked[split]))
+        zeros = np.zeros(len(indices), dtype=np.int64)
+        inputs = AttackInputs(part.images[indices], pair.targets(part.labels[indices]), zeros, indices)
+        about = {"dataset": self.dataset.name, "split": split, "classifier": variant, "pair": str(pair)}
+        if one.failure:
+            return [untrained_records(about, inputs, pair.class_ids(), threat) for threat in self.plan.threats]
+        predict = predictor(self._stack(one.state))
+        verdicts = attack_in_blocks(lambda _: predict, inputs, self.plan.threats, self.plan.strength, self.machine)
+        return [
+            attack_records(about, inputs, pair.class_ids(), verdicts[threat.norm], threat)
+            for threat in self.plan.threats
+        ]
+
+    def _stack(self, state: dict[str, Tensor]) -> Stack:
+        network = self.data.build()
+        network.load_state_dict(state)
+        return Stack.of([network], self.machine.device)
+
+    def _append(self, name: str, table: pd.DataFrame, unit: Unit) -> None:
+        path, table = self.out / name, table.assign(classifier=unit.variant)
+        if path.exists():
+            table = pd.concat([_without(pd.read_csv(path), unit), table], ignore_index=True)
+        write_csv(path, table)
+
+    def _append_records(self, frames: list[pd.DataFrame], unit: Unit) -> None:
+        parts = sorted(self.out.glob("records_*.parquet"))
+        if parts and parts[-1].stat().st_size < PART_BYTES:
+            write_records([_without(read_records(parts[-1]), unit), *frames], parts[-1])
+        else:
+            write_records(frames, self.out / f"records_{len(parts) + 1:02d}.parquet")
+
+
+def _without(table: pd.DataFrame, unit: Unit) -> pd.DataFrame:
+    """The table less what a call that was killed while it wrote has of this unit."""
+    is_mine = (table["classifier"] == unit.variant) & table["pair"].isin([str(pair) for pair in unit.pairs])
+    return table[~is_mine].reset_index(drop=True)
+
+
+def write_provenance(out: Path, call: Mapping[str, Any]) -> None:
+    """Adds what is known of this call to those before it in `provenance.json`."""
+    path = out / "provenance.json"
+    calls = json.loads(path.read_text())["calls"] if path.exists() else []
+    with finished_file(path) as temporary:
+        temporary.write_text(json.dumps({"calls": [*calls, call]}, indent=2) + "\n")

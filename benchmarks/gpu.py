@@ -1,0 +1,210 @@
+"""All that wants a GPU, in order of value, until the budget is spent.
+
+    python benchmarks/gpu.py --archive CIFAR10.tar.xz --budget SECONDS --out DIR [--resume DIR]
+
+Runs on a bare machine: Python 3.10 or newer, PyTorch, torchvision, pandas, pyarrow, PyYAML, and pytest for the tests; no
+network, and neither dvc, faiss, robustbench nor the package itself installed. ARCHIVE has {train,test}/<class>/ images. In order:
+the GPU tests; `training.py`'s benchmark; then chunk after chunk of pairs, the variants trained and attacked at both norms on test
+images and on the first train images of each class; and bfloat16 against float32 over three seeds. DIR gets, whole at any time:
+
+    records_NN.parquet   one row per image and threat model, as in data/records
+    training.csv, history.csv   how the training of each pair ended, and each epoch of it
+    benchmark.csv, precision.csv, provenance.json   the benchmarks; device, versions, code, seconds, tests, profile of each call
+
+`--resume DIR` goes on from an earlier call's files with the next pair; networks under way are kept in `.work` besides.
+`make publish` turns such folders into a published run.
+"""
+
+import argparse
+import hashlib
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import yaml  # noqa: E402
+from campaign import BudgetSpentError, Campaign, Plan, Unit, write_provenance  # noqa: E402
+from training import FORWARDS, compare  # noqa: E402
+
+from nnrobust.compute import describe, machine, precision_of  # noqa: E402
+from nnrobust.datasets import Dataset, Pair  # noqa: E402
+from nnrobust.outputs import write_csv  # noqa: E402
+from nnrobust.sources import read_image_folder  # noqa: E402
+from nnrobust.store import WorkStore  # noqa: E402
+
+FIRST_PAIRS = [("airplane", "automobile"), ("cat", "dog"), ("bird", "horse"), ("deer", "frog")]
+FIRST_VARIANTS, LATER_VARIANTS = ["S", "E_S", "T_R"], ["T_B_A", "T_L2"]
+TESTS = ["training", "stack", "inner", "losses", "validation", "attacks", "radius"]
+RESERVE = 0.05
+"""The part of the budget that is left for stopping."""
+SHORT = 12
+"""Epochs of the networks that show what bfloat16 changes."""
+GUESS = 300.0
+"""Images a second, of TRADES training, until something has been measured."""
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--archive", required=True, help="folder or tar of {train,test}/<class>/ images")
+    parser.add_argument("--budget", type=float, required=True, help="seconds, all included")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", type=Path, help="the folder of an earlier call")
+    parser.add_argument("--profile", type=Path, default=ROOT / "profiles" / "paper.yaml")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--n-train-per-class", type=int, default=500, help="train images attacked, of each class")
+    parser.add_argument("--n-test-per-class", type=int, help="test images attacked, of each class; all unless given")
+    parser.add_argument("--n-streams", type=int, default=4, help="pairs trained at the same time")
+    parser.add_argument("--work", type=Path, default=ROOT / ".work", help="where networks under way are kept")
+    parser.add_argument("--only-train", action="store_true", help="neither tests nor benchmarks")
+    return parser.parse_args()
+
+
+def gpu_tests(timeout: float) -> str:
+    """The last line of pytest."""
+    files = [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS]
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "no:cacheprovider", *files]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return f"stopped after {timeout:.0f} s"
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return "; ".join([*failed, (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]])
+
+
+def units(dataset: Dataset, variants: list[str], n_streams: int) -> list[Unit]:
+    """All variants on all pairs: the first variants on the first pairs, the other variants on these, then the other pairs."""
+    names = [pair for pair in FIRST_PAIRS if set(pair) <= set(dataset.classes)]
+    first = [Pair(*sorted(dataset.classes.index(name) for name in pair)) for pair in names]
+    everything = [Pair(a, b) for a, b in combinations(range(len(dataset.classes)), 2)]
+    pairs = first + [pair for pair in everything if pair not in first]
+    chunks = [tuple(pairs[start : start + n_streams]) for start in range(0, len(pairs), n_streams)]
+    order = [name for name in FIRST_VARIANTS + LATER_VARIANTS if name in variants]
+    return [Unit(name, chunk) for chunk in chunks for name in order]
+
+
+def smaller(unit: Unit, fits: float) -> Unit:
+    """The unit with as many of its pairs as the part `fits` of its work allows, at least one."""
+    return replace(unit, pairs=unit.pairs[: max(1, int(fits * len(unit.pairs)))])
+
+
+def work_through(campaign: Campaign, todo: list[Unit], speed: float, deadline: float) -> str:
+    """Runs units until none fits into the time left; says why it stopped. `speed`: forward passes of one image a second."""
+    for unit in todo:
+        missing = tuple(pair for pair in unit.pairs if (unit.variant, str(pair)) not in campaign.done())
+        while missing:
+            left = (deadline - time.monotonic()) * speed
+            part = Unit(unit.variant, missing)
+            part = smaller(part, left / campaign.forwards(part))
+            if campaign.forwards(part) > left and campaign.done():
+                break
+            start = time.monotonic()
+            try:
+                campaign.run(part)
+            except BudgetSpentError:
+                return f"the budget ended within {part.variant} on {', '.join(map(str, part.pairs))}"
+            speed = campaign.forwards(part) / (time.monotonic() - start)
+            print(f"{part.variant} on {', '.join(map(str, part.pairs))}: {time.monotonic() - start:.0f} s", flush=True)
+            missing = missing[len(part.pairs) :]
+    return "no unit fits into the time left" if time.monotonic() < deadline else "the budget is spent"
+
+
+def measure(options: argparse.Namespace, dataset: Dataset, campaign: Campaign) -> float:
+    """Runs the benchmark, keeps it, and returns the forward passes a second of the best way to train."""
+    labels = dataset.train.labels
+    rows = Pair(0, 1).indices(labels)[: 10_000 if campaign.machine.device.type == "cuda" else 16]
+    groups = [1, 2, 4, 8] if campaign.machine.device.type == "cuda" else [1]
+    batch_size = min(128, len(rows) // 2)
+    table = compare(np.ascontiguousarray(dataset.train.images[rows]), np.arange(len(rows)) % 2, batch_size,
+                    campaign.machine, groups)  # fmt: skip
+    write_csv(options.out / "benchmark.csv", table)
+    print(table.to_string(index=False), flush=True)
+    return float(table["images_per_second"].max()) * FORWARDS
+
+
+def compare_precisions(options: argparse.Namespace, campaign: Campaign, dataset: Dataset) -> None:
+    """Trains one pair with three seeds in float32 and in bfloat16, for `SHORT` epochs, and keeps how well they do."""
+    path = options.out / "precision.csv"
+    if path.exists() or options.only_train or "T_R" not in campaign.plan.recipes:
+        return
+    (unit, *_) = units(dataset, ["T_R"], 1)
+    try:
+        table = campaign.compare_precisions(unit.pairs[0], "T_R", min(SHORT, campaign.plan.recipes["T_R"].epochs), 3)
+    except BudgetSpentError:
+        return
+    write_csv(path, table)
+    print(table.to_string(index=False), flush=True)
+
+
+def code_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "nnrobust").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def sha256_of(path: str) -> str | None:
+    """The hash of an archive; a folder has none."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else None
+
+
+def main() -> None:
+    start, options = time.monotonic(), arguments()
+    deadline = start + (1 - RESERVE) * options.budget
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.resume and options.resume.resolve() != options.out.resolve():
+        for path in (one for one in options.resume.iterdir() if one.is_file()):
+            shutil.copy(path, options.out / path.name)
+    profile = yaml.safe_load(options.profile.read_text())
+    variants = [name for name in FIRST_VARIANTS + LATER_VARIANTS if name in profile["variants"]]
+    dataset = read_image_folder(profile["data"]["name"], options.archive, None)
+    computer = machine(options.device, 1, profile["compute"]["batch_size"])
+    computer = replace(
+        computer,
+        n_streams=options.n_streams if computer.device.type == "cuda" else 1,
+        precision=precision_of(profile["compute"]["precision"], computer.device),
+        store=WorkStore(options.work.resolve(), code_hash()),
+    )
+    plan = Plan.of(profile, variants, options.n_train_per_class, options.n_test_per_class)
+    campaign = Campaign(options.out, dataset, plan, computer, deadline)
+
+    call = {
+        "device": describe(computer.device),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "code": code_hash(),
+        "dataset": dataset.name,
+        "image_shape": dataset.image_shape,
+        "archive_sha256": sha256_of(options.archive),
+        "profile": profile,
+        "n_attacked_per_class": plan.n_attacked,
+        "tests": "not run in this call",
+        "stopped": "by an error",
+    }
+    speed = GUESS * FORWARDS
+    try:
+        if not options.only_train and not (options.out / "benchmark.csv").exists():
+            call["tests"] = gpu_tests(deadline - time.monotonic())
+            print(f"tests: {call['tests']}", flush=True)
+            speed = measure(options, dataset, campaign)
+        todo = units(dataset, variants, options.n_streams)
+        n_first = len(set(FIRST_VARIANTS) & set(variants))
+        work_through(campaign, todo[:n_first], speed, deadline)
+        compare_precisions(options, campaign, dataset)
+        call["stopped"] = work_through(campaign, todo[n_first:], speed, deadline)
+    finally:
+        call["seconds"] = round(time.monotonic() - start, 1)
+        write_provenance(options.out, call)
+    print(f"{call['stopped']}; {len(campaign.done())} networks in {options.out}, {call['seconds']} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""TRADES training of ResNet-18: images a second, against the published code's loop in the same run.
+
+    python benchmarks/training.py [--images FOLDER_OR_TAR] [--n-images 256] [--batch-size 128] [--groups 1 2 4 8] [--device cuda]
+
+Needs PyTorch and torchvision alone. One pair, ten inner steps. The published loop (github.com/yaodongyu/TRADES) is float32, takes
+its images from a DataLoader with crop and flip on the CPU, and passes 39 times through the network for an image where the least
+is 27: it computes f(x) anew at every inner step, and once more in the loss. Both sides see an epoch before the one that is timed.
+Without --images the images are random: what they show does not change the time.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision import transforms
+
+from nnrobust.compute import Machine, describe, machine
+from nnrobust.datasets import Pair
+from nnrobust.group import GroupRun
+from nnrobust.networks import build_network
+from nnrobust.recipes import Perturbation, Recipe, Trades
+from nnrobust.tasks import Task, TrainingSet
+from nnrobust.validation import Validation
+
+RECIPE = Recipe(
+    architecture="resnet18", epochs=3, batch_size=128, learning_rate=0.1, momentum=0.9, weight_decay=5e-4, milestones=(),
+    decay=0.1, augment=True, checkpoint="last", seed=0,
+    trades=Trades(6.0, "sum", (Perturbation("Linf", 8 / 255, 2 / 255, 10),)),
+)  # fmt: skip
+BUILD = partial(build_network, "resnet18", (3, 32, 32), [0.5] * 3, [0.25] * 3, 2)
+FORWARDS = 27
+"""Forward passes' worth of work for an image: 1 for f(x), 10 x 2 in the attack, 6 for the loss; a gradient costs as much as a
+forward pass for the input, twice as much for input and weights."""
+PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0}
+"""Dense bfloat16 tensor-core peaks, by NVIDIA's data sheets."""
+
+
+class Augmented(Dataset):
+    """One image at a time, as torchvision's CIFAR10 gives them to the published loop."""
+
+    def __init__(self, images: np.ndarray, targets: np.ndarray) -> None:
+        self.images, self.targets = images.transpose(0, 2, 3, 1), targets
+        steps = [transforms.ToPILImage(), transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+        self.transform = transforms.Compose([*steps, transforms.ToTensor()])
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+        return self.transform(self.images[i]), int(self.targets[i])
+
+
+def published_epoch(
+    network: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader, device: torch.device
+) -> None:
+    """One epoch as the published loop runs it."""
+    trades = RECIPE.trades
+    assert trades is not None
+    (inner,) = trades.perturbations
+    kl_sum = nn.KLDivLoss(reduction="sum")
+    network.train()
+    for x, y in loader:
+        x, y = x.to(device), y.to(device)
+        optimizer.zero_grad()
+        network.eval()
+        adversarial = x + 0.001 * torch.randn_like(x)
+        for _ in range(inner.steps):
+            adversarial.requires_grad_()
+            loss = kl_sum(F.log_softmax(network(adversarial), dim=1), F.softmax(network(x), dim=1))
+            (gradient,) = torch.autograd.grad(loss, [adversarial])
+            adversarial = adversarial.detach() + inner.step_size * gradient.sign()
+            adversarial = torch.min(torch.max(adversarial, x - inner.epsilon), x + inner.epsilon).clamp(0, 1)
+        network.train()
+        optimizer.zero_grad()
+        natural = F.cross_entropy(network(x), y)
+        robust = kl_sum(F.log_softmax(network(adversarial), dim=1), F.softmax(network(x), dim=1)) / len(x)
+        (natural + trades.beta * robust).backward()
+        optimizer.step()
+
+
+def seconds_of(epoch: Callable[[], object], device: torch.device) -> float:
+    """The time of the second call."""
+    for _ in range(2):
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        epoch()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def published(images: np.ndarray, targets: np.ndarray, batch_size: int, device: torch.device) -> float:
+    """Images a second of the published loop."""
+    torch.manual_seed(0)
+    network = BUILD().to(device)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
+    loader = DataLoader(
+        Augmented(images, targets), batch_size, shuffle=True, num_workers=1, pin_memory=device.type == "cuda"
+    )
+    return len(images) / seconds_of(lambda: published_epoch(network, optimizer, loader, device), device)
+
+
+def ours(images: np.ndarray, targets: np.ndarray, batch_size: int, computer: Machine, n_groups: int) -> float:
+    """Images a second of this engine, all groups together, one network in each."""
+    positions = np.arange(len(images))
+    tasks = [
+        Task(Pair(0, 1), positions, positions[:2], replace(RECIPE, batch_size=batch_size, seed=seed))
+        for seed in range(n_groups)
+    ]
+    pixels = torch.from_numpy(images).to(computer.device)
+    data, validation = TrainingSet(images, targets, BUILD), Validation({"Linf": 8 / 255}, 1, 100, 0)
+    runs = [GroupRun([task], data, pixels, validation, computer) for task in tasks]
+
+    def epoch() -> None:
+        for _ in zip_longest(*(run.steps() for run in runs)):
+            pass
+        for run in runs:
+            run.end_epoch()
+
+    return n_groups * len(images) / seconds_of(epoch, computer.device)
+
+
+def flops_an_image() -> float:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        BUILD().eval()(torch.zeros(1, 3, 32, 32))
+    return FORWARDS * counter.get_total_flops()
+
+
+def compare(
+    images: np.ndarray, targets: np.ndarray, batch_size: int, computer: Machine, groups: list[int]
+) -> pd.DataFrame:
+    """One row for each way to train: images a second, ratio to the published loop, model FLOP utilisation, peak memory."""
+    device, rows = computer.device, []
+    peak = next((value for name, value in PEAK_TFLOPS.items() if name in describe(device)), None)
+    ways: list[tuple[str, int, Callable[[], float]]] = [
+        ("published loop, float32", 1, lambda: published(images, targets, batch_size, device))
+    ]
+    for precision in (torch.float32, torch.bfloat16):
+        for n in groups if precision == torch.bfloat16 else groups[:1]:
+            fast = replace(computer, precision=precision)
+            work = partial(ours, images, targets, batch_size, fast, n)
+            ways.append((f"this engine, {str(precision).removeprefix('torch.')}", n, work))
+    for name, n, work in ways:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        speed = work()
+        rows.append(
+            {
+                "way": name,
+                "n_pairs": n,
+                "images_per_second": round(speed, 2),
+                "ratio": round(speed / (rows[0]["images_per_second"] if rows else speed), 3),
+                "model_tflops": round(speed * flops_an_image() / 1e12, 3),
+                "utilisation": round(speed * flops_an_image() / 1e12 / peak, 4) if peak else None,
+                "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2) if device.type == "cuda" else None,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images")
+    parser.add_argument("--n-images", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--groups", type=int, nargs="+", default=[1])
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    arguments = parser.parse_args()
+    images = np.random.default_rng(0).integers(0, 256, (arguments.n_images, 3, 32, 32), dtype=np.uint8)
+    if arguments.images:
+        from nnrobust.sources import read_image_folder
+
+        train = read_image_folder("images", arguments.images, None).train
+        images = train.images[Pair(0, 1).indices(train.labels)][:: max(1, 10_000 // arguments.n_images)]
+        images = np.ascontiguousarray(images[: arguments.n_images])
+    targets = np.arange(len(images)) % 2
+    computer = machine(arguments.device, 1, 512)
+    print(f"{describe(computer.device)}, PyTorch {torch.__version__}, {len(images)} images, batches of {arguments.batch_size}; "
+          f"an image takes {flops_an_image() / 1e9:.1f} GFLOP")  # fmt: skip
+    print(compare(images, targets, arguments.batch_size, computer, arguments.groups).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
