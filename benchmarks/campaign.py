@@ -30,8 +30,6 @@ from nnrobust.verdicts import attack_records, untrained_records
 
 PART_BYTES = 12_000_000
 """A records file that has grown to this size is left, and the next one begun."""
-FLOAT32_FACTOR = 4.0
-"""Attacks run in float32, taken to be this much slower than training in bfloat16."""
 
 
 class BudgetSpentError(Exception):
@@ -80,29 +78,37 @@ class Campaign:
         build = partial(build_network, first.architecture, dataset.image_shape, *statistics, 2)
         self.data = TrainingSet(dataset.train.images, dataset.train.labels, build)
 
-    def done(self) -> set[tuple[str, str]]:
-        """The variants and pairs that are in the files."""
+    def done(self) -> pd.DataFrame:
+        """What is in the files: a row for each variant (`classifier`) and pair."""
         path = self.out / "training.csv"
-        table = pd.read_csv(path) if path.exists() else pd.DataFrame({"classifier": [], "pair": []})
-        return set(zip(table["classifier"], table["pair"], strict=True))
+        return pd.read_csv(path) if path.exists() else pd.DataFrame({"classifier": [], "pair": []})
 
-    def forwards(self, unit: Unit) -> float:
-        """The work of a unit, in forward passes of one image, upwards."""
-        recipe, n_classes = self.plan.recipes[unit.variant], 2
-        n_train = len(unit.pairs[0].indices(self.data.labels))
+    def seconds_a_pair(self, variant: str, rates: Mapping[str, float]) -> tuple[float, float]:
+        """What training and attacking a pair takes: as measured for that variant, else from forward passes a second."""
+        table = self.done()
+        mine = table[table["classifier"] == variant]
+        if len(mine):
+            return float(mine["seconds"].mean()), float(mine["attack_seconds"].mean())
+        training, attack = self._forwards(self.plan.recipes[variant])
+        return training / rates["training"], attack / rates["attack"]
+
+    def _forwards(self, recipe: Recipe) -> tuple[float, float]:
+        """The forward passes of an image that a pair takes to train and, if no image falls before the last step, to attack."""
+        pair = Pair(0, 1)
+        n_train = len(pair.indices(self.data.labels))
         inner = recipe.trades.perturbations if recipe.trades else ()
         step = 3 + 3 * len(inner) + sum(1 + 2 * one.steps for one in inner)
         n_held, norms = self.plan.fraction * n_train, len(recipe.norms)
         checks = n_held * (1 + norms * (2 * self.plan.validation.steps + 1)) / self.plan.validation.every
-        n_attacked = sum(n_classes * (n or len(self.dataset.test.labels)) for n in self.plan.n_attacked.values())
-        attack = FLOAT32_FACTOR * n_attacked * len(self.plan.threats) * 2 * self.plan.strength.steps
-        return len(unit.pairs) * (recipe.epochs * (n_train * step + checks) + attack)
+        n_attacked = sum(len(self._attacked(pair, split)) for split in SPLITS)
+        attack = n_attacked * len(self.plan.threats) * 2 * self.plan.strength.steps
+        return recipe.epochs * (n_train * step + checks), attack
 
-    def run(self, unit: Unit) -> None:
-        """Trains and attacks a unit, and keeps it in the files.
+    def run(self, unit: Unit, attack_seconds: float) -> None:
+        """Trains a unit, and attacks and keeps pair after pair; `attack_seconds` is what an attack is expected to take.
 
         Raises:
-            BudgetSpentError: when the time is up; networks under way are in the machine's work store.
+            BudgetSpentError: when the time is up; networks are in the machine's work store.
         """
         recipe = self.plan.recipes[unit.variant]
         tasks = [
@@ -110,15 +116,14 @@ class Campaign:
             for pair in unit.pairs
         ]
         trained, first_failures = train_with_retry(tasks, self._train)
-        frames = []
-        for pair, one in zip(unit.pairs, trained, strict=True):
-            for split in SPLITS:
-                frames += self._attack(unit.variant, pair, split, one)
-                self._check_time()
-        seconds = [round(one.seconds, 1) for one in trained]
-        self._append("history.csv", history(tasks, trained), unit)
-        self._append_records(frames, unit)
-        self._append("training.csv", outcomes(tasks, trained, first_failures).assign(seconds=seconds), unit)
+        for task, one, first in zip(tasks, trained, first_failures, strict=True):
+            self.check_time(attack_seconds)
+            start, part = time.monotonic(), Unit(unit.variant, (task.pair,))
+            frames = [frame for split in SPLITS for frame in self._attack(unit.variant, task.pair, split, one)]
+            seconds = {"seconds": round(one.seconds, 1), "attack_seconds": round(time.monotonic() - start, 1)}
+            self._append("history.csv", history([task], [one]), part)
+            self._append_records(frames, part)
+            self._append("training.csv", outcomes([task], [one], [first]).assign(**seconds), part)
 
     def compare_precisions(self, pair: Pair, variant: str, epochs: int, seeds: int) -> pd.DataFrame:
         """How well networks of one short recipe do on held-out images when trained in float32 and in bfloat16, seed by seed."""
@@ -135,15 +140,15 @@ class Campaign:
         return train_all(tasks, self.data, self.plan.validation, machine, watch=self._watch)
 
     def _watch(self, tasks: list[Task], epoch: int, rows: list[Row]) -> None:
-        self._check_time()
+        self.check_time()
 
-    def _check_time(self) -> None:
-        if time.monotonic() > self.deadline:
+    def check_time(self, needed: float = 0.0) -> None:
+        """Raises `BudgetSpentError` when fewer seconds are left than are needed."""
+        if time.monotonic() + needed > self.deadline:
             raise BudgetSpentError
 
     def _attack(self, variant: str, pair: Pair, split: str, one: Trained) -> list[pd.DataFrame]:
-        part = getattr(self.dataset, split)
-        indices = np.intersect1d(pair.indices(part.labels), first_per_class(part.labels, self.plan.n_attacked[split]))
+        part, indices = getattr(self.dataset, split), self._attacked(pair, split)
         zeros = np.zeros(len(indices), dtype=np.int64)
         inputs = AttackInputs(part.images[indices], pair.targets(part.labels[indices]), zeros, indices)
         about = {"dataset": self.dataset.name, "split": split, "classifier": variant, "pair": str(pair)}
@@ -155,6 +160,10 @@ class Campaign:
             attack_records(about, inputs, pair.class_ids(), verdicts[threat.norm], threat)
             for threat in self.plan.threats
         ]
+
+    def _attacked(self, pair: Pair, split: str) -> np.ndarray:
+        labels = getattr(self.dataset, split).labels
+        return np.intersect1d(pair.indices(labels), first_per_class(labels, self.plan.n_attacked[split]))
 
     def _stack(self, state: dict[str, Tensor]) -> Stack:
         network = self.data.build()
@@ -169,9 +178,15 @@ class Campaign:
 
     def _append_records(self, frames: list[pd.DataFrame], unit: Unit) -> None:
         parts = sorted(self.out.glob("records_*.parquet"))
-        if parts and parts[-1].stat().st_size < PART_BYTES:
-            write_records([_without(read_records(parts[-1]), unit), *frames], parts[-1])
-        else:
+        is_open = bool(parts) and parts[-1].stat().st_size < PART_BYTES
+        for path in parts:
+            kept = read_records(path)
+            rest = _without(kept, unit)
+            if path == parts[-1] and is_open:
+                write_records([rest, *frames], path)
+            elif len(rest) < len(kept):
+                write_records([rest], path)
+        if not is_open:
             write_records(frames, self.out / f"records_{len(parts) + 1:02d}.parquet")
 
 

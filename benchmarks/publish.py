@@ -6,9 +6,9 @@ provenance. A pair trained in two folders is taken from the first.
 
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from nnrobust import figures
 from nnrobust.accuracy import accuracy_table, check_threat_models, mean_over_pairs
 from nnrobust.errors import NnrobustError, RecordError
 from nnrobust.outputs import finished_folder, write_csv, write_json
-from nnrobust.records import ALL_CLASSES, read_records
+from nnrobust.records import read_records
 from nnrobust.threat import parse_epsilon
 from nnrobust.training_figure import training_figure, training_table
 
@@ -27,33 +27,48 @@ TABLES = ("benchmark.csv", "precision.csv")
 
 
 def added_up(folders: list[Path], name: str) -> pd.DataFrame:
-    """A table of all folders, each classifier and pair from the first folder that has it.
+    """A table of all folders, of each classifier and pair that a folder has finished (`training.csv`), from the first that has.
 
     Raises:
         RecordError: when a folder lacks it.
     """
-    tables = []
-    for number, folder in enumerate(folders):
-        if not (folder / name).exists():
-            raise RecordError(f"{folder / name}: expected a file that benchmarks/gpu.py leaves, found none")
-        tables.append(pd.read_csv(folder / name).assign(folder=number))
-    table = pd.concat(tables, ignore_index=True)
-    first = table.groupby(KEY)["folder"].transform("min")
-    return table[table["folder"] == first].drop(columns="folder")
+    tables, seen = [], set()
+    for folder in folders:
+        finished = pd.read_csv(existing(folder / "training.csv"))
+        mine = set(zip(finished["classifier"], finished["pair"], strict=True)) - seen
+        if name.endswith(".parquet"):
+            parts = sorted(folder.glob(name)) or [existing(folder / name)]
+            table = pd.concat([read_records(path) for path in parts], ignore_index=True)
+            table = table.astype(dict.fromkeys((*KEY, "split", "norm", "kind", "method"), str))
+        else:
+            table = pd.read_csv(existing(folder / name))
+        is_mine = [key in mine for key in zip(table["classifier"], table["pair"], strict=True)]
+        tables.append(table[is_mine])
+        seen |= mine
+    return pd.concat(tables, ignore_index=True)
 
 
-def records_of(folders: list[Path]) -> pd.DataFrame:
-    """The records of all folders, each classifier and pair from the first folder that has it; checked against each other."""
-    frames = []
-    for number, folder in enumerate(folders):
-        frames += [read_records(path).assign(folder=number) for path in sorted(folder.glob("records_*.parquet"))]
-    if not frames:
-        raise RecordError(
-            f"{folders[0]}: expected records_NN.parquet, found none; let benchmarks/gpu.py run for longer"
-        )
-    records = pd.concat(frames, ignore_index=True).astype(dict.fromkeys((*KEY, "split", "norm", "kind", "method"), str))
-    records = records[records["folder"] == records.groupby(KEY)["folder"].transform("min")]
-    return records.drop(columns="folder")
+def existing(path: Path) -> Path:
+    if not path.exists():
+        raise RecordError(f"{path}: expected a file that benchmarks/gpu.py leaves, found none; let it run for longer")
+    return path
+
+
+def calls_of(folders: list[Path]) -> list[dict[str, Any]]:
+    """What each call noted, once: a resumed folder has its predecessors' notes.
+
+    Raises:
+        RecordError: when calls differ in what decides the numbers.
+    """
+    calls: list[dict[str, Any]] = []
+    for folder in folders:
+        calls += [
+            one for one in json.loads(existing(folder / "provenance.json").read_text())["calls"] if one not in calls
+        ]
+    for key in ("profile", "n_attacked_per_class", "code", "archive_sha256", "torch", "device"):
+        if any(call[key] != calls[0][key] for call in calls):
+            raise RecordError(f"{folders[0]}: expected calls with one {key}, got several; publish them apart")
+    return calls
 
 
 def draw(out: Path, means: pd.DataFrame, history: pd.DataFrame, dataset: str, epsilon: dict[str, float]) -> None:
@@ -71,20 +86,12 @@ def draw(out: Path, means: pd.DataFrame, history: pd.DataFrame, dataset: str, ep
 def publish(name: str, folders: list[Path]) -> Path:
     """Writes results/NAME, whole or not at all."""
     history, training, records = (
-        added_up(folders, "history.csv"),
-        added_up(folders, "training.csv"),
-        records_of(folders),
+        added_up(folders, file) for file in ("history.csv", "training.csv", "records_*.parquet")
     )
-    calls = [call for folder in folders for call in json.loads((folder / "provenance.json").read_text())["calls"]]
-    profile = calls[0]["profile"]
-    if any(call["profile"]["variants"] != profile["variants"] for call in calls):
-        raise RecordError("expected runs of one profile, got several; publish them apart")
+    calls = calls_of(folders)
     check_threat_models(records, math.prod(calls[0]["image_shape"]))
     table = accuracy_table(records, CONFIDENCE)
-    means = mean_over_pairs(table[table["pair"] != ALL_CLASSES])
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    means = mean_over_pairs(table)
     with finished_folder(RESULTS / name) as out:
         for file, content in (("pairs.csv", table.round(6)), ("means.csv", means.round(6)), ("training.csv", training)):
             write_csv(out / file, content)
@@ -92,8 +99,9 @@ def publish(name: str, folders: list[Path]) -> Path:
             found = [folder / file for folder in folders if (folder / file).exists()]
             if found:
                 (out / file).write_text(found[0].read_text())
+        profile = calls[0]["profile"]
         about = [{key: value for key, value in call.items() if key != "profile"} for call in calls]
-        write_json(out / "provenance.json", {"published_at": commit, "calls": about, "profile": profile})
+        write_json(out / "provenance.json", {"calls": about, "profile": profile})
         epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
         draw(out, means, history, calls[0]["dataset"], epsilon)
     return RESULTS / name

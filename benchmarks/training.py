@@ -9,6 +9,7 @@ Without --images the images are random: what they show does not change the time.
 """
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +25,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
-from nnrobust.compute import Machine, describe, machine
+from nnrobust.blocks import is_out_of_memory
+from nnrobust.compute import Machine, describe, machine, plain_float32
 from nnrobust.datasets import Pair
 from nnrobust.group import GroupRun
 from nnrobust.networks import build_network
@@ -123,10 +125,11 @@ def ours(images: np.ndarray, targets: np.ndarray, batch_size: int, computer: Mac
     runs = [GroupRun([task], data, pixels, validation, computer) for task in tasks]
 
     def epoch() -> None:
-        for _ in zip_longest(*(run.steps() for run in runs)):
-            pass
-        for run in runs:
-            run.end_epoch()
+        with plain_float32():
+            for _ in zip_longest(*(run.steps() for run in runs)):
+                pass
+            for run in runs:
+                run.end_epoch()
 
     return n_groups * len(images) / seconds_of(epoch, computer.device)
 
@@ -138,9 +141,18 @@ def flops_an_image() -> float:
 
 
 def compare(
-    images: np.ndarray, targets: np.ndarray, batch_size: int, computer: Machine, groups: list[int]
+    images: np.ndarray,
+    targets: np.ndarray,
+    batch_size: int,
+    computer: Machine,
+    groups: list[int],
+    deadline: float = math.inf,
 ) -> pd.DataFrame:
-    """One row for each way to train: images a second, ratio to the published loop, model FLOP utilisation, peak memory."""
+    """One row for each way to train: images a second, ratio to the published loop, model FLOP utilisation, peak memory.
+
+    Ways that do not fit into memory, or would begin after `deadline` (of `time.monotonic`), have no row. This engine's float32 is
+    without TF32, the published loop with PyTorch's own settings.
+    """
     device, rows = computer.device, []
     peak = next((value for name, value in PEAK_TFLOPS.items() if name in describe(device)), None)
     ways: list[tuple[str, int, Callable[[], float]]] = [
@@ -152,10 +164,17 @@ def compare(
             work = partial(ours, images, targets, batch_size, fast, n)
             ways.append((f"this engine, {str(precision).removeprefix('torch.')}", n, work))
     for name, n, work in ways:
+        if time.monotonic() > deadline:
+            break
         if device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        speed = work()
+        try:
+            speed = work()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            continue
         rows.append(
             {
                 "way": name,

@@ -64,6 +64,8 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
         chosen = _is_exact_throughout(proven, is_robust | (proven[upper] <= proven["epsilon"]))
         if chosen.any():
             tables.append(_counts(proven[chosen].assign(kind="exact"), is_robust[chosen], name))
+    if not tables:
+        return pd.DataFrame(columns=TABLE_COLUMNS)
     table = pd.concat(tables, ignore_index=True)
     for rate, count in (("clean_accuracy", "n_correct"), ("robust_accuracy", "n_robust")):
         table[rate] = table[count] / table["n"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nnrobust.apgd import Batch, Predictor, apgd, checked_logits, start_noise
-from nnrobust.compute import Machine
+from nnrobust.compute import Machine, plain_float32
 from nnrobust.errors import AttackError
 from nnrobust.progress import Progress, silent
 from nnrobust.threat import ThreatModel, norm_of
@@ -131,7 +131,8 @@ def attack_in_blocks(
         members = np.unique(inputs.networks[rows])
         part = inputs.take(rows)
         part = AttackInputs(part.images, part.targets, np.searchsorted(members, part.networks), part.ids)
-        results.append((rows, attack(predict_of(members), part, threat_models, strength, machine.device)))
+        with plain_float32():
+            results.append((rows, attack(predict_of(members), part, threat_models, strength, machine.device)))
     order = np.argsort(np.concatenate([rows for rows, _ in results]), kind="stable")
     return {threat.norm: _joined([part[threat.norm] for _, part in results], order) for threat in threat_models}
 

@@ -32,5 +32,6 @@ def fitting(work: Callable[[np.ndarray], Result], rows: np.ndarray, size: int) -
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """PyTorch says so by a type on a GPU, and by a message on a CPU."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "not enough memory" in str(error)
+    """PyTorch says so by a type, and where a library of the device or the CPU's allocator fails, by a message."""
+    messages = ("not enough memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(text in str(error) for text in messages)

@@ -46,7 +46,9 @@ class Ray:
         if not ray.is_initialized():
             ray.init(include_dashboard=False, log_to_driver=False)
         n_threads = torch.get_num_threads()
-        options = {"num_cpus": n_threads, "num_gpus": self.gpus_per_worker, "max_retries": MAX_RETRIES}
+        # A worker with a GPU is held back by that alone.
+        n_cpus = 1 if self.gpus_per_worker else n_threads
+        options: dict[str, Any] = {"num_cpus": n_cpus, "num_gpus": self.gpus_per_worker, "max_retries": MAX_RETRIES}
         call, shared = ray.remote(**options)(_call), ray.put(work)
         waiting = {call.remote(shared, item, n_threads): number for number, item in enumerate(items)}
         while waiting:
@@ -66,12 +68,23 @@ def _call(work: Callable[[Any], Any], item: Any, n_threads: int) -> Any:
 
 
 def training_machine(options: Compute, store: WorkStore) -> Machine:
-    """The machine that networks are trained on, as params describe it."""
+    """The machine that networks are trained on, as params describe it.
+
+    Raises:
+        ParamError: when workers without a GPU are to train on one.
+    """
     here = machine(options.device, options.group_size, options.batch_size)
+    has_gpu = here.device.type == "cuda"
+    engine: Local | Ray = Local()
+    if options.engine == "ray":
+        if has_gpu and not options.gpus_per_worker:
+            raise ParamError("compute.gpus_per_worker: expected more than 0 where networks train on a GPU, got 0; "
+                             "give each worker a part of one, or set compute.device to cpu")  # fmt: skip
+        engine = Ray(options.gpus_per_worker if has_gpu else 0)
     return replace(
         here,
-        n_streams=options.n_streams if here.device.type == "cuda" else 1,
+        n_streams=options.n_streams if has_gpu else 1,
         precision=precision_of(options.precision, here.device),
         store=store,
-        engine=Ray(options.gpus_per_worker) if options.engine == "ray" else Local(),
+        engine=engine,
     )

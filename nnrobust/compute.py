@@ -1,6 +1,7 @@
 """Where the work runs, and how it is spread."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -65,6 +66,17 @@ def machine(device: str, group_size: int, batch_size: int) -> Machine:
 def precision_of(name: str, device: torch.device) -> torch.dtype:
     """The precision that params name; `auto` is bfloat16 on a GPU and float32 on a CPU, where results are equal to the bit."""
     return PRECISIONS[("bfloat16" if device.type == "cuda" else "float32") if name == "auto" else name]
+
+
+@contextmanager
+def plain_float32() -> Iterator[None]:
+    """Convolutions in float32 as they are, without the GPU's shorter TF32: what an attack finds must fool once more."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def describe(device: torch.device) -> str:

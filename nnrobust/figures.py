@@ -49,10 +49,14 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def bars_table(means: pd.DataFrame, split: str, classifiers: list[str]) -> pd.DataFrame:
-    """Columns classifier, measure (clean, Linf, L2), kind, accuracy and standard error in percent, n_pairs: one row a bar."""
+    """Columns classifier, measure (clean, Linf, L2), kind, accuracy and standard error in percent, n_pairs: one row a bar.
+
+    A classifier that no pair could be trained for has no rows."""
     rows = []
     for classifier in classifiers:
         mine = headline(means[(means["classifier"] == classifier) & (means["split"] == split)])
+        if mine.empty:
+            continue
         for measure in MEASURES:
             one = (mine if measure == "clean" else mine[mine["norm"] == measure]).iloc[0]
             rate, error = (

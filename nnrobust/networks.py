@@ -24,6 +24,30 @@ class Normalize(nn.Module):
         return (x - self.mean) / self.std
 
 
+def widened(x: Tensor) -> Tensor:
+    """Features in bfloat16 as float32, others as they are."""
+    return x.float() if x.dtype == torch.bfloat16 else x
+
+
+class Widen(nn.Module):
+    """`widened` as a layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return widened(x)
+
+
+class Head(nn.Linear):
+    """The last layer, in the precision of its weights also under autocast.
+
+    Rounded to bfloat16, the logits of an image and of its perturbed start were equal for up to 70 % of images (digits), and
+    the inner attack, which follows their difference, did not move half of those.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(widened(x))
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut, which is a 1x1 convolution where the shape changes."""
 
@@ -53,7 +77,7 @@ def resnet18(mean: Sequence[float], std: Sequence[float], n_classes: int) -> nn.
         stages += [BasicBlock(n_in, n_out, stride), BasicBlock(n_out, n_out, 1)]
         n_in = n_out
     stem = [nn.Conv2d(len(mean), 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, n_classes)]
+    head = [Widen(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), Head(512, n_classes)]
     return nn.Sequential(Normalize(mean, std), *stem, *stages, *head)
 
 
@@ -70,7 +94,7 @@ def small_cnn(mean: Sequence[float], std: Sequence[float], n_classes: int) -> nn
         nn.Conv2d(16, 32, 3, 2, 1),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(32 * 4 * 4, n_classes),
+        Head(32 * 4 * 4, n_classes),
     )
 
 

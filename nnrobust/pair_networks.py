@@ -54,17 +54,20 @@ class PairNetworks:
         return Stack.of(networks)
 
     def seconds_per_image(self, state: dict[str, Tensor], n_images: int) -> float:
-        """How long a network takes for an image, `n_images` at once, from this machine's memory and back."""
+        """How long a network takes for an image, `n_images` at once, from this machine's memory and back: the second of two."""
         stack = self.stack([state]).to(self.machine.device).frozen()
-        start = time.perf_counter()
-        images = torch.from_numpy(self.images[:n_images]).to(self.machine.device).float() / 255
-        stack.logits(images[None], training=False).cpu()
+        start = 0.0
+        for _ in range(2):
+            start = time.perf_counter()
+            images = torch.from_numpy(self.images[:n_images]).to(self.machine.device).float() / 255
+            stack.logits(images[None], training=False).cpu()
         return (time.perf_counter() - start) / len(images)
 
     def inputs(self, pairs: list[Pair], indices: list[np.ndarray]) -> AttackInputs:
         """The images at `indices` of each pair, for the network at the pair's position."""
-        ids = np.concatenate(indices)
-        targets = np.concatenate([pair.targets(self.labels[one]) for pair, one in zip(pairs, indices, strict=True)])
+        none = np.zeros(0, dtype=np.int64)
+        ids = np.concatenate([none, *indices])
+        targets = np.concatenate([none, *(p.targets(self.labels[one]) for p, one in zip(pairs, indices, strict=True))])
         networks = np.repeat(np.arange(len(pairs)), [len(one) for one in indices])
         return AttackInputs(self.images[ids], targets, networks, ids)
 

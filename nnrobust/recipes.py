@@ -69,8 +69,9 @@ class Recipe:
         return self.learning_rate * self.decay ** sum(milestone <= epoch for milestone in self.milestones)
 
     def shortened(self, epochs: int) -> "Recipe":
-        """This recipe in another number of epochs, its milestones at the same fractions of the whole."""
-        milestones = tuple(max(1, round(milestone * epochs / self.epochs)) for milestone in self.milestones)
+        """This recipe in another number of epochs, its milestones at the same fractions of the whole, before the last epoch."""
+        last = max(1, epochs - 1)
+        milestones = tuple(min(last, max(1, round(one * epochs / self.epochs))) for one in self.milestones)
         return replace(self, epochs=epochs, milestones=milestones)
 
     def slowed(self) -> "Recipe":

@@ -6,10 +6,9 @@ with more trials adds to it.
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import optuna
@@ -21,6 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nnrobust.datasets import Pair
 from nnrobust.progress import Progress, silent
 from nnrobust.recipes import Setting
+from nnrobust.store import fingerprint
 
 AS_IN_PARAMS = "as in params.yaml"
 """What the search's result says of a variant that is not searched."""
@@ -74,7 +74,14 @@ class Score:
     seconds: float
 
 
-Evaluate = Callable[[list[Request]], list[Score]]
+class Evaluate(Protocol):
+    """What trains and scores."""
+
+    def __call__(self, requests: list[Request]) -> list[Score]:
+        """The score of each request."""
+
+    def forget(self, requests: list[Request]) -> None:
+        """Lets go of what was kept of requests whose scores are in the journal."""
 
 
 class _Grid(optuna.samplers.GridSampler):
@@ -85,7 +92,7 @@ class _Grid(optuna.samplers.GridSampler):
 
 
 class PairSearch:
-    """The trials of one pair, in a journal. `key` is a fingerprint of all that determines them."""
+    """The trials of one pair, in a journal. `key` is a fingerprint of all that determines them beside the plan."""
 
     def __init__(self, pair: Pair, key: str, plan: Plan, journal: JournalStorage) -> None:
         self.pair, self.plan = pair, plan
@@ -94,7 +101,7 @@ class PairSearch:
             storage=journal,
             sampler=_Grid(plan.space, seed=int(entropy[0])),
             pruner=optuna.pruners.SuccessiveHalvingPruner(plan.min_epochs, plan.reduction_factor, 0),
-            study_name=f"{pair} {key}",
+            study_name=f"{pair} {fingerprint(key, {**asdict(plan), 'n_trials': 0, 'n_at_once': 0})}",
             direction="maximize",
             load_if_exists=True,
         )
@@ -198,6 +205,7 @@ def search(
         scores = iter(evaluate([request for requests in wanted for request in requests]))
         for one, requests in zip(waiting, wanted, strict=True):
             one.tell(requests, [next(scores) for _ in requests])
+            evaluate.forget(requests)
             for _ in range(len(requests) - len(one.live)):
                 next(ticks, None)
     return pd.concat([one.table() for one in searches], ignore_index=True)

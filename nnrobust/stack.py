@@ -14,7 +14,8 @@ class Stack:
 
     Small networks leave a processor idle when they run one after another; stacked under `torch.func.vmap` they do not. A
     stack of one runs without vmap, which costs a ResNet-18 on a CPU 1.5 times its time, and with channels last. In
-    `precision` bfloat16 the layers run under autocast; weights, batch statistics and logits are float32 all the same.
+    `precision` bfloat16 a stack of one runs under autocast, with weights, batch statistics and logits in float32 all the same;
+    several networks run in float32, since autocast does not reach convolutions under vmap.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Stack:
 
         With `training`, batch normalisation uses the batch and updates the running statistics; without, it uses those.
         """
-        if self.precision == torch.float32:
+        if self.precision == torch.float32 or len(self) > 1:
             return self._forward(x, training)
         # The cache would keep casts of weights that a captured graph goes on changing.
         with torch.autocast(x.device.type, self.precision, cache_enabled=False):
@@ -82,7 +83,10 @@ class Stack:
     def state_dicts(self) -> list[dict[str, Tensor]]:
         """The `state_dict` of each network, on the CPU."""
         both = self.parameters | self.buffers
-        return [{name: value[g].detach().cpu().contiguous() for name, value in both.items()} for g in range(len(self))]
+        return [
+            {name: value[g].detach().cpu().contiguous().clone() for name, value in both.items()}
+            for g in range(len(self))
+        ]
 
     def frozen(self, members: Iterable[int] | None = None) -> "Stack":
         """The same networks, or those at `members`, for attacks: their weights take no gradient."""

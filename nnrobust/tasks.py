@@ -35,7 +35,7 @@ class Task:
     def fresh(self, build: Callable[[], nn.Module]) -> nn.Module:
         """An untrained network whose weights the task's seed decides; torch's own generator is left as it was."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._entropy()[0])
+            torch.default_generator.manual_seed(self._entropy()[0])
             return build()
 
     def generator(self, device: torch.device) -> torch.Generator:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from nnrobust.blocks import is_out_of_memory
-from nnrobust.compute import Local, Machine
+from nnrobust.compute import Local, Machine, plain_float32
 from nnrobust.errors import TrainingError
 from nnrobust.group import GroupRun
 from nnrobust.progress import Progress, silent
@@ -79,7 +79,8 @@ def train_with_retry(
     first = train(tasks)
     again = [i for i, one in enumerate(first) if one.failure]
     second = train([replace(tasks[i], recipe=tasks[i].recipe.slowed()) for i in again]) if again else []
-    results = {**dict(enumerate(first)), **dict(zip(again, second, strict=True))}
+    both = [replace(one, seconds=one.seconds + first[i].seconds) for i, one in zip(again, second, strict=True)]
+    results = {**dict(enumerate(first)), **dict(zip(again, both, strict=True))}
     return [results[i] for i in range(len(tasks))], [one.failure for one in first]
 
 
@@ -154,7 +155,8 @@ class _Workshop:
     def train(self, groups: list[Group], report: Callable[[Group, list[list[Row]]], None]) -> dict[int, Trained]:
         """The networks of these groups, trained at the same time; where they do not fit into memory, fewer at once."""
         try:
-            return self._together(groups, report)
+            with plain_float32():
+                return self._together(groups, report)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -193,6 +195,7 @@ class _Workshop:
                     results |= self._finish(group, run)
                 else:
                     machine.store.save(_under_way(group, self.keys), run.state())
+            for group, run in live:
                 report(group, run.rows)
             live = [(group, run) for group, run in live if not run.is_over]
         return results

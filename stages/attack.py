@@ -36,7 +36,7 @@ def main() -> None:
         attacked = first_per_class(networks.labels, wanted)
         indices = {pair: np.intersect1d(pair.indices(networks.labels), attacked) for pair in prepared.pairs}
         inputs = networks.inputs(pairs, [indices[pair] for pair in pairs])
-        verdicts = networks.attack(networks.stack(states), inputs, threats, strength, shown)
+        verdicts = networks.attack(networks.stack(states), inputs, threats, strength, shown) if pairs else {}
         for pair in prepared.pairs:
             about = {"dataset": prepared.dataset.name, "split": split, "classifier": name, "pair": str(pair)}
             for threat in threats:

@@ -46,7 +46,7 @@ def main() -> None:
         write_csv(METRICS / path, content)
     content = summary(table, params.summary.n_decimals)
     for name in params.variants:
-        content[name].update(counts(pd.read_csv(RECORDS / "training" / f"{name}.csv")))
+        content.setdefault(name, {}).update(counts(pd.read_csv(RECORDS / "training" / f"{name}.csv")))
     write_json(METRICS / "summary.json", content)
 
 

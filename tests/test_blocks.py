@@ -10,6 +10,7 @@ from nnrobust.blocks import fitting
 @pytest.mark.parametrize("error", [
     MemoryError("too much"), torch.OutOfMemoryError("CUDA out of memory"),
     RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
+    RuntimeError("CUDA error: out of memory"), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
 ])  # fmt: skip
 def test_a_block_that_does_not_fit_is_halved_until_it_does(error):
     sizes = []

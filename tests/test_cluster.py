@@ -9,11 +9,14 @@ from functools import partial
 
 import pytest
 import torch
+from conftest import ROOT
 from test_training import TRADES, VALIDATION, recipe, tasks_of, train, training_set
 
-from nnrobust.cluster import Ray
+from nnrobust.cluster import Ray, training_machine
 from nnrobust.compute import Machine
 from nnrobust.errors import ParamError, TrainingError
+from nnrobust.params import read_params
+from nnrobust.store import WorkStore
 from nnrobust.training import train_all
 
 
@@ -93,6 +96,31 @@ def test_workers_train_what_this_process_trains_to_the_bit(cluster, dataset, tra
             assert torch.equal(one.last[name], other.last[name])
             assert torch.equal(one.best[name], other.best[name])
     assert sorted(told) == sorted(epoch for one in here for epoch in range(1, len(one.rows) + 1))
+
+
+def test_on_a_machine_without_a_gpu_workers_want_none(tmp_path):
+    options = read_params(ROOT / "profiles" / "paper.yaml").compute.model_copy(
+        update={"engine": "ray", "device": "cpu"}
+    )
+    machine = training_machine(options, WorkStore(tmp_path, "code"))
+    assert machine.engine == Ray(gpus_per_worker=0)
+    assert (machine.n_streams, machine.precision) == (1, torch.float32)
+
+
+def test_workers_without_a_gpu_for_training_on_one_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    options = read_params(ROOT / "profiles" / "paper.yaml").compute
+    with pytest.raises(
+        ParamError, match=r"compute\.gpus_per_worker: expected more than 0 .*, got 0; give each worker a part"
+    ):
+        training_machine(
+            options.model_copy(update={"engine": "ray", "gpus_per_worker": 0.0}), WorkStore(tmp_path, "code")
+        )
+    machine = training_machine(
+        options.model_copy(update={"engine": "ray", "gpus_per_worker": 0.25}), WorkStore(tmp_path, "code")
+    )
+    assert machine.engine == Ray(gpus_per_worker=0.25)
+    assert (machine.n_streams, machine.precision) == (4, torch.bfloat16)
 
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch):

@@ -79,6 +79,12 @@ def test_records_of_a_pair_without_a_network_say_so_and_count_in_no_accuracy():
     assert table["robust_accuracy"].tolist() == [0.5, 0.5]
 
 
+def test_a_variant_that_no_pair_could_be_trained_for_has_no_accuracy():
+    about = {"dataset": "d", "split": "test", "classifier": "S", "pair": "3-8"}
+    records = untrained_records(about, INPUTS, CLASSES, ThreatModel("Linf", 0.1))
+    assert accuracy_table(records, 0.95).empty
+
+
 def test_live_metrics_are_means_over_the_pairs_trained_side_by_side(dataset, tmp_path):
     tasks = tasks_of(dataset, recipe())
     with live_log(tmp_path / "live") as log:

@@ -34,6 +34,8 @@ def test_a_shortened_recipe_keeps_its_schedules_proportions():
     short = recommended().shortened(11)
     assert (short.epochs, short.milestones) == (11, (10, 10))
     assert recommended().shortened(55).milestones == (50, 52)
+    assert recommended().shortened(4).milestones == (3, 3)
+    assert recommended().shortened(1).milestones == (1, 1)
 
 
 def test_a_setting_takes_the_place_of_what_it_names_and_of_nothing_else():

@@ -26,7 +26,7 @@ class Scorer:
     """Scores that grow with beta and epochs; on test images the other way round. Notes all requests; dies at the nth."""
 
     def __init__(self, dies_at=None, failing=()):
-        self.requests, self.calls, self.dies_at, self.failing = [], [], dies_at, failing
+        self.requests, self.calls, self.forgotten, self.dies_at, self.failing = [], [], [], dies_at, failing
 
     def __call__(self, requests):
         scores = []
@@ -41,6 +41,9 @@ class Scorer:
             scores.append(Score(0.9, robust, test, test, failure, 2.0))
         return scores
 
+    def forget(self, requests):
+        self.forgotten += requests
+
 
 def tried(scorer):
     return {(pair, setting) for pair, setting, _ in scorer.requests}
@@ -52,7 +55,7 @@ def test_every_setting_of_the_space_is_tried_once_for_every_pair(tmp_path):
     settings = Space(**SPACE).settings()
     assert len(settings) == 12
     assert tried(scorer) == {(str(pair), setting) for pair in PAIRS for setting in settings}
-    assert len(scorer.requests) == len(set(scorer.requests))
+    assert len(scorer.requests) == len(set(scorer.requests)) == len(scorer.forgotten)
     assert table.groupby("pair")["trial"].apply(list).tolist() == [list(range(12))] * 2
     assert [setting.beta for setting in settings_of(choose(table)).values()] == [6.0, 6.0]
 
@@ -125,6 +128,18 @@ def test_other_data_or_code_is_another_search(tmp_path):
     scorer = Scorer()
     search({Pair(0, 1): "a", Pair(0, 2): "changed"}, PLAN, scorer, tmp_path / "journal")
     assert {pair for pair, _, _ in scorer.requests} == {"0-2"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_epochs": 20}, {"space": SPACE | {"beta": [1.0, 9.0]}, "n_trials": 4}, {"seed": 1}]
+)
+def test_another_plan_is_another_search(tmp_path, change):
+    search(PAIRS, PLAN, Scorer(), tmp_path / "journal")
+    other, scorer = Plan(**(asdict(PLAN) | change)), Scorer()
+    table = search(PAIRS, other, scorer, tmp_path / "journal")
+    assert len(table) == 2 * other.n_trials
+    assert tried(scorer) == {(pair, setting) for pair, setting, _ in scorer.requests}
+    assert len(scorer.requests) >= len(table)
 
 
 def test_failed_trainings_score_nothing_and_are_in_the_table_and_not_chosen(tmp_path):
