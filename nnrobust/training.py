@@ -24,7 +24,7 @@ from nnrobust.validation import Validation
 Group = list[int]
 """Positions of the tasks that are trained side by side."""
 Watch = Callable[[list[Task], int, list[Row]], None]
-"""Told of each epoch (from 1) of each group: its tasks, and a row for each."""
+"""Told of each epoch (from 1) of each group that is trained, or trained on: its tasks, and a row for each."""
 
 
 def unwatched(tasks: list[Task], epoch: int, rows: list[Row]) -> None:
@@ -59,8 +59,6 @@ def train_all(
     there = {*results, *(i for group in groups for i in group)}
     groups += _groups(tasks, [i for i in range(len(tasks)) if i not in there], machine.group_size)
     report = _Report(tasks, groups, progress, watch)
-    for group in _groups(tasks, list(results), len(tasks)):
-        report(group, [results[i].rows for i in group])
     units = [groups[start : start + machine.n_streams] for start in range(0, len(groups), machine.n_streams)]
     is_here = isinstance(machine.engine, Local)
     workshop = _Workshop(tasks, keys, data, validation, replace(machine, engine=Local()))
@@ -93,19 +91,17 @@ class _Report:
 
     def __init__(self, tasks: list[Task], groups: list[Group], progress: Progress, watch: Watch) -> None:
         self.tasks, self.watch = tasks, watch
-        self.n_told = {tuple(group): 0 for group in groups}
+        self.n_told = dict.fromkeys(range(len(tasks)), 0)
         n_epochs = sum(tasks[group[0]].recipe.epochs for group in groups)
         self.ticks: Iterator[int] = iter(progress(range(n_epochs), "train"))
         next(self.ticks, None)
 
     def __call__(self, group: Group, rows: list[list[Row]]) -> None:
-        n_told, n_done = self.n_told.get(tuple(group)), max(len(one) for one in rows)
-        for epoch in range(n_told or 0, n_done):
-            there = [(self.tasks[i], one[epoch]) for i, one in zip(group, rows, strict=True) if epoch < len(one)]
-            self.watch([task for task, _ in there], epoch + 1, [row for _, row in there])
-            if n_told is not None:
-                next(self.ticks, None)
-        self.n_told[tuple(group)] = n_done
+        members, n_epochs = [self.tasks[i] for i in group], len(rows[0])
+        for epoch in range(self.n_told[group[0]], n_epochs):
+            self.watch(members, epoch + 1, [one[epoch] for one in rows])
+            next(self.ticks, None)
+        self.n_told |= dict.fromkeys(group, n_epochs)
 
 
 def fingerprints(tasks: list[Task], data: TrainingSet, validation: Validation, machine: Machine) -> list[str]:
