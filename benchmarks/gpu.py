@@ -11,8 +11,8 @@ images and on the first train images of each class; and bfloat16 against float32
     training.csv, history.csv   how the training of each pair ended, and each epoch of it
     benchmark.csv, precision.csv, provenance.json   the benchmarks; device, versions, code, seconds, tests, profile of each call
 
-`--resume DIR` goes on from an earlier call's files with the next pair; networks under way are kept in `.work` besides. A call stops
-between two epochs: where one takes minutes, the budget is overrun by as much.
+`--resume DIR` goes on from an earlier call's files with the next pair; networks under way are kept in `.work` besides. A call
+stops between two epochs: where one takes minutes, the budget is overrun by as much.
 `make publish` turns such folders into a published run.
 """
 
