@@ -153,7 +153,7 @@ def compare(
     Ways that do not fit into memory, or would begin after `deadline` (of `time.monotonic`), have no row. This engine's float32 is
     without TF32, the published loop with PyTorch's own settings.
     """
-    device, rows = computer.device, []
+    device, rows, flops = computer.device, [], flops_an_image()
     peak = next((value for name, value in PEAK_TFLOPS.items() if name in describe(device)), None)
     ways: list[tuple[str, int, Callable[[], float]]] = [
         ("published loop, float32", 1, lambda: published(images, targets, batch_size, device))
@@ -181,8 +181,8 @@ def compare(
                 "n_pairs": n,
                 "images_per_second": round(speed, 2),
                 "ratio": round(speed / (rows[0]["images_per_second"] if rows else speed), 3),
-                "model_tflops": round(speed * flops_an_image() / 1e12, 3),
-                "utilisation": round(speed * flops_an_image() / 1e12 / peak, 4) if peak else None,
+                "model_tflops": round(speed * flops / 1e12, 3),
+                "utilisation": round(speed * flops / 1e12 / peak, 4) if peak else None,
                 "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2) if device.type == "cuda" else None,
             }
         )

@@ -200,7 +200,8 @@ def search(
     next(ticks, None)
     while unfinished := [one for one in searches if one.live or one.n_missing]:
         # Pairs that a killed search left behind catch up first: so the same networks are trained side by side as without a kill.
-        waiting = [one for one in unfinished if one.round == min(other.round for other in unfinished)]
+        rounds = [one.round for one in unfinished]
+        waiting = [one for one, number in zip(unfinished, rounds, strict=True) if number == min(rounds)]
         wanted = [one.requests() for one in waiting]
         scores = iter(evaluate([request for requests in wanted for request in requests]))
         for one, requests in zip(waiting, wanted, strict=True):
