@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
-from nnrobust.attacks import AttackInputs, Strength, attack_in_blocks
+from nnrobust.attack_blocks import attack_in_blocks
+from nnrobust.attacks import AttackInputs
 from nnrobust.compute import Machine
 from nnrobust.datasets import SPLITS, Dataset, Pair, channel_statistics, first_per_class
 from nnrobust.networks import build_network
 from nnrobust.outcomes import history, outcomes
 from nnrobust.outputs import finished_file, write_csv
+from nnrobust.pair_attacks import PairSource
 from nnrobust.recipes import Recipe
 from nnrobust.records import read_records, write_records
-from nnrobust.stack import Stack, predictor
 from nnrobust.tasks import Row, Task, Trained, TrainingSet, hold_out
 from nnrobust.threat import ThreatModel, parse_epsilon
 from nnrobust.training import train_all, train_with_retry
 from nnrobust.validation import Validation
 from nnrobust.verdicts import attack_records, untrained_records
+from nnrobust.victim import Attack
 
 PART_BYTES = 12_000_000
 """A records file that has grown to this size is left, and the next one begun."""
@@ -52,7 +53,7 @@ class Plan:
     threats: list[ThreatModel]
     validation: Validation
     fraction: float
-    strength: Strength
+    attacks: list[Attack]
     n_attacked: dict[str, int | None]
 
     @classmethod
@@ -64,7 +65,7 @@ class Plan:
             [ThreatModel(norm, value) for norm, value in epsilon.items()],
             Validation(epsilon, held["steps"], held["every"], held["seed"]),
             held["fraction"],
-            Strength(attack["steps"], attack["restarts"], attack["seed"]),
+            [Attack(**one, seed=attack["seed"]) for one in attack["attacks"]],
             {"train": n_train, "test": n_test},
         )
 
@@ -101,7 +102,8 @@ class Campaign:
         n_held, norms = self.plan.fraction * n_train, len(recipe.norms)
         checks = n_held * (1 + norms * (2 * self.plan.validation.steps + 1)) / self.plan.validation.every
         n_attacked = sum(len(self._attacked(pair, split)) for split in SPLITS)
-        attack = n_attacked * len(self.plan.threats) * 2 * self.plan.strength.steps
+        steps = sum(one.steps * one.restarts for one in self.plan.attacks)
+        attack = n_attacked * len(self.plan.threats) * 2 * steps
         return recipe.epochs * (n_train * step + checks), attack
 
     def run(self, unit: Unit, attack_seconds: float) -> None:
@@ -154,8 +156,8 @@ class Campaign:
         about = {"dataset": self.dataset.name, "split": split, "classifier": variant, "pair": str(pair)}
         if one.failure:
             return [untrained_records(about, inputs, pair.class_ids(), threat) for threat in self.plan.threats]
-        predict = predictor(self._stack(one.state))
-        verdicts = attack_in_blocks(lambda _: predict, inputs, self.plan.threats, self.plan.strength, self.machine)
+        source = PairSource(self.data.build, [one.state], self.machine.precision)
+        verdicts = attack_in_blocks(source, inputs, self.plan.threats, self.plan.attacks, self.machine)
         return [
             attack_records(about, inputs, pair.class_ids(), verdicts[threat.norm], threat)
             for threat in self.plan.threats
@@ -164,11 +166,6 @@ class Campaign:
     def _attacked(self, pair: Pair, split: str) -> np.ndarray:
         labels = getattr(self.dataset, split).labels
         return np.intersect1d(pair.indices(labels), first_per_class(labels, self.plan.n_attacked[split]))
-
-    def _stack(self, state: dict[str, Tensor]) -> Stack:
-        network = self.data.build()
-        network.load_state_dict(state)
-        return Stack.of([network], self.machine.device)
 
     def _append(self, name: str, table: pd.DataFrame, unit: Unit) -> None:
         path, table = self.out / name, table.assign(classifier=unit.variant)

@@ -46,7 +46,7 @@ from nnrobust.store import WorkStore  # noqa: E402
 START = time.monotonic()
 FIRST_PAIRS = [("airplane", "automobile"), ("cat", "dog"), ("bird", "horse"), ("deer", "frog")]
 FIRST_VARIANTS, LATER_VARIANTS = ["S", "E_S", "T_R"], ["T_B_A", "T_L2"]
-TESTS = ["training", "estimator"]
+TESTS = ["training", "attacks", "estimator"]
 TEST_PART = 0.2
 """The part of the budget that the tests may take."""
 RESERVE_PART, RESERVE_SECONDS = 0.03, 15.0

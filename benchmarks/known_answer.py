@@ -54,12 +54,10 @@ def main() -> None:
     task = Task(classes, *hold_out(classes, train.labels, 0.1, 0), recipe)
     (one,) = train_all([task], data, Validation(EPSILON, 10, 1, 0), computer, shown)
 
-    network = build()
-    network.load_state_dict(one.state)
     rows = np.arange(len(test.labels))[:: max(1, len(test.labels) // (options.n_test or len(test.labels)))]
     chosen, targets = (torch.from_numpy(part)[None].to(computer.device) for part in (rows, test.labels[rows]))
     examples = Examples(torch.from_numpy(test.images).to(computer.device), chosen, targets)
-    stack = Stack.of([network], computer.device)
+    stack = Stack.loaded(build, [one.state], computer.device)
     clean, robust = accuracies(stack, examples, ("Linf",), Validation(EPSILON, 20, 1, 0), 500)
     print(f"{one.failure or 'trained'}; epoch {one.epoch} of {len(one.rows)}, {one.seconds:.0f} s; {len(rows)} test images: "
           f"clean {100 * float(clean[0]):.2f} % (about 81), PGD-20 {100 * float(robust[0]):.2f} % (about 51)")  # fmt: skip

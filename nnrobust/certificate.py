@@ -193,6 +193,7 @@ def certificate_records(
             "is_robust": is_correct & (lower > threat.epsilon),
             **known,
             "perturbation_norm": np.nan,
+            **dict.fromkeys(("attacks", "note"), ""),
             "status": "ok",
         }
     )

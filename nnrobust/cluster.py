@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from nnrobust.compute import Local, Machine, machine, precision_of
+from nnrobust.compute import Machine, machine, precision_of
 from nnrobust.errors import ParamError
 from nnrobust.params import Compute
 from nnrobust.store import WorkStore
@@ -71,20 +71,24 @@ def training_machine(options: Compute, store: WorkStore) -> Machine:
     """The machine that networks are trained on, as params describe it.
 
     Raises:
-        ParamError: when workers without a GPU are to train on one.
+        ParamError: when workers without a GPU are to use one.
     """
-    here = machine(options.device, options.group_size, options.batch_size)
+    here = attack_machine(options)
+    n_streams = options.n_streams if here.device.type == "cuda" else 1
+    return replace(here, n_streams=n_streams, precision=precision_of(options.precision, here.device), store=store)
+
+
+def attack_machine(options: Compute, group_size: int | None = None) -> Machine:
+    """The machine that networks are attacked on, as params describe it; `group_size` in place of theirs where given.
+
+    Raises:
+        ParamError: when workers without a GPU are to use one.
+    """
+    here = machine(options.device, group_size or options.group_size, options.batch_size)
     has_gpu = here.device.type == "cuda"
-    engine: Local | Ray = Local()
-    if options.engine == "ray":
-        if has_gpu and not options.gpus_per_worker:
-            raise ParamError("compute.gpus_per_worker: expected more than 0 where networks train on a GPU, got 0; "
-                             "give each worker a part of one, or set compute.device to cpu")  # fmt: skip
-        engine = Ray(options.gpus_per_worker if has_gpu else 0)
-    return replace(
-        here,
-        n_streams=options.n_streams if has_gpu else 1,
-        precision=precision_of(options.precision, here.device),
-        store=store,
-        engine=engine,
-    )
+    if options.engine == "local":
+        return here
+    if has_gpu and not options.gpus_per_worker:
+        raise ParamError("compute.gpus_per_worker: expected more than 0 where workers use a GPU, got 0; "
+                         "give each worker a part of one, or set compute.device to cpu")  # fmt: skip
+    return replace(here, engine=Ray(options.gpus_per_worker if has_gpu else 0))

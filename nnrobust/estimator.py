@@ -15,6 +15,7 @@ from nnrobust.answers import Answers
 from nnrobust.blocks import fitting
 from nnrobust.errors import DataError
 from nnrobust.halfspace import Adversary
+from nnrobust.nearest_module import NearestNeighborModule
 from nnrobust.proof import RobustRadius
 from nnrobust.radius import Radii, exact_radii
 from nnrobust.references import References
@@ -116,6 +117,18 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             for own, rivals, others in self._facing(first, second, answers):
                 self._refine(answers, own, rivals, others)
         return answers.result(self._points, self._labels, self.classes_, np.shape(X))
+
+    def as_module(self, scale: float = 1.0) -> NearestNeighborModule:
+        """The classifier as a `torch.nn.Module`: logits (n, n_classes) = minus the distance to each of `classes_`.
+
+        AutoAttack, Foolbox and this project's attacks run on it; no success of theirs is nearer than `robust_radius` in a box.
+
+        Args:
+            scale: what inputs are multiplied by to be in the units of the references: 255 for uint8 and images in [0, 1].
+        """
+        check_is_fitted(self)
+        references = [torch.from_numpy(self._points[ids].astype(np.float64)).to(self.device) for ids in self._ids]
+        return NearestNeighborModule(references, scale)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

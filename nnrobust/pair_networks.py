@@ -1,4 +1,4 @@
-"""The two-class networks of a dataset's pairs: built, stored, loaded, and attacked side by side."""
+"""The two-class networks of a dataset's pairs: built, timed, stored and loaded."""
 
 import time
 from collections.abc import Callable
@@ -12,16 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nnrobust.attacks import AttackInputs, Strength, Verdicts, attack_in_blocks
 from nnrobust.compute import Machine
 from nnrobust.datasets import Pair, Prepared
 from nnrobust.errors import DataError
 from nnrobust.networks import build_network
 from nnrobust.outputs import finished_file
-from nnrobust.progress import Progress, silent
-from nnrobust.stack import Stack, predictor
+from nnrobust.stack import Stack
 from nnrobust.tasks import Task, Trained, TrainingSet
-from nnrobust.threat import ThreatModel
 
 
 @dataclass(frozen=True)
@@ -44,47 +41,15 @@ class PairNetworks:
     def training_set(self) -> TrainingSet:
         return TrainingSet(self.images, self.labels, self.build)
 
-    def stack(self, states: list[dict[str, Tensor]]) -> Stack:
-        """Trained networks side by side, from the `state_dict` of each."""
-        networks = []
-        for state in states:
-            network = self.build()
-            network.load_state_dict(state)
-            networks.append(network)
-        return Stack.of(networks)
-
     def seconds_per_image(self, state: dict[str, Tensor], n_images: int) -> float:
         """How long a network takes for an image, `n_images` at once, from this machine's memory and back: the second of two."""
-        stack = self.stack([state]).to(self.machine.device).frozen()
+        stack = Stack.loaded(self.build, [state], self.machine.device).frozen()
         start = 0.0
         for _ in range(2):
             start = time.perf_counter()
             images = torch.from_numpy(self.images[:n_images]).to(self.machine.device).float() / 255
             stack.logits(images[None], training=False).cpu()
         return (time.perf_counter() - start) / len(images)
-
-    def inputs(self, pairs: list[Pair], indices: list[np.ndarray]) -> AttackInputs:
-        """The images at `indices` of each pair, for the network at the pair's position."""
-        none = np.zeros(0, dtype=np.int64)
-        ids = np.concatenate([none, *indices])
-        targets = np.concatenate([none, *(p.targets(self.labels[one]) for p, one in zip(pairs, indices, strict=True))])
-        networks = np.repeat(np.arange(len(pairs)), [len(one) for one in indices])
-        return AttackInputs(self.images[ids], targets, networks, ids)
-
-    def attack(
-        self,
-        stack: Stack,
-        inputs: AttackInputs,
-        threats: list[ThreatModel],
-        strength: Strength,
-        progress: Progress = silent,
-    ) -> dict[str, Verdicts]:
-        """Verdicts by norm, on the machine's device."""
-
-        def predict_of(members: np.ndarray) -> Callable[[Tensor, Tensor], Tensor]:
-            return predictor(stack.frozen(members.tolist()).to(self.machine.device))
-
-        return attack_in_blocks(predict_of, inputs, threats, strength, self.machine, progress)
 
 
 def save_networks(tasks: list[Task], trained: list[Trained], path: Path | str) -> None:

@@ -1,17 +1,18 @@
 """The one reader of `params.yaml`: frozen, typed, without defaults; a wrong key stops everything before anything runs."""
 
-import difflib
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from nnrobust.errors import ParamError
+from nnrobust.param_errors import explain
 from nnrobust.recipes import Recipe, Setting
 from nnrobust.threat import ThreatModel, parse_epsilon
+from nnrobust.zoo_names import Roster, check_names, no_bare_word
 
 
 def _number(value: object) -> object:
@@ -32,6 +33,10 @@ Epsilon = Annotated[float, BeforeValidator(parse_epsilon), Field(gt=0, allow_inf
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Norm = Literal["Linf", "L2"]
+AttackName = Literal[
+    "apgd-ce", "apgd-margin", "apgd-dlr", "apgd-t", "fmn",
+    "apgd-ce-autoattack", "fab", "fab-t", "square", "pgd-foolbox", "pgd-cleverhans",
+]  # fmt: skip
 
 
 class Block(BaseModel):
@@ -72,6 +77,8 @@ class Epsilons(Block):
 class Compute(Block):
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16"]
+    attack_precision: Literal["auto", "float32", "bfloat16"]
+    attack_compile: bool
     group_size: Count
     n_streams: Count
     engine: Literal["local", "ray"]
@@ -174,22 +181,51 @@ class Search(Block):
         return self
 
 
-class Attack(Block):
+class OneAttack(Block):
+    name: AttackName
     steps: Count
     restarts: Count
+
+
+class Strength(Block):
+    n_test_per_class: Count
+    attacks: Annotated[list[AttackName], Field(min_length=1)]
+    steps: Annotated[list[Count], Field(min_length=1)]
+    restarts: Count
+
+
+def _each_once(attacks: list[OneAttack]) -> list[OneAttack]:
+    names = [one.name for one in attacks]
+    if len(set(names)) != len(names):
+        raise ValueError(f"expected each attack once, as results go by name, got {', '.join(names)}")
+    return attacks
+
+
+Attacks = Annotated[list[OneAttack], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class Attack(Block):
+    attacks: Attacks
+    strength: Strength
     n_train_per_class: Count | None
     n_test_per_class: Count | None
     seed: Seed
 
 
 class Zoo(Block):
-    models: list[str]
+    rosters: dict[Roster, list[str]]
+    models: Annotated[list[str], BeforeValidator(no_bare_word)]
     local_dir: str | None
     n_train: Count
     n_test: Count
-    steps: Count
-    restarts: Count
+    order: Literal["first", "first_per_class"]
+    attacks: Attacks
     seed: Seed
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Zoo":
+        check_names(self.models, self.rosters)
+        return self
 
 
 class Summary(Block):
@@ -231,8 +267,6 @@ class Params(Block):
             raise ValueError(
                 f"search.variant: expected a variant with a trades block of one perturbation, got {self.search.variant!r}"
             )
-        if len(set(self.zoo.models)) != len(self.zoo.models):
-            raise ValueError("zoo.models: expected each model once")
         return self
 
     @property
@@ -258,35 +292,4 @@ def read_params(path: Path | str) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise ParamError("\n".join(_explain(str(path), entry) for entry in error.errors())) from error
-
-
-def _explain(path: str, entry: Any) -> str:
-    """One line for one validation error: file, key, expected, got."""
-    names = [
-        str(part) for part in entry["loc"] if not str(part).startswith(("literal", "list[", "tuple[", "function-"))
-    ]
-    key, got = ".".join(names), entry["input"]
-    if entry["type"] == "missing":
-        return f"{path}: {key}: expected this key, got none; add it (profiles/ has complete files)"
-    if entry["type"] == "extra_forbidden":
-        siblings = _keys_beside(entry["loc"])
-        close = difflib.get_close_matches(names[-1], siblings, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(siblings)}"
-        return f"{path}: {key}: unknown key; {hint}"
-    message = entry["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if entry["type"] == "value_error":
-        return f"{path}: {key}: {message}" if key else f"{path}: {message}"
-    return f"{path}: {key}: expected {message}, got {got!r} ({type(got).__name__})"
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the block around `location` knows."""
-    block: Any = Params
-    for part in location[:-1]:
-        if isinstance(block, type) and issubclass(block, BaseModel) and part in block.model_fields:
-            block = block.model_fields[str(part)].annotation
-        for choice in get_args(block) if not isinstance(block, type) or get_args(block) else ():
-            if isinstance(choice, type) and issubclass(choice, BaseModel):
-                block = choice
-    return list(block.model_fields) if isinstance(block, type) and issubclass(block, BaseModel) else []
+        raise ParamError("\n".join(explain(Params, str(path), entry) for entry in error.errors())) from error

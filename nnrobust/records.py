@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         pa.field("epsilon", pa.float64(), nullable=False),
         pa.field("kind", TEXT, nullable=False),
         pa.field("method", TEXT, nullable=False),
+        pa.field("attacks", TEXT, nullable=False),
         pa.field("is_correct", pa.bool_(), nullable=False),
         pa.field("is_robust", pa.bool_(), nullable=False),
         pa.field("radius_lower", pa.float64(), nullable=False),
@@ -37,6 +38,7 @@ SCHEMA = pa.schema(
         pa.field("box_radius_lower", pa.float64()),
         pa.field("box_radius_upper", pa.float64()),
         pa.field("perturbation_norm", pa.float64()),
+        pa.field("note", TEXT, nullable=False),
         pa.field("status", TEXT, nullable=False),
     ]
 )
@@ -44,7 +46,9 @@ SCHEMA = pa.schema(
 pixel range [0, 1], lies in [radius_lower, radius_upper]; infinity where nothing bounds it from above.
 `radius_half_gap` and `radius_bisector` are the two certificates of 1NN, and its radius for perturbed images in [0, 1] lies in
 [box_radius_lower, box_radius_upper], where the radius itself has no box; all null for networks. `perturbation_norm` is of the
-adversarial image found, null where none was. `status` is `ok`, or says why the row has no verdict."""
+nearest adversarial image found, null where none was. `method` is the proof, or the attack that fooled; `attacks` are all that the
+image had to withstand, in order, joined by ` + `, empty for 1NN. `note` says what the attack met, such as vanishing gradients.
+`status` is `ok`, or says why the row has no verdict."""
 
 
 def to_frame(columns: Mapping[str, object]) -> pd.DataFrame:
@@ -123,6 +127,9 @@ def check_records(frame: pd.DataFrame, where: str) -> None:
         ),
         "a proof of robustness has radius_lower > epsilon": ~proven | ~robust | (lower > frame["epsilon"].to_numpy()),
         "an attacked row is robust or has radius_upper": proven | robust | np.isfinite(upper),
+        "an attacked row that is robust has radius_upper > epsilon": (
+            proven | ~robust | (upper > frame["epsilon"].to_numpy())
+        ),
     }
     for rule, holds in rules.items():
         if not holds.all():

@@ -1,6 +1,6 @@
 """Many networks of one architecture side by side: one forward pass for all of them, each on images of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from itertools import pairwise
 
@@ -44,6 +44,20 @@ class Stack:
             precision,
         )
 
+    @classmethod
+    def loaded(
+        cls,
+        build: Callable[[], nn.Module],
+        states: Iterable[Mapping[str, Tensor]],
+        device: torch.device | str = "cpu",
+    ) -> "Stack":
+        """The stack of networks that `build` makes, each with the weights of a `state_dict`."""
+        networks = []
+        for state in states:
+            networks.append(build())
+            networks[-1].load_state_dict(state)
+        return cls.of(networks, device)
+
     def __len__(self) -> int:
         return len(next(iter(self.parameters.values())))
 
@@ -79,6 +93,10 @@ class Stack:
         parameters = {name: value.to(device) for name, value in self.parameters.items()}
         buffers = {name: value.to(device) for name, value in self.buffers.items()}
         return Stack(self.skeleton, parameters, buffers, self.precision)
+
+    def in_precision(self, precision: torch.dtype) -> "Stack":
+        """The same networks, run in another precision."""
+        return Stack(self.skeleton, self.parameters, self.buffers, precision)
 
     def state_dicts(self) -> list[dict[str, Tensor]]:
         """The `state_dict` of each network, on the CPU."""

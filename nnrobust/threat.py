@@ -34,7 +34,8 @@ class ThreatModel:
 
 def norm_of(perturbations: np.ndarray, norm: str) -> np.ndarray:
     """Norms, float64 of shape (n,), of perturbations of shape (n, ...)."""
-    flat = np.asarray(perturbations, dtype=np.float64).reshape(len(perturbations), -1)
+    values = np.asarray(perturbations, dtype=np.float64)
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
     return np.linalg.norm(flat, ord=ORDER[norm], axis=1)
 
 

@@ -58,9 +58,7 @@ class Trials:
         return Score(row["clean_accuracy"] or 0.0, row["robust_accuracy"] or 0.0, *test, one.failure, one.seconds)
 
     def _test_accuracies(self, pair: Pair, state: dict[str, Tensor]) -> tuple[float, float]:
-        network = self.data.build()
-        network.load_state_dict(state)
-        stack, chosen = Stack.of([network], self.machine.device), pair.indices(self.test_labels)
+        stack, chosen = Stack.loaded(self.data.build, [state], self.machine.device), pair.indices(self.test_labels)
         images = torch.from_numpy(np.array(self.test_images[chosen])).to(self.machine.device)
         targets = torch.from_numpy(pair.targets(self.test_labels[chosen])).to(self.machine.device)
         positions = torch.arange(len(chosen), device=self.machine.device)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from nnrobust.attack_blocks import NO_OUTPUT
 from nnrobust.attacks import AttackInputs, Verdicts
 from nnrobust.records import to_frame
 from nnrobust.threat import ThreatModel
@@ -17,19 +18,23 @@ def attack_records(
     about: Mapping[str, object], inputs: AttackInputs, class_ids: np.ndarray, verdicts: Verdicts, threat: ThreatModel
 ) -> pd.DataFrame:
     """One record for each image; `about` gives dataset, split, classifier, pair; `class_ids` (outputs,) the class of each."""
+    is_known = verdicts.predictions != NO_OUTPUT
+    nearest = np.nan_to_num(verdicts.perturbation_norm, nan=np.inf)
     return _records(
         about,
         inputs,
         class_ids,
         threat,
         {
-            "prediction": class_ids[verdicts.predictions].astype(np.int16),
+            "prediction": np.where(is_known, class_ids[verdicts.predictions], NO_PREDICTION).astype(np.int16),
             "method": verdicts.method,
+            "attacks": verdicts.attacks,
             "is_correct": verdicts.predictions == inputs.targets,
             "is_robust": ~verdicts.is_fooled,
-            "radius_upper": np.where(verdicts.is_fooled, verdicts.perturbation_norm, np.inf),
+            "radius_upper": np.where(is_known, nearest, 0.0),
             "perturbation_norm": verdicts.perturbation_norm,
-            "status": "ok",
+            "note": verdicts.note,
+            "status": verdicts.status,
         },
     )
 
@@ -41,10 +46,12 @@ def untrained_records(
     nothing = {
         "prediction": np.full(len(inputs.ids), NO_PREDICTION, dtype=np.int16),
         "method": "none",
+        "attacks": "none",
         "is_correct": False,
         "is_robust": False,
         "radius_upper": 0.0,
         "perturbation_norm": np.nan,
+        "note": "",
         "status": "training failed",
     }
     return _records(about, inputs, class_ids, threat, nothing)

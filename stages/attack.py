@@ -6,37 +6,39 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnrobust.attacks import Strength
-from nnrobust.compute import machine
-from nnrobust.datasets import SPLITS, first_per_class, load_dataset
+from nnrobust.attack_blocks import attack_in_blocks
+from nnrobust.cluster import attack_machine
+from nnrobust.compute import precision_of
+from nnrobust.datasets import SPLITS, load_dataset
 from nnrobust.outcomes import trained_pairs
+from nnrobust.outputs import write_csv
+from nnrobust.pair_attacks import PairSource, pair_inputs
 from nnrobust.pair_networks import PairNetworks, load_networks
 from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
 from nnrobust.records import write_records
+from nnrobust.strength import ladder, strength_curve
 from nnrobust.verdicts import attack_records, untrained_records
-
-INPUT = Path("data/prepared")
+from nnrobust.victim import Attack
 
 
 def main() -> None:
     name = sys.argv[1]
-    params, prepared = read_params("params.yaml"), load_dataset(INPUT)
-    variant = params.variants[name]
-    computer = machine(params.compute.device, params.compute.group_size, params.compute.batch_size)
-    strength = Strength(params.attack.steps, params.attack.restarts, params.attack.seed)
-    threats, frames = params.epsilon.threat_models(), []
+    params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
+    options, variant, threats = params.attack, params.variants[name], params.epsilon.threat_models()
+    machine, frames = attack_machine(params.compute), []
+    attacks = [Attack(**one.model_dump(), seed=options.seed) for one in options.attacks]
     trained = trained_pairs(pd.read_csv(Path("data/records/training") / f"{name}.csv"))
     pairs = [pair for pair in prepared.pairs if str(pair) in trained]
     states = load_networks(Path("models/trained") / f"{name}.safetensors", pairs, variant.checkpoint)
-    for split in SPLITS:
-        networks = PairNetworks.of(prepared, split, variant.architecture, computer)
-        wanted = params.attack.n_train_per_class if split == "train" else params.attack.n_test_per_class
-        attacked = first_per_class(networks.labels, wanted)
-        indices = {pair: np.intersect1d(pair.indices(networks.labels), attacked) for pair in prepared.pairs}
-        inputs = networks.inputs(pairs, [indices[pair] for pair in pairs])
-        verdicts = networks.attack(networks.stack(states), inputs, threats, strength, shown) if pairs else {}
+    build = PairNetworks.of(prepared, "test", variant.architecture, machine).build
+    precision = precision_of(params.compute.attack_precision, machine.device)
+    source = PairSource(build, states, precision, params.compute.attack_compile)
+    for split, wanted in zip(SPLITS, (options.n_train_per_class, options.n_test_per_class), strict=True):
+        part = getattr(prepared.dataset, split)
+        inputs = pair_inputs(part, pairs, wanted)
+        verdicts = attack_in_blocks(source, inputs, threats, attacks, machine, shown) if pairs else {}
         for pair in prepared.pairs:
             about = {"dataset": prepared.dataset.name, "split": split, "classifier": name, "pair": str(pair)}
             for threat in threats:
@@ -45,9 +47,12 @@ def main() -> None:
                     mine = verdicts[threat.norm].take(rows)
                     frames.append(attack_records(about, inputs.take(rows), pair.class_ids(), mine, threat))
                 else:
-                    unseen = networks.inputs([pair], [indices[pair]])
-                    frames.append(untrained_records(about, unseen, pair.class_ids(), threat))
+                    frames.append(untrained_records(about, pair_inputs(part, [pair], wanted), pair.class_ids(), threat))
     write_records(frames, Path("data/records") / f"{name}.parquet")
+    rungs = ladder(options.strength.attacks, options.strength.steps, options.strength.restarts, options.seed)
+    few = pair_inputs(prepared.dataset.test, pairs, options.strength.n_test_per_class)
+    curve = strength_curve(source, few, threats, rungs if pairs else [], machine, shown)
+    write_csv(Path("metrics/strength") / f"{name}.csv", curve.round(6).assign(classifier=name))
 
 
 if __name__ == "__main__":

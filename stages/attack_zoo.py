@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attacks import AttackInputs, Strength, attack_in_blocks
-from nnrobust.compute import machine
+from nnrobust.attack_blocks import attack_in_blocks
+from nnrobust.attacks import AttackInputs
+from nnrobust.cluster import attack_machine
+from nnrobust.compute import precision_of
 from nnrobust.datasets import SPLITS, load_dataset
 from nnrobust.errors import AttackError
 from nnrobust.params import read_params
@@ -14,26 +16,31 @@ from nnrobust.process import run_stage
 from nnrobust.progress import shown
 from nnrobust.records import ALL_CLASSES, write_records
 from nnrobust.verdicts import attack_records
-from nnrobust.zoo import IMAGE_SHAPE, N_CLASSES, find, load
+from nnrobust.victim import Attack
+from nnrobust.zoo import IMAGE_SHAPE, N_CLASSES, find
+from nnrobust.zoo_attacks import ZooSource
+from nnrobust.zoo_images import zoo_images
 
-INPUT = Path("data/prepared")
+LOCK = Path("models/zoo.lock.json")
 
 
 def main() -> None:
     name = sys.argv[1]
-    params, dataset = read_params("params.yaml"), load_dataset(INPUT).dataset
+    params, dataset = read_params("params.yaml"), load_dataset("data/prepared").dataset
     if dataset.image_shape != IMAGE_SHAPE or len(dataset.classes) != N_CLASSES:
         raise AttackError(f"{name}: expected {N_CLASSES} classes of images {IMAGE_SHAPE}, as CIFAR-10 has, got "
                           f"{len(dataset.classes)} of {dataset.image_shape}; empty zoo.models for this dataset")  # fmt: skip
-    computer = machine(params.compute.device, 1, params.compute.batch_size)
-    network = load(find(name), Path("models/zoo") / name).to(computer.device)
-    strength = Strength(params.zoo.steps, params.zoo.restarts, params.zoo.seed)
-    threats, frames = params.epsilon.threat_models(), []
-    for split, wanted in zip(SPLITS, (params.zoo.n_train, params.zoo.n_test), strict=True):
+    options, threats, frames = params.zoo, params.epsilon.threat_models(), []
+    machine = attack_machine(params.compute, group_size=1)
+    precision = precision_of(params.compute.attack_precision, machine.device)
+    source = ZooSource(find(name), Path("models/zoo") / name, LOCK, precision, params.compute.attack_compile)
+    attacks = [Attack(**one.model_dump(), seed=options.seed) for one in options.attacks]
+    source.victim(np.zeros(1, dtype=np.int64), machine.device)  # what keeps it from loading stops here
+    for split, wanted in zip(SPLITS, (options.n_train, options.n_test), strict=True):
         part = getattr(dataset, split)
-        indices = np.sort(np.random.default_rng(params.zoo.seed).permutation(len(part.labels))[:wanted])
+        indices = zoo_images(part.labels, wanted, options.order, split)
         inputs = AttackInputs(np.asarray(part.images[indices]), part.labels[indices], np.zeros_like(indices), indices)
-        verdicts = attack_in_blocks(lambda _: lambda x, _: network(x), inputs, threats, strength, computer, shown)
+        verdicts = attack_in_blocks(source, inputs, threats, attacks, machine, shown)
         about = {"dataset": dataset.name, "split": split, "classifier": name, "pair": ALL_CLASSES}
         frames += [attack_records(about, inputs, np.arange(N_CLASSES), verdicts[t.norm], t) for t in threats]
     write_records(frames, Path("data/records/zoo") / f"{name}.parquet")

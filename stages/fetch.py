@@ -3,18 +3,20 @@
 import sys
 from pathlib import Path
 
-from nnrobust.outputs import finished_folder
 from nnrobust.params import read_params
 from nnrobust.process import run_stage
-from nnrobust.zoo import fetch, find
+from nnrobust.progress import shown
+from nnrobust.zoo import find
+from nnrobust.zoo_fetch import fetch
+
+# No dep and no out of DVC's: it grows while models are fetched, and is committed, so that all see the same files.
+LOCK = Path("models/zoo.lock.json")
 
 
 def main() -> None:
     name = sys.argv[1]
     local_dir = read_params("params.yaml").zoo.local_dir
-    model = find(name)
-    with finished_folder(Path("models/zoo") / name) as folder:
-        fetch(model, folder, Path(local_dir) if local_dir else None)
+    fetch(find(name), Path("models/zoo") / name, LOCK, Path(local_dir) if local_dir else None, shown)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nnrobust import curve_figures, figures, training_figure
+from nnrobust import curve_figures, figures, strength_figure, training_figure
 from nnrobust.datasets import load_dataset
 from nnrobust.outputs import finished_file, write_csv
 from nnrobust.page import plots_page
@@ -36,6 +36,8 @@ def draw(params: Params, dataset: str) -> Iterator[tuple[str, pd.DataFrame, Figu
     if histories:
         table = training_figure.training_table(histories)
         yield "training", table, training_figure.training_figure(table, dataset)
+        table = pd.concat([pd.read_csv(METRICS / "strength" / f"{name}.csv") for name in params.variants])
+        yield "attack_strength", table, strength_figure.strength_figure(table, dataset)
     timings = {name: json.loads((METRICS / "timings" / f"{name}.json").read_text()) for name in params.classifiers}
     table = figures.times_table(timings)
     yield "table_1", table, figures.times(table)

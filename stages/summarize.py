@@ -10,7 +10,6 @@ from nnrobust.accuracy import (
     check_threat_models,
     mean_over_pairs,
     summary,
-    zoo_table,
 )
 from nnrobust.curves import epsilon_curves
 from nnrobust.datasets import load_dataset
@@ -19,6 +18,7 @@ from nnrobust.outputs import write_csv, write_json
 from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.records import read_records
+from nnrobust.zoo_results import zoo_counts, zoo_records, zoo_table
 
 INPUT = Path("data/prepared")
 RECORDS = Path("data/records")
@@ -36,17 +36,23 @@ def main() -> None:
         if name == "1NN":
             curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
     table = pd.concat(tables, ignore_index=True)
-    zoo = [read_records(RECORDS / "zoo" / f"{name}.parquet") for name in params.zoo.models]
+    pretrained = zoo_records(
+        RECORDS / "zoo", params.zoo.models, " + ".join(one.name for one in params.zoo.attacks),
+        params.epsilon.model_dump(), {"train": params.zoo.n_train, "test": params.zoo.n_test},
+    )  # fmt: skip
+    zoo = zoo_table(pretrained, read_records(RECORDS / "1NN.parquet"), params.summary.confidence)
     for path, content in (
         ("pairs.csv", table.round(6)),
         ("means.csv", mean_over_pairs(table).round(6)),
         ("curves.csv", curves.round(6)),
-        ("zoo.csv", zoo_table(zoo, params.summary.confidence).round(6)),
+        ("zoo.csv", zoo.round(6)),
     ):
         write_csv(METRICS / path, content)
     content = summary(table, params.summary.n_decimals)
     for name in params.variants:
         content.setdefault(name, {}).update(counts(pd.read_csv(RECORDS / "training" / f"{name}.csv")))
+    if params.zoo.models:
+        content["zoo"] = zoo_counts(zoo)
     write_json(METRICS / "summary.json", content)
 
 

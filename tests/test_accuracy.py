@@ -9,9 +9,9 @@ from nnrobust.accuracy import (
     check_certificates,
     check_threat_models,
     mean_over_pairs,
+    strongest,
     summary,
     wilson_interval,
-    zoo_table,
 )
 from nnrobust.errors import RecordError
 from nnrobust.records import to_frame
@@ -48,11 +48,19 @@ def exact(pair="0-1", norm="L2", split="test"):
     )
 
 
-def attacked(norm="L2", pair="0-1", robust=(True, False, False, True), split="test", method="apgd-ce", epsilon=0.5):
+def attacked(
+    norm="L2",
+    pair="0-1",
+    robust=(True, False, False, True),
+    split="test",
+    method="apgd-ce",
+    epsilon=0.5,
+    attacks="apgd-ce",
+):
     robust = np.array(robust)
     return to_frame(columns(
         4, norm=norm, pair=pair, split=split, is_robust=robust, radius_upper=np.where(robust, np.inf, 0.4), epsilon=epsilon,
-        perturbation_norm=np.where(robust, np.nan, 0.4), method=method,
+        perturbation_norm=np.where(robust, np.nan, 0.4), method=method, attacks=attacks,
     ))  # fmt: skip
 
 
@@ -140,6 +148,21 @@ def test_a_half_gap_above_its_bisector_bound_is_refused():
         check_certificates(records)
 
 
-def test_a_zoo_without_models_is_an_empty_table_with_its_head():
-    assert zoo_table([], 0.95).columns.tolist() == zoo_table([attacked()], 0.95).columns.tolist()
-    assert len(zoo_table([], 0.95)) == 0
+def test_several_attacks_have_a_row_for_the_first_and_one_for_all_together():
+    both = "apgd-ce + apgd-margin"
+    records = attacked(robust=(True, False, False, False), attacks=both,
+                       method=np.array([both, "apgd-ce", "apgd-ce (Linf)", "apgd-margin"], dtype=object))  # fmt: skip
+    table = accuracy_table(records, 0.95)
+    assert table[["method", "n_robust", "robust_accuracy"]].values.tolist() == [["apgd-ce", 2, 0.5], [both, 1, 0.25]]
+    assert strongest(table)["method"].tolist() == [both]
+    assert strongest(mean_over_pairs(table))["robust_accuracy"].tolist() == [0.25]
+    assert summary(table, 3)["S"]["test"]["L2_robust_accuracy"] == 0.25
+
+
+def test_the_strongest_rows_keep_every_proof_and_each_classifiers_own_attacks():
+    table = pd.concat([accuracy_table(one, 0.95) for one in (exact(), attacked(), attacked(attacks="apgd-ce + fmn"))])
+    table.loc[table["method"].str.contains("fmn"), "classifier"] = "T"
+    table = table[(table["classifier"] != "T") | (table["method"] != "apgd-ce")]
+    assert len(strongest(table[table["kind"] != "attacked"])) == 4
+    attacked_rows = strongest(table[table["kind"] == "attacked"])
+    assert attacked_rows["method"].tolist() == ["apgd-ce", "apgd-ce", "apgd-ce + fmn"]

@@ -7,18 +7,26 @@ from conftest import Linear
 from torch import nn
 
 from nnrobust.apgd import start_noise
-from nnrobust.attacks import AttackInputs, Strength, attack, attack_in_blocks
-from nnrobust.compute import Machine
+from nnrobust.attacks import AttackInputs, attack
 from nnrobust.errors import AttackError
-from nnrobust.stack import Stack, predictor
 from nnrobust.threat import ThreatModel, norm_of
+from nnrobust.victim import Attack, Victim, of_network
 
 CPU = torch.device("cpu")
-STRONG = Strength(steps=50, restarts=1, seed=0)
+
+
+def ce(steps, restarts=1):
+    return [Attack("apgd-ce", steps, restarts, seed=0)]
+
+
+STRONG = ce(50)
 
 
 def of_one(network):
-    return lambda x, _: network(x)
+    def predict(x, _):
+        return network(x)
+
+    return Victim(predict, predict)
 
 
 def linear_problem(seed, low, high):
@@ -97,7 +105,7 @@ def test_perturbation_norms_are_within_epsilon_and_zero_for_images_that_are_wron
 class Small(nn.Module):
     """A small convolutional network; with `scale` its logits are large and its gradients vanish in places."""
 
-    def __init__(self, seed):
+    def __init__(self, seed=0):
         super().__init__()
         torch.manual_seed(seed)
         self.body = nn.Sequential(
@@ -132,10 +140,10 @@ def test_the_published_code_from_the_same_start_comes_to_the_same_verdicts(norm,
     total = 0
     for epsilon in ({"Linf": [0.01, 0.03], "L2": [0.1, 0.3]})[norm]:
         threat = ThreatModel(norm, epsilon)
-        ours = attack(of_one(network), inputs, [threat], Strength(30, 1, 0), CPU)[norm].is_fooled
+        ours = attack(of_one(network), inputs, [threat], ce(30, 1), CPU)[norm].is_fooled
         reference = APGDAttack(network, n_iter=30, norm=norm, eps=epsilon, loss="ce", device="cpu")
         reference.init_hyperparam(x)
-        start = x + epsilon * start_noise(inputs.ids, x.shape[1:], norm, 0, 0)
+        start = x + epsilon * start_noise(torch.from_numpy(inputs.ids), x.shape[1:], norm, 0, 0)
         theirs = ~reference.attack_single_run(x, y, x_init=start)[1].bool().numpy()
         total += theirs.sum()
         assert np.abs(ours.astype(int) - theirs).sum() <= 1
@@ -145,10 +153,8 @@ def test_the_published_code_from_the_same_start_comes_to_the_same_verdicts(norm,
 def test_an_images_result_does_not_depend_on_its_neighbours():
     inputs, network = network_problem(0)
     threats = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)]
-    together = attack(of_one(network), inputs, threats, Strength(20, 2, 0), CPU)
-    alone = [
-        attack(of_one(network), inputs.take(np.array([i])), threats, Strength(20, 2, 0), CPU) for i in range(0, 60, 7)
-    ]
+    together = attack(of_one(network), inputs, threats, ce(20, 2), CPU)
+    alone = [attack(of_one(network), inputs.take(np.array([i])), threats, ce(20, 2), CPU) for i in range(0, 60, 7)]
     for norm in ("Linf", "L2"):
         assert together[norm].is_fooled[::7].tolist() == [one[norm].is_fooled.item() for one in alone]
 
@@ -156,42 +162,23 @@ def test_an_images_result_does_not_depend_on_its_neighbours():
 def test_starting_points_depend_on_seed_restart_and_image_and_have_norm_one():
     shape = torch.Size([3, 4, 4])
     for norm in ("Linf", "L2"):
-        noise = start_noise(np.array([3, 9]), shape, norm, 0, 0)
+        noise = start_noise(torch.tensor([3, 9]), shape, norm, 0, 0)
         np.testing.assert_allclose(norm_of(noise.numpy(), norm), 1, rtol=1e-6)
-        assert torch.equal(start_noise(np.array([9]), shape, norm, 0, 0)[0], noise[1])
-        assert not torch.equal(start_noise(np.array([9]), shape, norm, 0, 1)[0], noise[1])
-        assert not torch.equal(start_noise(np.array([9]), shape, norm, 1, 0)[0], noise[1])
+        assert torch.equal(start_noise(torch.tensor([9]), shape, norm, 0, 0)[0], noise[1])
+        assert not torch.equal(start_noise(torch.tensor([9]), shape, norm, 0, 1)[0], noise[1])
+        assert not torch.equal(start_noise(torch.tensor([9]), shape, norm, 1, 0)[0], noise[1])
 
 
 def test_a_linf_success_counts_in_the_l2_ball_that_contains_it():
     inputs, network = network_problem(1)
     threats = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.02 * np.sqrt(147))]
-    verdicts = attack(of_one(network), inputs, threats, Strength(20, 1, 0), CPU)
+    verdicts = attack(of_one(network), inputs, threats, ce(20, 1), CPU)
     linf, l2 = verdicts["Linf"], verdicts["L2"]
     assert l2.is_fooled[linf.is_fooled].all()
     assert 0 < linf.is_fooled.sum() < l2.is_fooled.sum()
     assert set(l2.method[linf.is_fooled]) == {"apgd-ce (Linf)"}
     assert set(l2.method[~linf.is_fooled]) == {"apgd-ce"}
     assert (l2.perturbation_norm[l2.is_fooled] <= 0.02 * np.sqrt(147) * (1 + 1e-6)).all()
-
-
-def test_blocks_of_several_networks_give_what_one_block_gives():
-    networks = [network_problem(seed)[1] for seed in range(3)]
-    inputs, _ = network_problem(0)
-    inputs = AttackInputs(inputs.images, inputs.targets, np.arange(60) % 3, inputs.ids)
-    stack = Stack.of(networks)
-
-    def verdicts(group_size, batch_size):
-        return attack_in_blocks(
-            lambda members: predictor(stack.frozen(members.tolist())), inputs, [ThreatModel("Linf", 0.02)],
-            Strength(10, 1, 0), Machine(CPU, group_size, batch_size),
-        )["Linf"]  # fmt: skip
-
-    whole = verdicts(3, 100)
-    for group_size, batch_size in [(1, 100), (2, 7), (3, 3)]:
-        blocks = verdicts(group_size, batch_size)
-        assert np.array_equal(blocks.predictions, whole.predictions)
-        assert np.array_equal(blocks.is_fooled, whole.is_fooled)
 
 
 def test_no_attack_beats_the_certificate_of_1nn():
@@ -227,29 +214,114 @@ def test_no_attack_beats_the_certificate_of_1nn():
     assert fallen > 5
 
 
-@pytest.mark.parametrize(
-    ("network", "expected"),
-    [
-        (lambda x: x.flatten(1)[:, :1], r"expected logits of shape \(40, classes >= 2\), got \(40, 1\)"),
-        (lambda x: x.flatten(1)[:3], r"expected logits of shape \(40, classes >= 2\), got \(3, 16\)"),
-        (lambda x: x.flatten(1)[:, :2] * torch.nan, "expected finite logits, got nan or infinity"),
-        (lambda x: x.flatten(1)[:, :2] / 0, "expected finite logits, got nan or infinity"),
-    ],
-)
-def test_malformed_logits_are_refused_before_they_look_robust(network, expected):
-    inputs, _ = linear_problem(0, 0, 256)
-    with pytest.raises(AttackError, match=expected):
-        attack(of_one(network), inputs, [ThreatModel("Linf", 0.1)], STRONG, CPU)
-
-
-def test_a_success_that_does_not_repeat_is_refused():
-    inputs, network = linear_problem(0, 110, 146)
-    calls = []
+def test_a_success_that_does_not_repeat_does_not_count():
+    inputs, _ = linear_problem(0, 110, 146)
+    inputs = inputs.take(inputs.targets == 0)
+    last = []
 
     def forgetful(x, _):
-        calls.append(len(x))
-        return network(x) if len(calls) < 3 else -network(x).flip(1) * 0 + torch.nn.functional.one_hot(
-            torch.from_numpy(inputs.targets[: len(x)]), 2).float()  # fmt: skip
+        """Fooled by whatever moved, unless asked about the same points twice in a row."""
+        moved = (x - torch.from_numpy(inputs.images[: len(x)]) / 255).abs().flatten(1).amax(1) > 1e-6
+        is_repeated = bool(last) and last[-1].shape == x.shape and torch.equal(last[-1], x)
+        last.append(x.detach().clone())
+        return torch.nn.functional.one_hot((moved & (not is_repeated)).long(), 2).float() + 0 * x.flatten(1)[:, :2]
 
-    with pytest.raises(AttackError, match="not deterministic"):
-        attack(forgetful, inputs.take(inputs.targets == 0), [ThreatModel("Linf", 0.3)], Strength(1, 1, 0), CPU)
+    victim = Victim(forgetful, forgetful)
+    verdicts = attack(victim, inputs, [ThreatModel("Linf", 0.3)], ce(1), CPU)["Linf"]
+    assert not verdicts.is_fooled.any()
+
+
+def test_each_attack_tries_what_stands_and_the_records_say_which_it_fell_to():
+    inputs, network = network_problem(0)
+    plan = [Attack("apgd-ce", 1, 1, 0), Attack("apgd-margin", 30, 1, 0), Attack("fmn", 40, 1, 0)]
+    verdicts = attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], plan, CPU)["Linf"]
+    alone = attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], plan[:1], CPU)["Linf"]
+    assert np.array_equal(verdicts.method == "apgd-ce", alone.is_fooled)
+    assert (verdicts.method == "apgd-margin").sum() > 3
+    standing = ~verdicts.is_fooled
+    assert set(verdicts.method[standing]) == {"apgd-ce + apgd-margin + fmn"} == set(verdicts.attacks)
+    assert (verdicts.perturbation_norm[standing] > 0.02).all()
+    assert (verdicts.perturbation_norm[~standing] <= 0.02 * (1 + 1e-6)).all()
+    assert (verdicts.perturbation_norm[alone.is_fooled] < 0.999 * alone.perturbation_norm[alone.is_fooled]).all()
+
+
+@pytest.mark.parametrize(("name", "needed"), [("apgd-dlr", 3), ("apgd-t", 4)])
+def test_an_objective_that_two_classes_do_not_have_is_refused(name, needed):
+    inputs, network = network_problem(0)
+    with pytest.raises(
+        AttackError, match=f"{name}: expected a model of at least {needed} classes, got 2; use apgd-margin"
+    ):
+        attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], [Attack(name, 5, 1, 0)], CPU)
+
+
+class Ten(nn.Module):
+    """A network of ten classes for images of 3x7x7."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(3, 12, 3), nn.ReLU(), nn.Flatten(), nn.Linear(300, 10))
+
+    def forward(self, x):
+        return 5 * self.body(x)
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_the_targeted_attack_finds_what_autoattacks_finds(norm):
+    from pyautoattack.autopgd_base import APGDAttack_targeted
+
+    network = Ten().eval()
+    images = np.random.default_rng(0).integers(0, 256, (60, 3, 7, 7), dtype=np.uint8)
+    x = torch.from_numpy(images).float() / 255
+    y = network(x).argmax(1)
+    inputs = AttackInputs(images, y.numpy(), np.zeros(60, dtype=np.int64), np.arange(60))
+    epsilon = {"Linf": 0.012, "L2": 0.12}[norm]
+    found = {
+        name: attack(of_one(network), inputs, [ThreatModel(norm, epsilon)], [Attack(name, 20, 1, 0)], CPU)[
+            norm
+        ].is_fooled
+        for name in ("apgd-t", "apgd-dlr", "apgd-ce")
+    }
+    reference = APGDAttack_targeted(network, n_iter=20, norm=norm, eps=epsilon, device="cpu")
+    with torch.random.fork_rng():
+        theirs = (network(reference.perturb(x, y)).argmax(1) != y).numpy()
+    assert 10 < theirs.sum() < 50
+    assert (found["apgd-t"] != theirs).sum() <= 1
+    assert found["apgd-t"].sum() >= max(found["apgd-dlr"].sum(), found["apgd-ce"].sum()) - 1
+
+
+def test_a_perturbation_that_leaves_its_ball_or_box_stops_the_run(monkeypatch):
+    from nnrobust import attacks
+
+    inputs, network = network_problem(0)
+    for shift, fault in ((0.4, "is larger than epsilon"), (1.2, "leaves the box")):
+
+        def astray(victim, batch, threat, one, shift=shift):
+            return batch.images - shift * (batch.images - 0.5).sign()
+
+        monkeypatch.setitem(attacks.KINDS, "astray", attacks.Kind(astray))
+        with pytest.raises(AttackError, match=rf"astray, Linf 0.02: the perturbation of image \d+ \(norm .*\) {fault}"):
+            attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], [Attack("astray", 5, 1, 0)], CPU)
+
+
+def test_params_know_the_attacks_that_there_are():
+    from typing import get_args
+
+    from nnrobust.attacks import KINDS
+    from nnrobust.params import AttackName
+
+    assert set(get_args(AttackName)) == set(KINDS)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_gpu_comes_to_the_verdicts_of_the_cpu(precision):
+    inputs, network = network_problem(0)
+    threats = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)]
+    plan = [Attack("apgd-ce", 30, 1, 0), Attack("apgd-margin", 30, 1, 0), Attack("fmn", 40, 1, 0)]
+    here = attack(of_network(network), inputs, threats, plan, CPU)
+    cuda = torch.device("cuda")
+    there = attack(of_network(network.to(cuda), precision), inputs, threats, plan, cuda)
+    for norm in ("Linf", "L2"):
+        assert (here[norm].is_fooled != there[norm].is_fooled).sum() <= 1
+        np.testing.assert_allclose(here[norm].perturbation_norm, there[norm].perturbation_norm, rtol=0.1)

@@ -7,17 +7,24 @@ import warnings
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from test_attacks import Small, network_problem
 from test_training import TRADES, VALIDATION, recipe, tasks_of, train, training_set
 
+from nnrobust.attack_blocks import attack_in_blocks
+from nnrobust.attacks import AttackInputs
 from nnrobust.cluster import Ray, training_machine
 from nnrobust.compute import Machine
 from nnrobust.errors import ParamError, TrainingError
+from nnrobust.pair_attacks import PairSource
 from nnrobust.params import read_params
 from nnrobust.store import WorkStore
+from nnrobust.threat import ThreatModel
 from nnrobust.training import train_all
+from nnrobust.victim import Attack
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,21 @@ def test_workers_train_what_this_process_trains_to_the_bit(cluster, dataset, tra
             assert torch.equal(one.last[name], other.last[name])
             assert torch.equal(one.best[name], other.best[name])
     assert sorted(told) == sorted(epoch for one in here for epoch in range(1, len(one.rows) + 1))
+
+
+@pytest.mark.slow
+def test_workers_attack_what_this_process_attacks(cluster):
+    networks, inputs = [network_problem(seed)[1] for seed in range(2)], network_problem(0)[0]
+    source = PairSource(Small, [one.state_dict() for one in networks])
+    inputs = AttackInputs(inputs.images, inputs.targets, np.arange(60) % 2, inputs.ids)
+    here = Machine(torch.device("cpu"), 1, 20)
+    threats, attacks = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)], [Attack("apgd-ce", 5, 1, 0)]
+    one, other = (attack_in_blocks(source, inputs, threats, attacks, m) for m in (here, replace(here, engine=cluster)))
+    for norm in ("Linf", "L2"):
+        assert 0 < one[norm].is_fooled.sum() < 60
+        for name in ("predictions", "is_fooled", "method"):
+            assert np.array_equal(getattr(one[norm], name), getattr(other[norm], name))
+        np.testing.assert_array_equal(one[norm].perturbation_norm, other[norm].perturbation_norm)
 
 
 def test_on_a_machine_without_a_gpu_workers_want_none(tmp_path):

@@ -21,7 +21,7 @@ def records(pair, radii, norm="L2", split="test"):
         "prediction": np.where(correct, 0, 1), "norm": norm, "epsilon": 1.0, "kind": "exact", "method": "bisector",
         "is_correct": correct, "is_robust": radii > 1, "radius_lower": radii, "radius_upper": radii * 1.1,
         "radius_half_gap": radii / 2, "radius_bisector": radii * 0.9, "box_radius_lower": radii * 1.1,
-        "box_radius_upper": radii * 1.1, "perturbation_norm": np.nan, "status": "ok",
+        "box_radius_upper": radii * 1.1, "perturbation_norm": np.nan, "attacks": "", "note": "", "status": "ok",
     })  # fmt: skip
 
 

@@ -54,7 +54,11 @@ def profile(tmp_path_factory):
         one.update(epochs=2, batch_size=8, learning_rate=0.01)
     variants["T_R"]["trades"]["perturbations"][0]["steps"] = 2
     content["variants"] = variants
-    content["attack"]["steps"] = content["validation"]["steps"] = 2
+    content["validation"]["steps"] = 2
+    content["attack"]["attacks"] = [
+        {"name": "apgd-ce", "steps": 2, "restarts": 1},
+        {"name": "fmn", "steps": 2, "restarts": 1},
+    ]
     path = tmp_path_factory.mktemp("profile") / "tiny.yaml"
     path.write_text(yaml.safe_dump(content))
     return path

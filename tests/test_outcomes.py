@@ -65,7 +65,8 @@ def test_records_of_a_pair_without_a_network_say_so_and_count_in_no_accuracy():
         {"dataset": "d", "split": "test", "classifier": "S"},
         [ThreatModel("Linf", 0.1), ThreatModel("L2", 0.8)],
     )
-    verdicts = Verdicts(np.array([0, 1]), np.array([False, True]), np.array([np.nan, 0.05]), np.array(["apgd-ce"] * 2))
+    texts = (np.array([text] * 2, dtype=object) for text in ("apgd-ce", "apgd-ce", "", "ok"))
+    verdicts = Verdicts(np.array([0, 1]), np.array([False, True]), np.array([np.nan, 0.05]), *texts)
     frames = [attack_records(about | {"pair": "3-5"}, INPUTS, CLASSES, verdicts, threat) for threat in threats]
     frames += [untrained_records(about | {"pair": "3-8"}, INPUTS, CLASSES, threat) for threat in threats]
     for frame in frames:

@@ -34,6 +34,7 @@ def test_the_paper_profile_has_the_papers_numbers():
     assert len(params.search.space.settings()) == 600
     assert params.search.n_trials == 600
     assert len(params.zoo.models) == 69
+    assert params.zoo.models == params.zoo.rosters["published"]
     assert [p.norm for p in params.variants["T_B_A"].trades.perturbations] == ["Linf", "L2"]
     (ball,) = params.variants["T_L2"].trades.perturbations
     assert (ball.norm, ball.epsilon) == ("L2", params.epsilon.L2)
@@ -53,11 +54,13 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
     ("change", "expected"),
     [
         (lambda c: c["variants"]["T_R"]["trades"].update(betta=6), r"params\.yaml: variants\.T_R\.trades\.betta: unknown key; did you mean beta\?"),
-        (lambda c: c["attack"].pop("steps"), r"params\.yaml: attack\.steps: expected this key, got none; add it"),
-        (lambda c: c["attack"].update(steps="forty"), r"attack\.steps: expected a valid integer, got 'forty' \(str\)"),
-        (lambda c: c["attack"].update(steps=1.5), r"attack\.steps: expected a valid integer, got 1\.5 \(float\)"),
-        (lambda c: c["attack"].update(steps=True), r"attack\.steps: expected a valid integer, got True \(bool\)"),
-        (lambda c: c["attack"].update(steps=0), r"attack\.steps: expected greater than or equal to 1, got 0 \(int\)"),
+        (lambda c: c["attack"]["attacks"][0].update(name="apgd"), r"attack\.attacks\.0\.name: expected 'apgd-ce', 'apgd-margin'.*got 'apgd'"),
+        (lambda c: c["attack"]["attacks"].append(c["attack"]["attacks"][0]), r"attack\.attacks: expected each attack once, as results go by name, got apgd-ce"),
+        (lambda c: c["validation"].pop("steps"), r"params\.yaml: validation\.steps: expected this key, got none; add it"),
+        (lambda c: c["validation"].update(steps="forty"), r"validation\.steps: expected a valid integer, got 'forty' \(str\)"),
+        (lambda c: c["validation"].update(steps=1.5), r"validation\.steps: expected a valid integer, got 1\.5 \(float\)"),
+        (lambda c: c["validation"].update(steps=True), r"validation\.steps: expected a valid integer, got True \(bool\)"),
+        (lambda c: c["validation"].update(steps=0), r"validation\.steps: expected greater than or equal to 1, got 0 \(int\)"),
         (lambda c: c["epsilon"].update(Linf="-8/255"), r"epsilon\.Linf: expected a number or a text like"),
         (lambda c: c["epsilon"].update(L2=0), r"epsilon\.L2: expected greater than 0, got 0"),
         (lambda c: c["data"].update(test_fraction=1.0), r"data\.test_fraction: expected less than 1, got 1\.0"),
@@ -72,7 +75,13 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["compute"].update(engine="dask"), r"compute\.engine: expected 'local' or 'ray', got 'dask'"),
         (lambda c: c["variants"]["S"].update(checkpoint="first"), r"variants\.S\.checkpoint: expected 'best' or 'last', got 'first'"),
         (lambda c: c["variants"].update({"a-b": c["variants"]["S"]}), r"variants: expected names of letters, digits and _"),
-        (lambda c: c["zoo"].update(models=["Standard", "Standard"]), r"zoo\.models: expected each model once"),
+        (lambda c: c["zoo"].update(models=["Standard", "Standard"]), r"zoo: models: expected each model once, got Standard again"),
+        (lambda c: c["zoo"].update(models=["Standart"]), r"zoo: models: expected RobustBench's names, got 'Standart'; did you mean Standard\?"),
+        (lambda c: c["zoo"].update(models=["x"]), r"got 'x'; the names are in nnrobust/robustbench_cifar10_linf69\.csv and nnrobust/robustbench_cifar10_linf_newer\.csv"),
+        (lambda c: c["zoo"].update(models="published"), r"zoo\.models: expected a list of names, got the word 'published'; write \*published"),
+        (lambda c: c["zoo"].update(rosters={"newer": ["Standard"]}), r"zoo: rosters\.newer: expected RobustBench's names, got 'Standard'"),
+        (lambda c: c["zoo"].update(rosters={"published": ["Standard"]}), r"zoo: rosters\.published: expected all 69 .* got the list without Andriushchenko2020Understanding, "),
+        (lambda c: c["zoo"].update(rosters={"mine": []}), r"zoo\.rosters\.mine.*expected 'published' or 'newer'"),
         (lambda c: c["variants"]["S"].update(learning_rate=float("nan")), r"variants\.S\.learning_rate: expected .*finite"),
     ],
 )  # fmt: skip
@@ -82,7 +91,7 @@ def test_a_wrong_key_is_named_with_what_was_expected_and_got(tmp_path, change, e
 
 
 def test_every_wrong_key_gets_its_line(tmp_path):
-    path = written(tmp_path, lambda c: (c["attack"].update(steps=0), c["plot"].update(dpi=3)))
+    path = written(tmp_path, lambda c: (c["validation"].update(steps=0), c["plot"].update(dpi=3)))
     with pytest.raises(ParamError) as caught:
         read_params(path)
     assert len(str(caught.value).splitlines()) == 2

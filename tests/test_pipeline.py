@@ -17,6 +17,7 @@ import yaml
 from conftest import ROOT, copy_project, dvc, environment
 
 from nnrobust.params import read_params
+from nnrobust.zoo_names import TABLES
 
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
 LIBRARY = sorted(path.stem for path in (ROOT / "nnrobust").glob("*.py") if path.stem != "__init__")
@@ -28,7 +29,8 @@ BELOW = {
     "threat": set(),
     "networks": {"errors"},
     "recipes": {"threat"},
-    "params": {"errors", "recipes", "threat"},
+    "params": {"errors", "param_errors", "recipes", "threat", "zoo_names"},
+    "zoo_names": set(),
 }
 
 
@@ -75,7 +77,8 @@ def test_the_deps_of_a_stage_are_its_script_and_all_that_it_imports(name):
     deps = pipeline()[name]["deps"]
     code = {dep for dep in deps if dep.endswith(".py")}
     assert code == {f"stages/{name}.py"} | {f"nnrobust/{m}.py" for m in all_imports_of(ROOT / "stages" / f"{name}.py")}
-    assert ("nnrobust/robustbench_cifar10_linf69.csv" in deps) == ("nnrobust/zoo.py" in code)
+    tables = {dep for dep in deps if dep.endswith(".csv") and dep.startswith("nnrobust/")}
+    assert tables == ({f"nnrobust/{table}" for table in TABLES.values()} if "nnrobust/zoo.py" in code else set())
 
 
 def test_no_stage_imports_a_stage_and_no_library_file_imports_one():
@@ -109,7 +112,7 @@ def test_the_library_prints_nothing_and_sets_no_global_seed():
         if module not in {"process", "progress"}:
             assert not re.search(r"^\s*print\(", text, re.MULTILINE), module
         assert "np.random.seed(" not in text
-        if module not in {"tasks", "validation"}:
+        if module not in {"tasks", "validation", "victim"}:
             assert "manual_seed(" not in text
 
 
@@ -131,7 +134,7 @@ def test_every_output_is_written_by_its_script_and_every_input_is_some_output():
             outs[path] = name
     for name, stage in pipeline().items():
         for dep in stage["deps"]:
-            if dep.endswith((".py", "linf69.csv")) or dep == "${data.path}":
+            if dep.endswith((".py", *TABLES.values())) or dep == "${data.path}":
                 continue
             made = [out for out in outs if out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")]
             assert made, f"{name} depends on {dep}, which no stage writes"
@@ -207,8 +210,10 @@ def test_the_outputs_have_what_their_names_promise(workspace):
     assert set(table["classifier"]) == set(params.classifiers)
     assert set(table["pair"]) == {"3-5", "3-8", "5-8", "all"}
     networks = table[table["kind"] == "attacked"]
-    assert len(networks) == 6 * 3 * 2 * 2
-    assert set(networks["method"]) == {"apgd-ce"}
+    assert len(networks) == 6 * 3 * 2 * 2 * 3
+    assert set(networks["method"]) == {"apgd-ce", "apgd-ce + apgd-margin", "apgd-ce + apgd-margin + fmn"}
+    by_attacks = networks.pivot(index=["classifier", "pair", "split", "norm"], columns="method", values="n_robust")
+    assert (by_attacks["apgd-ce"] >= by_attacks["apgd-ce + apgd-margin + fmn"]).all()
     assert (networks[networks["split"] == "test"]["n"] == 20).all()
     summary = json.loads((workspace / "metrics" / "summary.json").read_text())
     assert sorted(summary) == sorted(["1NN", "1NN_all_classes", "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"])
@@ -312,7 +317,7 @@ def test_the_plots_page_needs_no_network(workspace):
     page = (workspace / "dvc_plots" / "index.html").read_text()
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
     assert page.count("vegaEmbed(") >= 6
-    assert len(re.findall(r"<img\s+src=.static/", page)) == 7
+    assert len(re.findall(r"<img\s+src=.static/", page)) == 8
 
 
 @pytest.mark.slow

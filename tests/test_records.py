@@ -13,7 +13,7 @@ def columns(n=3, **changes):
         "kind": "attacked", "method": "apgd-ce", "is_correct": np.ones(n, dtype=bool), "is_robust": np.ones(n, dtype=bool),
         "radius_lower": 0.0, "radius_upper": np.full(n, np.inf), "radius_half_gap": np.nan, "radius_bisector": np.nan,
         "box_radius_lower": np.nan, "box_radius_upper": np.nan,
-        "perturbation_norm": np.full(n, np.nan), "status": "ok",
+        "perturbation_norm": np.full(n, np.nan), "attacks": "apgd-ce", "note": "", "status": "ok",
     }  # fmt: skip
     return values | changes
 
@@ -57,6 +57,7 @@ def test_a_missing_or_unknown_column_is_named():
             "an exact row that is not robust has radius_upper <= epsilon",
         ),
         ({"is_robust": np.zeros(3, dtype=bool)}, "an attacked row is robust or has radius_upper"),
+        ({"radius_upper": np.full(3, 0.4)}, "an attacked row that is robust has radius_upper > epsilon"),
         ({"kind": "guessed"}, "kind is one of exact, certified, attacked"),
     ],
 )  # fmt: skip

@@ -53,3 +53,8 @@ def test_containment_holds_for_random_vectors_and_is_tight(outer, inner):
 def test_norms_are_those_of_the_flattened_images():
     images = np.array([[[3.0, 0.0], [0.0, -4.0]]])
     assert [norm_of(images, norm)[0] for norm in ("Linf", "L2", "L1")] == [4.0, 5.0, 7.0]
+
+
+def test_no_perturbation_has_no_norm():
+    for norm in ("Linf", "L2", "L1"):
+        assert norm_of(np.zeros((0, 3, 2, 2)), norm).shape == (0,)

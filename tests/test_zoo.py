@@ -1,122 +1,100 @@
-"""Fetching and loading zoo models from local files with random weights; nothing is downloaded."""
+"""The roster, and the stages over a zoo of models from local files; nothing is downloaded."""
 
 import json
-import zipfile
+import re
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import yaml
-from conftest import ROOT, copy_project, dvc
+from conftest import ROOT, copy_project, dvc, environment
 from PIL import Image
+from zoo_made import SMALL, import_zoo, write_checkpoints
 
-from nnrobust import zoo
 from nnrobust.errors import FetchError
-from nnrobust.zoo import LAYOUT, fetch, find, load, roster
-
-NAME = "Andriushchenko2020Understanding"
-
-
-@pytest.fixture(scope="module")
-def local_dir(tmp_path_factory):
-    """A folder with a checkpoint of one model, as RobustBench lays it out, with random weights and a numpy scalar."""
-    folder = tmp_path_factory.mktemp("weights")
-    zoo._import("robustbench.utils")
-    entries = zoo._import("robustbench.model_zoo").model_dicts
-    dataset, threat = (zoo._import("robustbench.model_zoo.enums").BenchmarkDataset.cifar_10,
-                       zoo._import("robustbench.model_zoo.enums").ThreatModel.Linf)  # fmt: skip
-    torch.manual_seed(0)
-    network = entries[dataset][threat][NAME]["model"]()
-    torch.save({"last": network.state_dict(), "accuracy": np.float64(0.5)}, folder / f"{NAME}.pt")
-    return folder
+from nnrobust.params import read_params
+from nnrobust.zoo import find, newer, roster
+from nnrobust.zoo_load import zoo_module
 
 
-def test_the_roster_has_69_models_of_which_one_is_not_adversarially_trained():
+def test_the_roster_has_69_models_of_which_one_is_not_adversarially_trained_and_four_were_for_another_epsilon():
     models = roster()
     assert len(models) == 69
+    assert [name for name, model in models.items() if not model.is_adversarially_trained] == ["Standard"]
     assert models["Standard"].autoattack_accuracy == 0.0
-    assert sum(model.epsilon != "8/255" for model in models.values()) == 4
+    assert {name for name, model in models.items() if model.epsilon != "8/255"} == {
+        "Zhang2019Theoretically",
+        "Huang2020Self",
+        "Cui2020Learnable_34_20",
+        "Cui2020Learnable_34_10",
+    }
     assert sum(model.is_timm for model in models.values()) == 3
-    assert models["Zhang2019Theoretically"].autoattack_accuracy == 53.08
+
+
+def test_a_model_has_what_robustbench_publishes_of_it():
+    model = find("Kang2021Stable")
+    assert (model.clean_accuracy, model.autoattack_accuracy, model.external_accuracy) == (93.73, 71.28, 64.20)
+    assert (model.architecture, model.n_parameters) == ("WideResNet-70-16, Neural ODE block", 266.857)
+    model = find("Bai2024MixedNUTS")
+    assert (model.clean_accuracy, model.autoattack_accuracy, model.external_accuracy) == (95.19, 70.08, 69.71)
+    assert model.n_parameters is None
+
+
+def test_the_newer_models_are_others_than_the_69():
+    assert len(newer()) == 7
+    assert not set(newer()) & set(roster())
+
+
+def test_every_identifier_is_robustbenchs_own():
+    import_zoo()
+    enums = zoo_module("robustbench.model_zoo.enums")
+    entries = zoo_module("robustbench.model_zoo").model_dicts[enums.BenchmarkDataset.cifar_10][enums.ThreatModel.Linf]
+    for name, model in (roster() | newer()).items():
+        if not model.is_timm:
+            published = entries[name]["gdrive_id"]
+            assert list(model.identifiers) == (published if isinstance(published, list) else [published]), name
 
 
 def test_an_ensemble_has_a_file_for_each_member():
     assert find("Chen2020Adversarial").file_names == [f"Chen2020Adversarial.pt_m{i}.pt" for i in range(3)]
 
 
-def test_an_unknown_model_is_refused():
-    with pytest.raises(FetchError, match=r"Wong2021: not in the roster of 69 models \(zoo.models\)"):
-        find("Wong2021")
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_model_from_a_local_folder_is_loaded_and_maps_images_to_ten_logits(local_dir, tmp_path):
-    fetch(find(NAME), tmp_path, local_dir)
-    network = load(find(NAME), tmp_path)
-    assert not network.training
-    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 10)
-
-
-def test_a_model_that_is_not_in_the_local_folder_is_named(tmp_path):
+def test_an_unknown_model_is_refused_with_the_nearest_name():
     with pytest.raises(
-        FetchError, match=rf"{NAME}: expected .*{NAME}\.pt \(zoo.local_dir\), found none; place the file"
+        FetchError, match=r"Wong2020: expected one of 76 models \(zoo.models\), .*; did you mean Wong2020Fast\?"
     ):
-        fetch(find(NAME), tmp_path / "out", tmp_path)
-    assert not list((tmp_path / "out").rglob("*.pt"))
+        find("Wong2020")
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title>" + b" " * 2_000_000, "got an HTML page"),
-        (b"\n\n<HTML>Virus scan warning", "got an HTML page"),
-        (b"PK\x03\x04" + b"\0" * 1000, r"expected a checkpoint of at least 1,000,000 bytes, got 1,004"),
-        (b"", "at least 1,000,000 bytes, got 0"),
-        (b"GIF89a" + b"\0" * 2_000_000, "expected a PyTorch file"),
-    ],
-)  # fmt: skip
-def test_a_file_that_is_no_checkpoint_is_refused_before_it_is_opened(tmp_path, content, expected):
-    (tmp_path / f"{NAME}.pt").write_bytes(content)
-    with pytest.raises(FetchError, match=f"{NAME}: .*{expected}"):
-        fetch(find(NAME), tmp_path / "out", tmp_path)
-    assert not list((tmp_path / "out").rglob("*.pt"))
+@pytest.mark.parametrize("profile", ["cifar10", "paper"])
+def test_the_profiles_list_the_roster_by_architecture_with_its_footnotes(profile):
+    params = read_params(ROOT / "profiles" / f"{profile}.yaml")
+    assert params.zoo.rosters["newer"] == list(newer())
+    text = (ROOT / "profiles" / f"{profile}.yaml").read_text()
+    footnotes = dict(re.findall(r"^      - (\S+) # (.+)$", text, re.MULTILINE))
+    assert footnotes.pop("Standard") == "not adversarially trained"
+    assert footnotes == {
+        name: f"trained for {model.epsilon}, not 8/255" for name, model in roster().items() if model.epsilon != "8/255"
+    }
+    architectures = [find(name).architecture for name in params.zoo.rosters["published"]]
+    runs = [one for i, one in enumerate(architectures) if i == 0 or architectures[i - 1] != one]
+    assert architectures.count("WideResNet-28-10") == 16
+    assert runs.count("PreActResNet-18") == runs.count("WideResNet-34-10") == runs.count("ResNet-18") == 1
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_damaged_checkpoint_is_an_error_that_names_it(local_dir, tmp_path):
-    whole = (local_dir / f"{NAME}.pt").read_bytes()
-    target = tmp_path / LAYOUT / f"{NAME}.pt"
-    target.parent.mkdir(parents=True)
-    target.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FetchError, match=f"{NAME}: .* cannot be loaded safely"):
-        load(find(NAME), tmp_path)
+def test_dvc_runs_a_stage_for_each_model_that_a_starred_roster_stands_for(tmp_path):
+    copy_project(tmp_path)
+    shutil.copy(ROOT / "profiles" / "paper.yaml", tmp_path / "params.yaml")
+    stages = dvc(tmp_path, "stage", "list", "--name-only").split()
+    assert {name for name in stages if name.startswith("fetch@")} == {f"fetch@{name}" for name in roster()}
+    assert sum(name.startswith("attack_zoo@") for name in stages) == 69
 
 
-class Malicious:
-    def __reduce__(self):
-        return (print, ("the payload ran",))
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_checkpoint_that_would_run_code_is_refused_and_does_not(tmp_path, capsys):
-    target = tmp_path / LAYOUT / f"{NAME}.pt"
-    target.parent.mkdir(parents=True)
-    torch.save({"last": Malicious()}, target)
-    assert zipfile.is_zipfile(target)
-    with pytest.raises(FetchError, match="cannot be loaded safely"):
-        load(find(NAME), tmp_path)
-    assert "payload" not in capsys.readouterr().out
-
-
-def test_a_model_that_was_not_fetched_is_an_error(tmp_path):
-    with pytest.raises(FetchError, match=f"run `dvc repro fetch@{NAME}`"):
-        load(find(NAME), tmp_path)
-
-
-@pytest.mark.slow
-def test_the_stages_bring_and_attack_a_model_and_summarize_has_its_row(local_dir, tmp_path):
-    """`dvc repro` over a zoo of one model from a local folder, on made images of ten classes."""
+@pytest.fixture
+def workspace(tmp_path):
+    """A copy of the project with made images of ten classes, a zoo of one model, and a folder with its file."""
     generator = np.random.default_rng(0)
     for split, n in (("train", 2), ("test", 1)):
         for class_id in range(10):
@@ -126,15 +104,43 @@ def test_the_stages_bring_and_attack_a_model_and_summarize_has_its_row(local_dir
                 pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{i}.png")
     copy_project(tmp_path)
+    (tmp_path / "weights").mkdir()
+    write_checkpoints(SMALL, tmp_path / "weights")
     params = yaml.safe_load((ROOT / "profiles" / "cifar10.yaml").read_text())
     params["data"] |= {"source": "image_folder", "path": "data/raw/made", "name": "made"}
     params["variants"] = {}
-    params["zoo"] |= {"models": [NAME], "local_dir": str(local_dir), "n_train": 3, "n_test": 2, "steps": 2}
+    params["zoo"] |= {"models": [SMALL], "local_dir": "weights", "n_train": 3, "n_test": 2}
+    params["zoo"]["attacks"] = [{"name": "apgd-ce", "steps": 2, "restarts": 1}]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    dvc(tmp_path, "repro", "summarize")
-    table = pd.read_csv(tmp_path / "metrics" / "zoo.csv")
-    assert table[["classifier", "split", "norm", "n"]].values.tolist() == [
-        [NAME, split, norm, n] for split, n in (("train", 3), ("test", 2)) for norm in ("Linf", "L2")
-    ]
-    summary = json.loads((tmp_path / "metrics" / "summary.json").read_text())
-    assert sorted(summary) == ["1NN", "1NN_all_classes"]
+    return tmp_path
+
+
+def changed(workspace, **options):
+    """Writes params.yaml with other options of the zoo."""
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    params["zoo"] |= options
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+@pytest.mark.slow
+def test_the_stages_bring_and_attack_a_model_and_summarize_has_its_row(workspace):
+    dvc(workspace, "repro", "summarize")
+    table = pd.read_csv(workspace / "metrics" / "zoo.csv")
+    rows = table[table["classifier"] == SMALL][["split", "norm", "n"]].drop_duplicates().values.tolist()
+    assert sorted(rows) == [["test", "L2", 2], ["test", "Linf", 2], ["train", "L2", 3], ["train", "Linf", 3]]
+    assert list(json.loads((workspace / "models" / "zoo.lock.json").read_text())) == [f"{SMALL}.pt"]
+
+
+@pytest.mark.slow
+def test_a_model_that_is_there_is_kept_when_its_stage_runs_again_and_one_that_fails_stops_no_other(workspace):
+    dvc(workspace, "repro", f"fetch@{SMALL}")
+    (workspace / "weights").rename(workspace / "elsewhere")
+    (workspace / "empty").mkdir()
+    changed(workspace, local_dir="empty")
+    assert "Running stage" in dvc(workspace, "repro", f"fetch@{SMALL}")
+    changed(workspace, models=["Ding2020MMA", SMALL])
+    command = ["dvc", "repro", "--keep-going", "attack_zoo"]
+    done = subprocess.run(command, cwd=workspace, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "FetchError: Ding2020MMA: expected empty/Ding2020MMA.pt or " in done.stderr
+    assert [path.name for path in (workspace / "data" / "records" / "zoo").iterdir()] == [f"{SMALL}.parquet"]

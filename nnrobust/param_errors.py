@@ -1,0 +1,37 @@
+"""What is wrong with a parameters file, in the words of its reader."""
+
+import difflib
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+
+def explain(root: type[BaseModel], path: str, entry: Any) -> str:
+    """One line for one of pydantic's validation errors: file, key, expected, got; `root` is the model of the whole file."""
+    names = [
+        str(part) for part in entry["loc"] if not str(part).startswith(("literal", "list[", "tuple[", "function-"))
+    ]
+    key, got = ".".join(names), entry["input"]
+    if entry["type"] == "missing":
+        return f"{path}: {key}: expected this key, got none; add it (profiles/ has complete files)"
+    if entry["type"] == "extra_forbidden":
+        siblings = _keys_beside(root, entry["loc"])
+        close = difflib.get_close_matches(names[-1], siblings, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(siblings)}"
+        return f"{path}: {key}: unknown key; {hint}"
+    message = entry["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if entry["type"] == "value_error":
+        return f"{path}: {key}: {message}" if key else f"{path}: {message}"
+    return f"{path}: {key}: expected {message}, got {got!r} ({type(got).__name__})"
+
+
+def _keys_beside(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the block around `location` knows."""
+    block: Any = root
+    for part in location[:-1]:
+        if isinstance(block, type) and issubclass(block, BaseModel) and part in block.model_fields:
+            block = block.model_fields[str(part)].annotation
+        for choice in get_args(block) if not isinstance(block, type) or get_args(block) else ():
+            if isinstance(choice, type) and issubclass(choice, BaseModel):
+                block = choice
+    return list(block.model_fields) if isinstance(block, type) and issubclass(block, BaseModel) else []

@@ -1,0 +1,197 @@
+"""The model under attack: what it answers, what it is like, and the gradients that an attack climbs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+
+from nnrobust.errors import AttackError
+
+Predictor = Callable[[Tensor, Tensor], Tensor]
+"""Logits (n, classes) of images (n, c, h, w), given the network that each image is for (n,)."""
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""What an attack raises (n,), from logits (n, classes), the right output (n,) and the output aimed at (n,)."""
+N_SAMPLES = 20
+"""Passes that the gradient of a randomised model is averaged over, and that its answer is voted by. Source: as AutoAttack's
+version `rand`, arXiv 2003.01690, section 5.2."""
+SAME = 1e-5
+"""Relative difference of logits up to which two passes count as the same: float32 sums in another order differ by some 1e-6."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (n, c, h, w) in [0, 1], and of each (n,): the output it should have, its network, its id, the output aimed at.
+
+    The id decides starting points. Untargeted attacks ignore the last.
+    """
+
+    images: Tensor
+    targets: Tensor
+    networks: Tensor
+    ids: Tensor
+    aims: Tensor
+
+    def take(self, rows: Tensor) -> "Batch":
+        return Batch(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Attack:
+    """An attack as it is run: its `name` in `attacks.KINDS`, `steps` (square: queries), restarts, seed of starting points."""
+
+    name: str
+    steps: int
+    restarts: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What sets a model apart, as `examined` finds it; each changes how it is attacked."""
+
+    is_random: bool = False
+    depends_on_batch: bool = False
+    gives_probabilities: bool = False
+
+    @property
+    def notes(self) -> list[str]:
+        """The traits in words, for the records."""
+        words = {
+            "randomised: gradients and answers over 20 passes": self.is_random,
+            "an answer depends on its batch: batches kept whole": self.depends_on_batch,
+            "probabilities: attacked through their logarithms": self.gives_probabilities,
+        }
+        return [text for text, holds in words.items() if holds]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A model as it was given, and as it is searched.
+
+    `predict` is the model itself, in float32 and eval mode: only its answers count. `search` gives attacks their losses and
+    gradients: the same function, or a faster form of it, whose successes are asked of `predict` again.
+    """
+
+    predict: Predictor
+    search: Predictor
+    traits: Traits = Traits()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the search runs on the model itself."""
+        return self.search is self.predict
+
+    @torch.no_grad()
+    def answers(self, images: Tensor, networks: Tensor) -> Tensor:
+        """The output (n,) that the model chooses; of a randomised model the one that most of its passes choose."""
+        if not self.traits.is_random:
+            return checked_logits(self.predict, images, networks).argmax(dim=1)
+        votes = [checked_logits(self.predict, images, networks).argmax(dim=1) for _ in range(N_SAMPLES)]
+        return torch.stack(votes).mode(dim=0).values
+
+    def evaluate(
+        self, points: Tensor, batch: Batch, objective: Objective, needs_gradient: bool = True
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The objective (n,), its gradient at `points` (n, ...; empty unless needed), and which points seem to fool (n,)."""
+        n_passes, weight = (N_SAMPLES, torch.softmax) if self.traits.is_random else (1, _itself)
+        points = points.detach().requires_grad_(needs_gradient)
+        value = gradient = score = torch.zeros((), device=points.device)
+        for _ in range(n_passes):
+            with torch.enable_grad():
+                logits = checked_logits(self.search, points, batch.networks)
+                if self.traits.gives_probabilities:
+                    logits = logits.clamp(min=torch.finfo(logits.dtype).tiny).log()
+                loss = objective(logits, batch.targets, batch.aims)
+                if needs_gradient:
+                    gradient = gradient + torch.autograd.grad(loss.sum(), points)[0]
+            value, score = value + loss.detach(), score + weight(logits.detach(), 1)
+        return value / n_passes, gradient / n_passes, score.argmax(dim=1) != batch.targets
+
+    def confirmed(self, points: Tensor, batch: Batch, seems_fooled: Tensor) -> Tensor:
+        """Which of the points that seem to fool the search fool the model itself (n,)."""
+        if self.is_exact or not bool(seems_fooled.any()):
+            return seems_fooled
+        rows = torch.arange(len(points), device=points.device)
+        rows = rows if self.traits.depends_on_batch else rows[seems_fooled]
+        wrong = torch.zeros_like(seems_fooled)
+        wrong[rows] = self.answers(points[rows], batch.networks[rows]) != batch.targets[rows]
+        return wrong & seems_fooled
+
+
+def _itself(logits: Tensor, dim: int) -> Tensor:
+    return logits
+
+
+def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tensor:
+    """Logits (n, classes), after checking that they are that.
+
+    Raises:
+        AttackError: when they have another shape, fewer than two classes, or a value that is not finite: such outputs run
+            silently through attacks and look robust.
+    """
+    logits = predict(images, networks)
+    if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
+        raise AttackError(f"expected logits of shape ({len(images)}, classes >= 2), got {tuple(logits.shape)}")
+    if not bool(torch.isfinite(logits).all()):
+        raise AttackError(
+            "expected finite logits, got nan or infinity; the model is broken or was trained to divergence"
+        )
+    return logits
+
+
+@torch.no_grad()
+def examined(victim: Victim, batch: Batch) -> Victim:
+    """The victim with the traits that passes over `batch` show.
+
+    Two passes that differ: randomised. Answers on the halves of the batch that differ from those on the whole: dependent on
+    the batch. Rows that are positive and sum to one throughout: probabilities.
+    """
+    whole = checked_logits(victim.predict, batch.images, batch.networks)
+    again = checked_logits(victim.predict, batch.images, batch.networks)
+    is_random = _differ(whole, again)
+    depends_on_batch = False
+    if len(whole) > 1 and not is_random:
+        parts = torch.arange(len(whole), device=whole.device).chunk(2)
+        halves = [checked_logits(victim.predict, batch.images[part], batch.networks[part]) for part in parts]
+        depends_on_batch = _differ(whole, torch.cat(halves))
+    sums = whole.double().sum(dim=1)
+    gives_probabilities = bool((whole >= 0).all()) and bool(((sums - 1).abs() < 1e-4).all())
+    return replace(victim, traits=Traits(is_random, depends_on_batch, gives_probabilities))
+
+
+def _differ(one: Tensor, other: Tensor) -> bool:
+    return bool((one - other).abs().max() > SAME * one.abs().max().clamp(min=1))
+
+
+def of_network(network: nn.Module, precision: torch.dtype = torch.float32, is_compiled: bool = False) -> Victim:
+    """One network as a victim, searched in `precision` under autocast, and compiled if asked; its weights take no gradient.
+
+    Raises:
+        AttackError: when a part of it is in training mode, in which answers depend on the batch and change the network.
+    """
+    for name, module in network.named_modules():
+        if module.training:
+            raise AttackError(
+                f"expected a network in eval mode, got {name or 'it'} in training mode; call .eval() on it"
+            )
+    network.requires_grad_(False)
+
+    def predict(images: Tensor, networks: Tensor) -> Tensor:
+        return network(images)
+
+    def cast(images: Tensor, networks: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, precision):
+            return network(images).float()
+
+    search = predict if precision == torch.float32 else cast
+    return Victim(predict, torch.compile(search, dynamic=True) if is_compiled else search)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds torch's global generators inside the block, for models and libraries that draw from them, and restores them."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
