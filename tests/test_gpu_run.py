@@ -131,7 +131,7 @@ def test_folders_are_added_up_to_a_published_run(finished, tmp_path, monkeypatch
     table = pd.read_csv(out / "pairs.csv")
     assert set(table["n"]) == {6, 8}
     trained = pd.read_csv(out / "training.csv")
-    assert len(table) == 2 * 2 * (trained["status"] != "failed").sum() > 0
+    assert len(table) == 2 * 2 * 2 * (trained["status"] != "failed").sum() > 0
     assert (table["kind"] == "attacked").all()
     assert len(trained) == 6
     provenance = json.loads((out / "provenance.json").read_text())

@@ -139,8 +139,15 @@ def test_a_model_that_is_there_is_kept_when_its_stage_runs_again_and_one_that_fa
     changed(workspace, local_dir="empty")
     assert "Running stage" in dvc(workspace, "repro", f"fetch@{SMALL}")
     changed(workspace, models=["Ding2020MMA", SMALL])
-    command = ["dvc", "repro", "--keep-going", "attack_zoo"]
+    command = ["dvc", "repro", "--keep-going", "summarize"]
     done = subprocess.run(command, cwd=workspace, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "FetchError: Ding2020MMA: expected empty/Ding2020MMA.pt or " in done.stderr
     assert [path.name for path in (workspace / "data" / "records" / "zoo").iterdir()] == [f"{SMALL}.parquet"]
+    dvc(workspace, "repro", "--single-item", "summarize")
+    summary = json.loads((workspace / "metrics" / "summary.json").read_text())
+    assert summary["zoo"] == {"n_measured": 1, "n_models": 2}
+    table = pd.read_csv(workspace / "metrics" / "zoo.csv").set_index("classifier")
+    assert table.loc["Ding2020MMA", "status"] == "missing: not fetched, or not attacked with these settings"
+    assert set(table.loc[SMALL, "status"]) == {"ok"}
+    assert "exact" in set(table.loc["1NN", "method"])
