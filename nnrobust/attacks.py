@@ -148,10 +148,10 @@ def attack(
             its ball by more than a relative 1e-6, or its box.
     """
     batch = _batch(inputs, device)
-    with seeded(attacks[0].seed if attacks else 0, device):
+    with seeded(attacks[0].seed, device):
         spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=device).long()
         victim = examined(victim, batch.take(spread))
-        _check_classes(victim, batch.take(spread[:1]), attacks)
+        _check_classes(victim.traits.n_classes, attacks)
         predictions = victim.answers(batch.images, batch.networks)
         is_correct = predictions == batch.targets
         gradient = victim.evaluate(batch.images, batch, cross_entropy)[1]
@@ -182,9 +182,7 @@ def _batch(inputs: AttackInputs, device: torch.device) -> Batch:
     return Batch(images.contiguous(memory_format=torch.channels_last), targets, networks, ids, targets)
 
 
-def _check_classes(victim: Victim, sample: Batch, attacks: list[Attack]) -> None:
-    with torch.no_grad():
-        n_classes = checked_logits(victim.predict, sample.images, sample.networks).shape[1]
+def _check_classes(n_classes: int, attacks: list[Attack]) -> None:
     for one in attacks:
         needed = KINDS[one.name].n_classes
         if n_classes < needed:

@@ -43,14 +43,9 @@ def save(figure: Figure, path: Path, dots_per_inch: int) -> None:
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of an accuracy table, or of means over pairs, that the figures show: one for each problem and norm."""
-    wanted = table[table["method"].isin(HEADLINE) | (table["kind"] == "attacked")]
-    wanted = strongest(wanted)
-    order = (
-        wanted["method"]
-        .map(lambda name: HEADLINE.index(name) if name in HEADLINE else 0)
-        .sort_values(kind="stable")
-        .index
-    )
+    wanted = strongest(table[table["method"].isin(HEADLINE) | (table["kind"] == "attacked")])
+    rank = wanted["method"].map({name: place for place, name in enumerate(HEADLINE)}).fillna(0)
+    order = rank.sort_values(kind="stable").index
     key = [name for name in ("classifier", "pair", "split", "norm") if name in table]
     return wanted.loc[order].drop_duplicates(key).sort_index()
 

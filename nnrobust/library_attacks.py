@@ -4,7 +4,9 @@ They draw from torch's global generator, which is seeded for the call: unlike th
 depends on the images beside it. Whatever they return is checked as everything is, and counts only then.
 """
 
+import importlib
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,6 @@ from nnrobust.victim import Attack, Batch, Victim, seeded
 
 Work = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """Adversarial images (n, ...) for a network, images (n, ...) and targets (n,)."""
-_MISSING = "pgd-{0}: expected the package {0}, found none; `pip install .[crosscheck]`"
 
 
 class _Network(nn.Module):
@@ -53,13 +54,11 @@ def autoattack(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack
              "device": batch.images.device}  # fmt: skip
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        with torch.no_grad():
-            n_classes = network(images[:1]).shape[1]
         if attack.name == "apgd-ce-autoattack":
             return APGDAttack(network, n_iter=attack.steps, loss="ce", **about).perturb(images, targets)
         if attack.name == "square":
             return SquareAttack(network, n_queries=attack.steps, **about).perturb(images, targets)
-        others = {"targeted": attack.name == "fab-t", "n_target_classes": min(9, n_classes - 1)}
+        others = {"targeted": attack.name == "fab-t", "n_target_classes": min(9, victim.traits.n_classes - 1)}
         return FABAttack_PT(network, n_iter=attack.steps, **about, **others).perturb(images, targets)
 
     return network_by_network(victim, batch, work, attack.seed)
@@ -71,10 +70,7 @@ def foolbox_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attac
     Raises:
         AttackError: when Foolbox is not installed.
     """
-    try:
-        import foolbox
-    except ImportError as error:
-        raise AttackError(_MISSING.format("foolbox")) from error
+    foolbox = _imported("foolbox")
     kind = {"Linf": foolbox.attacks.LinfPGD, "L2": foolbox.attacks.L2PGD}[threat.norm]
     one = kind(steps=attack.steps, rel_stepsize=_relative_step(attack), random_start=True).repeat(attack.restarts)
 
@@ -91,17 +87,14 @@ def cleverhans_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: At
     Raises:
         AttackError: when CleverHans is not installed.
     """
-    try:
-        from cleverhans.torch.attacks.projected_gradient_descent import projected_gradient_descent
-    except ImportError as error:
-        raise AttackError(_MISSING.format("cleverhans")) from error
+    pgd = _imported("cleverhans.torch.attacks.projected_gradient_descent").projected_gradient_descent
     epsilon, order = within(threat), {"Linf": float("inf"), "L2": 2}[threat.norm]
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         points = images.clone()
         standing = torch.arange(len(images), device=images.device)
         for _ in range(attack.restarts):
-            points[standing] = projected_gradient_descent(
+            points[standing] = pgd(
                 network, images[standing], epsilon, _relative_step(attack) * epsilon, attack.steps, order,
                 clip_min=0.0, clip_max=1.0, y=targets[standing], rand_init=True, sanity_checks=False,
             ).detach()  # fmt: skip
@@ -112,6 +105,21 @@ def cleverhans_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: At
         return points
 
     return network_by_network(victim, batch, work, attack.seed)
+
+
+def _imported(module: str) -> Any:
+    """A module of a library that only the cross-checks need.
+
+    Raises:
+        AttackError: when it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        name = module.split(".")[0]
+        raise AttackError(
+            f"pgd-{name}: expected the package {name}, found none; `pip install .[crosscheck]`"
+        ) from error
 
 
 def _relative_step(attack: Attack) -> float:

@@ -50,8 +50,9 @@ class Attack:
 
 @dataclass(frozen=True)
 class Traits:
-    """What sets a model apart, as `examined` finds it; each changes how it is attacked."""
+    """What a model is like, as `examined` finds it; what is true of it changes how it is attacked."""
 
+    n_classes: int = 0
     is_random: bool = False
     depends_on_batch: bool = False
     gives_probabilities: bool = False
@@ -159,7 +160,7 @@ def examined(victim: Victim, batch: Batch) -> Victim:
         depends_on_batch = _differ(whole, torch.cat(halves))
     sums = whole.double().sum(dim=1)
     gives_probabilities = bool((whole >= 0).all()) and bool(((sums - 1).abs() < 1e-4).all())
-    return replace(victim, traits=Traits(is_random, depends_on_batch, gives_probabilities))
+    return replace(victim, traits=Traits(whole.shape[1], is_random, depends_on_batch, gives_probabilities))
 
 
 def _differ(one: Tensor, other: Tensor) -> bool:

@@ -1,5 +1,7 @@
 """Every attack on classifiers whose robustness is known: none beats the proof, and each comes near it."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from conftest import Linear
 
 from nnrobust import OneNearestNeighbor
 from nnrobust.attacks import KINDS, AttackInputs, attack
+from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of
 from nnrobust.victim import Attack, Victim, of_network
 
@@ -138,3 +141,14 @@ def test_autoattack_runs_on_1nn_unchanged_and_stays_above_the_exact_radius(neare
     distance = norm_of((x_adv - x).numpy(), "L2")
     assert (distance[fooled] > radii["L2"][fooled] * (1 - 1e-5) - 5e-7).all()
     assert fooled.sum() >= 5
+
+
+@pytest.mark.parametrize("library", ["foolbox", "cleverhans"])
+def test_without_its_library_a_cross_check_says_what_to_install(monkeypatch, library):
+    for name in [one for one in sys.modules if one.split(".")[0] == library] + [library]:
+        monkeypatch.setitem(sys.modules, name, None)
+    inputs, network = linear_problem(0, 256)
+    with pytest.raises(
+        AttackError, match=rf"pgd-{library}: expected the package {library}, .*`pip install \.\[crosscheck\]`"
+    ):
+        attack(of_network(network.eval()), inputs, [ThreatModel("Linf", 0.1)], [Attack(f"pgd-{library}", 5, 1, 0)], CPU)
