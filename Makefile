@@ -1,16 +1,17 @@
-# make repro | make test | make lint | make profile P=cifar10 | make publish NAME=x RUNS="a b"; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make test | make lint | make profile P=cifar10 | make publish NAME=x [RUNS="a b"] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
 VENV := .venv
 READY := $(VENV)/.ready-$(FAISS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint profile publish lock
+.PHONY: repro test lint profile publish compare lock
 
 repro: $(READY)
 	dvc repro
 	@echo "summary:  metrics/summary.json, metrics/pairs.csv"
-	@echo "figures:  plots/figure_4.png, _5, _6, plots/curve_epsilon.png, curve_growth, plots/table_1.png (each also as .pdf and .csv)"
+	@echo "report:   report/index.html: the paper's claims with their verdicts, figures, tables, provenance"
+	@echo "figures:  plots/images (as PDF: plots/pdf; their data: plots/*.csv)"
 	@echo "page:     . $(VENV)/bin/activate && dvc plots show"
 
 test: $(READY)
@@ -26,6 +27,9 @@ profile: $(READY)
 
 publish: $(READY)
 	python benchmarks/publish.py $(NAME) $(RUNS)
+
+compare: $(READY)
+	python benchmarks/compare.py $(A) $(B)
 
 $(READY): requirements/$(FAISS).lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,11 +1,13 @@
-"""Turns folders that `gpu.py` left, added up, into a published run: `python benchmarks/publish.py NAME FOLDER [FOLDER ...]`.
+"""Publishes a run as results/NAME, and lists all that are published in results/README.md.
 
-results/NAME gets accuracies by pair and their means, how training went, the benchmarks, the figures of what is there, and
-provenance. A pair trained in two folders is taken from the first.
+`python benchmarks/publish.py NAME`: the run of this working tree, as `dvc repro` left it, with its figures and its report.
+`python benchmarks/publish.py NAME FOLDER [FOLDER ...]`: folders that `gpu.py` left, added up. A pair trained in two folders is
+taken from the first. Claims about 1NN stay open there, as such folders hold networks alone.
 """
 
 import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,32 @@ from typing import Any
 import pandas as pd
 
 from nnrobust import figures
-from nnrobust.accuracy import accuracy_table, check_threat_models, mean_over_pairs
+from nnrobust.accuracy import accuracy_table, check_threat_models, mean_over_pairs, summary, union_table
+from nnrobust.comparison import scores
 from nnrobust.errors import NnrobustError, RecordError
-from nnrobust.outputs import finished_folder, write_csv, write_json
+from nnrobust.evidence import Evidence
+from nnrobust.ledger import ledger, ledger_table, setting_of
+from nnrobust.outcomes import counts, training_table
+from nnrobust.outputs import finished_file, finished_folder, write_csv, write_json
+from nnrobust.process import COSTS
+from nnrobust.provenance import provenance
+from nnrobust.published import as_markdown, overview, publish_run
 from nnrobust.records import read_records
 from nnrobust.threat import parse_epsilon
-from nnrobust.training_figure import training_figure, training_table
+from nnrobust.training_figure import training_figure
+from nnrobust.zoo import roster
 
-RESULTS = Path(__file__).parent.parent / "results"
-CONFIDENCE = 0.95
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
 KEY = ["classifier", "pair"]
 TABLES = ("benchmark.csv", "precision.csv")
+PAGE = """# Published runs
+
+Written by `make publish NAME=...`. Accuracies are means over pairs on test images, in percent. 1NN is exact; networks are
+attacked: an upper bound. `claims.csv` of a run judges the paper's sentences, `provenance.json` says where its numbers come
+from, and `report.html`, where there is one, opens from disk. `make compare A=NAME B=NAME` sets two runs side by side.
+
+"""
 
 
 def added_up(folders: list[Path], name: str) -> pd.DataFrame:
@@ -71,47 +88,92 @@ def calls_of(folders: list[Path]) -> list[dict[str, Any]]:
     return calls
 
 
-def draw(out: Path, means: pd.DataFrame, history: pd.DataFrame, dataset: str, epsilon: dict[str, float]) -> None:
-    classifiers = list(dict.fromkeys(means["classifier"]))
+def draw(out: Path, table: pd.DataFrame, history: pd.DataFrame, dataset: str, profile: dict[str, Any]) -> None:
+    classifiers = list(dict.fromkeys(table["classifier"]))
+    epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
     with figures.style():
         for name, split in (("figure_4", "train"), ("figure_5", "test")):
-            table = figures.bars_table(means, split, classifiers)
-            figures.save(figures.bars(table, split, dataset, epsilon), out / name, 150)
+            bars = figures.bars_table(table, split, classifiers, profile["claims"]["confidence"])
+            figures.save(figures.bars(bars, split, dataset, epsilon), out / f"{name}.png", 150)
         histories = {name: history[history["classifier"] == name] for name in classifiers}
-        figures.save(training_figure(training_table(histories), dataset), out / "training", 150)
-    for path in out.glob("*.pdf"):
-        path.unlink()
+        figures.save(training_figure(training_table(histories), dataset), out / "training.png", 150)
 
 
-def publish(name: str, folders: list[Path]) -> Path:
-    """Writes results/NAME, whole or not at all."""
+def judged(table: pd.DataFrame, call: dict[str, Any]) -> list[dict[str, object]]:
+    """The ledger of networks alone."""
+    profile = call["profile"]
+    epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
+    options = profile["claims"]
+    evidence = Evidence.of_scores(table, epsilon, math.prod(call["image_shape"]), len(roster()), options["confidence"])
+    return ledger(evidence, options["accepted"], options["margin"], setting_of(profile["profile"], call["dataset"]))
+
+
+def publish_folders(name: str, folders: list[Path]) -> Path:
+    """Writes results/NAME from folders of `gpu.py`, whole or not at all."""
     history, training, records = (
         added_up(folders, file) for file in ("history.csv", "training.csv", "records_*.parquet")
     )
     calls = calls_of(folders)
-    check_threat_models(records, math.prod(calls[0]["image_shape"]))
-    table = accuracy_table(records, CONFIDENCE)
-    means = mean_over_pairs(table)
+    call, confidence = calls[0], calls[0]["profile"]["summary"]["confidence"]
+    check_threat_models(records, math.prod(call["image_shape"]))
+    table, unions = accuracy_table(records, confidence), union_table(records, confidence)
+    score, content = scores(table, unions), summary(table, call["profile"]["summary"]["n_decimals"])
+    for variant, part in training.groupby("classifier"):
+        content.setdefault(str(variant), {}).update(counts(part))
+    entries = judged(score, call)
     with finished_folder(RESULTS / name) as out:
-        for file, content in (("pairs.csv", table.round(6)), ("means.csv", means.round(6)), ("training.csv", training)):
-            write_csv(out / file, content)
+        tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions}
+        tables |= {"training": training, "claims": ledger_table(entries)}
+        for file, one in tables.items():
+            write_csv(out / f"{file}.csv", one.round(6))
         for file in TABLES:
             found = [folder / file for folder in folders if (folder / file).exists()]
             if found:
                 (out / file).write_text(found[0].read_text())
-        profile = calls[0]["profile"]
-        about = [{key: value for key, value in call.items() if key != "profile"} for call in calls]
-        write_json(out / "provenance.json", {"calls": about, "profile": profile})
-        epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
-        draw(out, means, history, calls[0]["dataset"], epsilon)
+        about = [{key: value for key, value in one.items() if key != "profile"} for one in calls]
+        origin = {"commit": call["code"], "calls": about, "profile": call["profile"]}
+        for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
+            write_json(out / f"{file}.json", value)
+        draw(out, score, history, call["dataset"], call["profile"])
+    return RESULTS / name
+
+
+def publish_here(name: str) -> Path:
+    """Writes results/NAME from this working tree.
+
+    Raises:
+        RecordError: when `dvc repro plot` would run something: the outputs are then not those of the code and the params.
+    """
+    state = subprocess.run(
+        ["dvc", "status", "--with-deps", "plot"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    if "up to date" not in state.stdout:
+        raise RecordError(
+            f"expected outputs of this code and these params, got changes; run `dvc repro` first:\n{state.stdout}"
+        )
+    about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
+    devices = [
+        json.loads(path.read_text(encoding="utf-8"))["device"] for path in sorted(ROOT.glob("metrics/timings/*.json"))
+    ]
+    extra = {
+        "params.yaml": ROOT / "params.yaml",
+        "report.html": ROOT / "report/index.html",
+        "class_distances.csv": ROOT / "data/prepared/class_distances.csv",
+    }
+    origin = provenance(ROOT, ROOT / COSTS, about, devices)
+    publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin, RESULTS / name)
     return RESULTS / name
 
 
 def main() -> None:
-    if len(sys.argv) < 3:
+    if len(sys.argv) < 2:
         raise SystemExit(__doc__)
+    name, folders = sys.argv[1], [Path(folder) for folder in sys.argv[2:]]
     try:
-        print(publish(sys.argv[1], [Path(folder) for folder in sys.argv[2:]]))
+        print(publish_folders(name, folders) if folders else publish_here(name))
+        with finished_file(RESULTS / "README.md") as temporary:
+            runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
+            temporary.write_text(PAGE + as_markdown(overview(runs)), encoding="utf-8")
     except NnrobustError as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
 

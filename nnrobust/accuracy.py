@@ -85,6 +85,25 @@ def _withstood(records: pd.DataFrame, names: list[str]) -> list[pd.DataFrame]:
     return tables
 
 
+def union_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """One row for each classifier, pair and split: the images right and robust under every threat model at once.
+
+    Columns: those, `kind`, `n`, `n_robust`, `robust_accuracy` in [0, 1] with `_low` and `_high`, the ends of its Wilson interval.
+    `kind` is the weakest of its records: `attacked` (an upper bound), `certified` (a lower bound), else `exact`.
+    """
+    counted = records[records["status"] == "ok"]
+    key = ["classifier", "pair", "split", "index"]
+    columns = counted.astype(dict.fromkeys([*key[:3], "kind"], str))
+    # In the alphabet as in strength: attacked, certified, exact. So the least of several kinds is the weakest.
+    images = columns.groupby(key, sort=False, as_index=False).agg(n_robust=("is_robust", "min"), kind=("kind", "min"))
+    table = images.groupby(key[:3], sort=False, as_index=False).agg(
+        kind=("kind", "min"), n=("index", "size"), n_robust=("n_robust", "sum")
+    )
+    table["robust_accuracy"] = table["n_robust"] / table["n"]
+    low, high = wilson_interval(table["n_robust"].to_numpy(), table["n"].to_numpy(), confidence)
+    return table.assign(robust_accuracy_low=low, robust_accuracy_high=high)
+
+
 def strongest(table: pd.DataFrame) -> pd.DataFrame:
     """An accuracy table, or its means over pairs, with one row for each set of attacks: the one for all of them."""
     n_attacks = table["method"].str.count(r" \+ ").where(table["kind"] == "attacked", 0)

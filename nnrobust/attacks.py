@@ -149,31 +149,48 @@ def attack(
     """
     batch = _batch(inputs, device)
     with seeded(attacks[0].seed, device):
-        spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=device).long()
-        victim = examined(victim, batch.take(spread))
-        _check_classes(victim.traits.n_classes, attacks)
-        predictions = victim.answers(batch.images, batch.networks)
-        is_correct = predictions == batch.targets
-        gradient = victim.evaluate(batch.images, batch, cross_entropy)[1]
-        is_flat = is_correct & (gradient.flatten(1).abs().amax(dim=1) == 0)
-        note = np.array(["; ".join([*victim.traits.notes, FLAT] if flat else victim.traits.notes)
-                         for flat in is_flat.tolist()], dtype=object)  # fmt: skip
-        earlier: list[_Hunt] = []
-        for threat in threat_models:
-            hunt = _Hunt(victim, inputs, batch, threat, is_correct)
-            for one in attacks:
-                for other in earlier:
-                    hunt.measure(one.name, other)
-                hunt.run(one)
-            earlier.append(hunt)
-    names, n = " + ".join(one.name for one in attacks), len(inputs.ids)
-    return {
-        hunt.threat.norm: Verdicts(
-            predictions.cpu().numpy(), hunt.is_fooled, hunt.nearest, np.where(hunt.is_fooled, hunt.method, names),
-            np.full(n, names, dtype=object), note, np.full(n, "ok", dtype=object),
-        )
-        for hunt in earlier
-    }  # fmt: skip
+        predictions, note, hunts = _hunts(victim, inputs, batch, threat_models, attacks)
+    return {hunt.threat.norm: hunt.verdicts(predictions, note, attacks) for hunt in hunts}
+
+
+def adversarial_images(
+    victim: Victim, inputs: AttackInputs, threat: ThreatModel, attacks: list[Attack], device: torch.device
+) -> tuple[Verdicts, np.ndarray]:
+    """The verdicts of `attack` under one threat model, and images (n, c, h, w) in [0, 1]: the nearest found that fools each.
+
+    A minimum-norm attack's may lie outside the ball, where `is_fooled` is false. Where none was found, the image itself.
+
+    Raises:
+        AttackError: as `attack`.
+    """
+    batch = _batch(inputs, device)
+    with seeded(attacks[0].seed, device):
+        predictions, note, (hunt,) = _hunts(victim, inputs, batch, [threat], attacks)
+    return hunt.verdicts(predictions, note, attacks), hunt.nearest_images()
+
+
+def _hunts(
+    victim: Victim, inputs: AttackInputs, batch: Batch, threat_models: list[ThreatModel], attacks: list[Attack]
+) -> tuple[Tensor, np.ndarray, list["_Hunt"]]:
+    """Outputs for the stored images (n,), what the attacks met (n,), and what they found under each threat model."""
+    spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=batch.ids.device).long()
+    victim = examined(victim, batch.take(spread))
+    _check_classes(victim.traits.n_classes, attacks)
+    predictions = victim.answers(batch.images, batch.networks)
+    is_correct = predictions == batch.targets
+    gradient = victim.evaluate(batch.images, batch, cross_entropy)[1]
+    is_flat = is_correct & (gradient.flatten(1).abs().amax(dim=1) == 0)
+    note = np.array(["; ".join([*victim.traits.notes, FLAT] if flat else victim.traits.notes)
+                     for flat in is_flat.tolist()], dtype=object)  # fmt: skip
+    earlier: list[_Hunt] = []
+    for threat in threat_models:
+        hunt = _Hunt(victim, inputs, batch, threat, is_correct)
+        for one in attacks:
+            for other in earlier:
+                hunt.measure(one.name, other)
+            hunt.run(one)
+        earlier.append(hunt)
+    return predictions, note, earlier
 
 
 def _batch(inputs: AttackInputs, device: torch.device) -> Batch:
@@ -226,6 +243,21 @@ class _Hunt:
         """Takes what an attack found under another threat model, as far as it lies within this one."""
         rows, points = other.found.get(name, (np.zeros(0, dtype=np.int64), self.batch.images[:0]))
         self._take(f"{name} ({other.threat.norm})", rows, self._norms(name, rows, points))
+
+    def verdicts(self, predictions: Tensor, note: np.ndarray, attacks: list[Attack]) -> Verdicts:
+        names, n = " + ".join(one.name for one in attacks), len(self.inputs.ids)
+        return Verdicts(
+            predictions.cpu().numpy(), self.is_fooled, self.nearest, np.where(self.is_fooled, self.method, names),
+            np.full(n, names, dtype=object), note, np.full(n, "ok", dtype=object),
+        )  # fmt: skip
+
+    def nearest_images(self) -> np.ndarray:
+        """The images (n, c, h, w) at the distances `nearest`; where there is none, the stored ones."""
+        images = self.inputs.images / 255
+        for name, (rows, points) in self.found.items():
+            is_nearest = self._norms(name, rows, points) == self.nearest[rows]
+            images[rows[is_nearest]] = points.cpu().numpy()[is_nearest]
+        return images
 
     def _take(self, name: str, rows: np.ndarray, norms: np.ndarray) -> None:
         is_inside = norms <= self.threat.epsilon * (1 + TOLERANCE)

@@ -8,7 +8,7 @@ import torch
 
 from nnrobust.compute import Machine, machine, precision_of
 from nnrobust.errors import ParamError
-from nnrobust.params import Compute
+from nnrobust.param_blocks import Compute
 from nnrobust.store import WorkStore
 
 MAX_RETRIES = 3

@@ -1,10 +1,12 @@
-"""Figures of 1NN alone: robust accuracy against epsilon, and against the number of training images."""
+"""Curves of robust accuracy: against epsilon, 1NN by each proof and every classifier; against the number of training images."""
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from nnrobust.figures import SYMBOLS
 
 STYLES = {
     "exact": ("exact", "-", 0),
@@ -13,29 +15,54 @@ STYLES = {
     "half gap": ("certified by the half gap", "-.", 2),
 }
 """Label, line style and color of each method, strongest first."""
-SYMBOLS = {"Linf": r"$\ell_\infty$", "L2": r"$\ell_2$"}
+LINES = ("--", "-.", ":", (0, (9, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)))
+"""Line styles of networks, beside their colors."""
 
 
-def epsilon_figure(table: pd.DataFrame, problem: str, dataset: str, epsilon: dict[str, float]) -> Figure:
+def certificates_figure(table: pd.DataFrame, problem: str, dataset: str, epsilon: dict[str, float]) -> Figure:
     """Robust accuracy of 1NN against epsilon, one panel a norm, one line a method; dotted upright: the epsilon of the records."""
     figure = Figure(figsize=(7.2, 3.6))
-    mine = table[table["problem"] == problem]
+    mine = table[(table["classifier"] == "1NN") & (table["problem"] == problem)]
     for axes, norm in zip(figure.subplots(1, 2, sharey=True), epsilon, strict=True):
         part = mine[mine["norm"] == norm]
         for method, (label, line, color) in STYLES.items():
-            one = part[part["method"] == method]
-            shade = sns.color_palette("colorblind")[color]
-            axes.plot(one["epsilon"], one["accuracy"], linestyle=line, color=shade, linewidth=1.4, label=label)
-            if problem == "pairs":
-                axes.fill_between(one["epsilon"], one["accuracy"] - one["error"], one["accuracy"] + one["error"], alpha=0.15,
-                                  color=shade, linewidth=0)  # fmt: skip
-        axes.axvline(epsilon[norm], color="black", linewidth=0.8, linestyle=":")
-        axes.set(xlabel=f"epsilon, {SYMBOLS[norm]}", xlim=(0, part["epsilon"].max()), ylim=(0, 100))
+            _curve(axes, part[part["method"] == method], label, line, sns.color_palette("colorblind")[color])
+        _epsilon_axis(axes, norm, epsilon[norm], part["epsilon"].max())
     _finish(figure, "robust accuracy (%)")
     n = int(mine["n_problems"].iloc[0])
     over = f"mean over {n} pairs ± standard error" if problem == "pairs" else "all classes at once"
     figure.suptitle(f"1NN on {dataset}, test images: {over}", fontsize=10)
     return figure
+
+
+def epsilon_figure(table: pd.DataFrame, dataset: str, epsilon: dict[str, float]) -> Figure:
+    """Robust accuracy of every classifier against epsilon, mean over pairs: 1NN exact, networks by attack (an upper bound)."""
+    figure = Figure(figsize=(7.2, 4.0))
+    mine = table[(table["problem"] == "pairs") & ((table["kind"] == "attacked") | (table["method"] == "exact"))]
+    names = list(dict.fromkeys(mine["classifier"]))
+    for axes, norm in zip(figure.subplots(1, 2, sharey=True), epsilon, strict=True):
+        part = mine[mine["norm"] == norm]
+        for i, name in enumerate(names):
+            one = part[part["classifier"] == name]
+            label = f"{name} ({one['kind'].iloc[0]})"
+            color = "black" if name == "1NN" else sns.color_palette("colorblind")[(i - 1) % 10]
+            _curve(axes, one, label, "-" if name == "1NN" else LINES[(i - 1) % len(LINES)], color)
+        _epsilon_axis(axes, norm, epsilon[norm], part["epsilon"].max())
+    _finish(figure, "robust accuracy (%)")
+    n = int(mine["n_problems"].min())
+    figure.suptitle(f"{dataset}, test images: mean over {n} pairs ± standard error", fontsize=10)
+    return figure
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, label: str, line: object, color: object) -> None:
+    axes.plot(rows["epsilon"], rows["accuracy"], linestyle=line, color=color, linewidth=1.4, label=label)
+    low, high = rows["accuracy"] - rows["error"], rows["accuracy"] + rows["error"]
+    axes.fill_between(rows["epsilon"], low, high, alpha=0.15, color=color, linewidth=0)
+
+
+def _epsilon_axis(axes: Axes, norm: str, epsilon: float, end: float) -> None:
+    axes.axvline(epsilon, color="black", linewidth=0.8, linestyle=":")
+    axes.set(xlabel=f"epsilon, {SYMBOLS[norm]}, in pixel units", xlim=(0, end), ylim=(0, 102))
 
 
 def growth_figure(table: pd.DataFrame, dataset: str, epsilon: dict[str, float]) -> Figure:

@@ -1,5 +1,7 @@
 """What the training of a variant's pairs came to: tables of epochs and of how each pair ended."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from nnrobust.tasks import Task, Trained
@@ -18,6 +20,18 @@ def history(tasks: list[Task], trained: list[Trained]) -> pd.DataFrame:
             for epoch, row in enumerate(result.rows, start=1)
         ]
     )
+
+
+def training_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Means over pairs by variant and epoch: columns variant, epoch, n_pairs, loss, clean_accuracy, robust_accuracy."""
+    quantities = ("loss", "clean_accuracy", "robust_accuracy")
+    tables = [pd.DataFrame(columns=["variant", "epoch", "n_pairs", *quantities])]
+    for variant, table in histories.items():
+        means = table.groupby("epoch", as_index=False).agg(
+            n_pairs=("pair", "size"), **{name: (name, "mean") for name in quantities}
+        )
+        tables.append(means.assign(variant=variant)[tables[0].columns])
+    return (pd.concat(tables[1:], ignore_index=True) if histories else tables[0]).round(6)
 
 
 def outcomes(tasks: list[Task], trained: list[Trained], first_failures: list[str | None]) -> pd.DataFrame:

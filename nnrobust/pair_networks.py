@@ -1,6 +1,5 @@
 """The two-class networks of a dataset's pairs: built, timed, stored and loaded."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from nnrobust.networks import build_network
 from nnrobust.outputs import finished_file
 from nnrobust.stack import Stack
 from nnrobust.tasks import Task, Trained, TrainingSet
+from nnrobust.timing import inference_seconds
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class PairNetworks:
     def training_set(self) -> TrainingSet:
         return TrainingSet(self.images, self.labels, self.build)
 
-    def seconds_per_image(self, state: dict[str, Tensor], n_images: int) -> float:
-        """How long a network takes for an image, `n_images` at once, from this machine's memory and back: the second of two."""
+    def inference_seconds(self, state: dict[str, Tensor]) -> dict[str, float]:
+        """How long a network takes for an image, by batch size, from this machine's memory and back."""
         stack = Stack.loaded(self.build, [state], self.machine.device).frozen()
-        start = 0.0
-        for _ in range(2):
-            start = time.perf_counter()
-            images = torch.from_numpy(self.images[:n_images]).to(self.machine.device).float() / 255
-            stack.logits(images[None], training=False).cpu()
-        return (time.perf_counter() - start) / len(images)
+
+        def classify(images: np.ndarray) -> Tensor:
+            pixels = torch.from_numpy(images).to(self.machine.device).float() / 255
+            return stack.logits(pixels[None], training=False).cpu()
+
+        return inference_seconds(classify, self.images)
 
 
 def save_networks(tasks: list[Task], trained: list[Trained], path: Path | str) -> None:

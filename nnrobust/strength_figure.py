@@ -5,7 +5,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nnrobust.curve_figures import SYMBOLS
+from nnrobust.figures import SYMBOLS
 
 LINES = {"solid": "-", "dashed": (0, (4, 2)), "dotted": ":", "dash-dot": "-."}
 """A line style for each attack, in the order of the table."""

@@ -8,17 +8,6 @@ PANELS = {"loss": "training loss", "clean_accuracy": "clean accuracy (%)", "robu
 """Column and label of each panel."""
 
 
-def training_table(histories: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Means over pairs by variant and epoch: columns variant, epoch, n_pairs, loss, clean_accuracy, robust_accuracy."""
-    tables = []
-    for variant, history in histories.items():
-        means = history.groupby("epoch", as_index=False).agg(
-            n_pairs=("pair", "size"), **{name: (name, "mean") for name in PANELS}
-        )
-        tables.append(means.assign(variant=variant))
-    return pd.concat(tables, ignore_index=True)[["variant", "epoch", "n_pairs", *PANELS]].round(6)
-
-
 def training_figure(table: pd.DataFrame, dataset: str) -> Figure:
     """One panel for each quantity, one line for each variant: means over pairs; the accuracies are those of held-out images."""
     figure = Figure(figsize=(7.2, 3.2))

@@ -19,7 +19,7 @@ class ZooModel:
 
     `identifiers` are Google Drive's ids, or one `timm:` name. Accuracies are percentages at Linf 8/255: `autoattack_accuracy` by
     AutoAttack, `external_accuracy` by a stronger attack of others where RobustBench lists one. `epsilon` is what it was trained
-    for, `n_parameters` are millions.
+    for, `n_parameters` are millions, `has_extra_data` that it saw more images than CIFAR-10's (None: not known here).
     """
 
     name: str
@@ -31,6 +31,7 @@ class ZooModel:
     autoattack_accuracy: float
     external_accuracy: float | None
     n_parameters: float | None
+    has_extra_data: bool | None
 
     @property
     def is_adversarially_trained(self) -> bool:
@@ -76,6 +77,7 @@ def _models(roster: Roster) -> dict[str, ZooModel]:
             autoattack_accuracy=float(row["autoattack_acc"]),
             external_accuracy=number(row["external"]),
             n_parameters=number(row["params_M"]),
+            has_extra_data={"True": True, "False": False}.get(row["extra_data"]),
         )
         for row in rows(roster)
     }

@@ -12,7 +12,7 @@ from nnrobust.zoo import IMAGE_SHAPE, find
 
 MISSING = "missing: not fetched, or not attacked with these settings"
 COLUMNS = [
-    *TABLE_COLUMNS, "status", "note", "architecture", "is_adversarially_trained", "trained_for",
+    *TABLE_COLUMNS, "status", "note", "architecture", "is_adversarially_trained", "trained_for", "has_extra_data",
     "published_clean_accuracy", "published_autoattack_accuracy",
 ]  # fmt: skip
 
@@ -66,6 +66,7 @@ def zoo_table(
                 architecture=about.architecture,
                 is_adversarially_trained=about.is_adversarially_trained,
                 trained_for=about.epsilon,
+                has_extra_data=about.has_extra_data,
                 published_clean_accuracy=round(about.clean_accuracy / 100, 4),
                 published_autoattack_accuracy=round(about.autoattack_accuracy / 100, 4),
             )

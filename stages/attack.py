@@ -52,7 +52,7 @@ def main() -> None:
     rungs = ladder(options.strength.attacks, options.strength.steps, options.strength.restarts, options.seed)
     few = pair_inputs(prepared.dataset.test, pairs, options.strength.n_test_per_class)
     curve = strength_curve(source, few, threats, rungs if pairs else [], machine, shown)
-    write_csv(Path("metrics/strength") / f"{name}.csv", curve.round(6).assign(classifier=name))
+    write_csv(Path("data/records/strength") / f"{name}.csv", curve.round(6).assign(classifier=name))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from pathlib import Path
 from nnrobust.datasets import Dataset, cap_per_class, save_dataset, select_pairs
 from nnrobust.neighbors import class_distances
 from nnrobust.outputs import finished_folder, write_csv
-from nnrobust.params import Data, read_params
+from nnrobust.param_blocks import Data
+from nnrobust.params import read_params
 from nnrobust.process import run_stage
 from nnrobust.progress import shown
 from nnrobust.sources import read_cifar10, read_digits, read_image_folder

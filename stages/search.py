@@ -18,7 +18,7 @@ from nnrobust.validation import Validation
 INPUT = Path("data/prepared")
 OUTPUT = Path("models/search.json")
 METRICS = Path("metrics/search.json")
-TABLE = Path("metrics/search_trials.csv")
+TABLE = Path("data/records/search_trials.csv")
 WORK = Path(".work")
 
 

@@ -21,8 +21,7 @@ from nnrobust.tasks import Task, hold_out
 from nnrobust.training import train_all, train_with_retry
 from nnrobust.validation import Validation
 
-METRICS = Path("metrics")
-N_TIMED = 512
+METRICS, RECORDS = Path("metrics"), Path("data/records")
 
 
 def main() -> None:
@@ -42,13 +41,13 @@ def main() -> None:
         train = partial(train_all, data=networks.training_set, validation=validation, machine=machine)
         trained, first_failures = train_with_retry(tasks, partial(train, progress=shown, watch=watch))
     save_networks(tasks, trained, Path("models/trained") / f"{name}.safetensors")
-    write_csv(METRICS / "history" / f"{name}.csv", history(tasks, trained))
-    write_csv(Path("data/records/training") / f"{name}.csv", outcomes(tasks, trained, first_failures))
+    write_csv(RECORDS / "history" / f"{name}.csv", history(tasks, trained))
+    write_csv(RECORDS / "training" / f"{name}.csv", outcomes(tasks, trained, first_failures))
     seconds = sum(one.seconds for one in trained)
     timings = {
         "training_seconds_per_pair": seconds / len(trained),
         "training_device_hours": seconds * machine.engine.device_share / 3600,
-        "inference_seconds_per_image": networks.seconds_per_image(trained[0].state, N_TIMED),
+        "inference_seconds_per_image": networks.inference_seconds(trained[0].state),
         "device": describe(machine.device),
     }
     write_json(METRICS / "timings" / f"{name}.json", timings)

@@ -11,6 +11,7 @@ from nnrobust.accuracy import (
     mean_over_pairs,
     strongest,
     summary,
+    union_table,
     wilson_interval,
 )
 from nnrobust.errors import RecordError
@@ -166,3 +167,45 @@ def test_the_strongest_rows_keep_every_proof_and_each_classifiers_own_attacks():
     assert len(strongest(table[table["kind"] != "attacked"])) == 4
     attacked_rows = strongest(table[table["kind"] == "attacked"])
     assert attacked_rows["method"].tolist() == ["apgd-ce", "apgd-ce", "apgd-ce + fmn"]
+
+
+def test_the_union_counts_the_images_that_withstand_every_threat_model():
+    linf, l2 = attacked("Linf", robust=(True, True, True, False)), attacked("L2", robust=(True, False, True, True))
+    (row,) = union_table(pd.concat([linf, l2]), 0.95).to_dict("records")
+    low, high = wilson_interval(np.array([2]), np.array([4]), 0.95)
+    assert row == {
+        "classifier": "S", "pair": "0-1", "split": "test", "kind": "attacked", "n": 4, "n_robust": 2, "robust_accuracy": 0.5,
+        "robust_accuracy_low": low[0], "robust_accuracy_high": high[0],
+    }  # fmt: skip
+
+
+def test_each_pair_and_split_has_its_union():
+    parts = [
+        attacked("L2", "0-1"),
+        attacked("L2", "0-2", (True, True, True, False)),
+        attacked("L2", "0-1", split="train"),
+        exact(),
+    ]
+    table = union_table(pd.concat(parts), 0.95)
+    assert table[["classifier", "pair", "split", "n", "n_robust"]].values.tolist() == [
+        ["S", "0-1", "test", 4, 2], ["S", "0-2", "test", 4, 3], ["S", "0-1", "train", 4, 2], ["1NN", "0-1", "test", 4, 3],
+    ]  # fmt: skip
+
+
+def test_a_union_is_of_the_weakest_kind_among_its_images():
+    one_certified = exact(norm="L2")
+    one_certified.loc[3, ["kind", "is_robust", "radius_lower"]] = ["certified", False, 0.4]
+    for second, kind, n_robust in ((exact(norm="L2"), "exact", 3), (one_certified, "certified", 2)):
+        (row,) = union_table(pd.concat([exact(norm="Linf"), second]), 0.95).itertuples()
+        assert (row.kind, row.n_robust) == (kind, n_robust)
+    (row,) = union_table(
+        pd.concat([certified(norm="Linf"), attacked("L2").assign(classifier="1NN")]), 0.95
+    ).itertuples()
+    assert row.kind == "attacked"
+
+
+def test_images_without_a_verdict_are_in_no_union():
+    records = pd.concat([attacked("Linf"), attacked("L2")])
+    records["status"] = records["status"].astype(str).where(records["index"] > 0, "out of memory")
+    (row,) = union_table(records, 0.95).itertuples()
+    assert (row.n, row.n_robust) == (3, 1)

@@ -308,7 +308,7 @@ def test_params_know_the_attacks_that_there_are():
     from typing import get_args
 
     from nnrobust.attacks import KINDS
-    from nnrobust.params import AttackName
+    from nnrobust.param_blocks import AttackName
 
     assert set(get_args(AttackName)) == set(KINDS)
 

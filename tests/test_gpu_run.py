@@ -127,7 +127,7 @@ def test_folders_are_added_up_to_a_published_run(finished, tmp_path, monkeypatch
     monkeypatch.setattr(publish, "RESULTS", tmp_path)
     twice = tmp_path / "twice"
     shutil.copytree(finished, twice)
-    out = publish.publish("both", [finished, twice])
+    out = publish.publish_folders("both", [finished, twice])
     table = pd.read_csv(out / "pairs.csv")
     assert set(table["n"]) == {6, 8}
     trained = pd.read_csv(out / "training.csv")
@@ -138,6 +138,11 @@ def test_folders_are_added_up_to_a_published_run(finished, tmp_path, monkeypatch
     assert len(provenance["calls"]) == 3
     assert provenance["profile"]["profile"] == "paper"
     assert {path.name for path in out.glob("*.png")} == {"figure_4.png", "figure_5.png", "training.png"}
+    summary = json.loads((out / "summary.json").read_text())
+    assert sorted(summary) == ["S", "T_R"]
+    verdicts = {one["id"]: one["verdict"] for one in json.loads((out / "claims.json").read_text())}
+    assert verdicts["standard_training"] != "not run"
+    assert verdicts["train_1nn_l2"] == "not run"
 
 
 def test_what_is_no_run_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from test_training import recipe, tasks_of, train
 from nnrobust.accuracy import accuracy_table, check_certificates, check_threat_models
 from nnrobust.attacks import AttackInputs, Verdicts
 from nnrobust.live import live_log
-from nnrobust.outcomes import counts, history, outcomes, trained_pairs
+from nnrobust.outcomes import counts, history, outcomes, trained_pairs, training_table
 from nnrobust.records import check_records
 from nnrobust.threat import ThreatModel
 from nnrobust.training import train_with_retry
@@ -26,6 +26,26 @@ def test_history_counts_epochs_from_one(dataset):
     assert table.columns.tolist() == ["pair", "epoch", "loss", "clean_accuracy", "robust_accuracy"]
     assert table["epoch"].tolist() == [1, 2] * 3
     assert np.isfinite(table["loss"]).all()
+
+
+def test_the_means_of_training_are_over_the_pairs_of_each_variant(dataset):
+    tasks = tasks_of(dataset, recipe(epochs=2))
+    histories = {name: history(tasks, train(dataset, tasks)) for name in ("S", "T_R")}
+    table = training_table(histories)
+    assert table[["variant", "epoch", "n_pairs"]].values.tolist() == [
+        ["S", 1, 3],
+        ["S", 2, 3],
+        ["T_R", 1, 3],
+        ["T_R", 2, 3],
+    ]
+    last = histories["T_R"].query("epoch == 2")
+    for name in ("loss", "clean_accuracy", "robust_accuracy"):
+        assert table.iloc[-1][name] == pytest.approx(last[name].astype(float).mean(), abs=1e-6)
+
+
+def test_without_variants_the_means_of_training_are_an_empty_table_with_its_head():
+    table = training_table({})
+    assert (len(table), table.columns[0], "robust_accuracy" in table) == (0, "variant", True)
 
 
 @pytest.fixture

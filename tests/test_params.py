@@ -82,12 +82,46 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["zoo"].update(rosters={"newer": ["Standard"]}), r"zoo: rosters\.newer: expected RobustBench's names, got 'Standard'"),
         (lambda c: c["zoo"].update(rosters={"published": ["Standard"]}), r"zoo: rosters\.published: expected all 69 .* got the list without Andriushchenko2020Understanding, "),
         (lambda c: c["zoo"].update(rosters={"mine": []}), r"zoo\.rosters\.mine.*expected 'published' or 'newer'"),
+        (lambda c: c["claims"]["accepted"].pop("test_l2"), r"params\.yaml: claims: accepted: expected the claims of nnrobust/claims\.py; missing \['test_l2'\], unknown \[\]"),
+        (lambda c: c["claims"]["accepted"].update(test_l3=[0, 1]), r"claims: accepted: expected the claims of nnrobust/claims\.py; missing \[\], unknown \['test_l3'\]"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[None, None]), r"claims: accepted\.test_l2: expected \[from, to\] with from <= to, not both null, got \[None, None\]"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.2, 0.1]), r"claims: accepted\.test_l2: expected \[from, to\] with from <= to, not both null, got \[0\.2, 0\.1\]"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.2]), r"claims\.accepted\.test_l2: expected .*at least 2 items.*, got \[0\.2\] \(list\)"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, 0.2, 0.3]), r"claims\.accepted\.test_l2: expected .*at most 2 items"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, "much"]), r"claims\.accepted\.test_l2\.1.*: expected a valid number, got 'much' \(str\)"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, float("inf")]), r"claims\.accepted\.test_l2\.1.*: expected a finite number, got inf"),
+        (lambda c: c["claims"].update(margin=0), r"claims\.margin: expected greater than 0, got 0"),
+        (lambda c: c["claims"].update(confidence=95), r"claims\.confidence: expected less than 1, got 95"),
+        (lambda c: c["illustrate"]["classifiers"].update(T_X="models/trained/T_X.safetensors"), r"params\.yaml: illustrate\.classifiers: expected 1NN, variants or zoo\.models, got 'T_X'"),
+        (lambda c: c["illustrate"]["classifiers"].update(Standard="models/zoo/Standard"), r"illustrate\.classifiers: expected 1NN, variants or zoo\.models, got 'Standard'"),
+        (lambda c: c["illustrate"].update(problem="all"), r"illustrate\.problem: expected two class names for the variant T_R, got all"),
+        (lambda c: (c["zoo"].update(models=["Standard"]), c["illustrate"].update(classifiers={"Standard": "models/zoo/Standard"})), r"illustrate\.problem: expected all for the zoo model Standard, got \['3', '5'\]"),
+        (lambda c: c["illustrate"].update(problem=["3"]), r"illustrate\.problem.*: expected .*at least 2 items"),
+        (lambda c: c["illustrate"].update(problem="3-5"), r"illustrate\.problem.*: expected 'all', got '3-5'"),
+        (lambda c: c["illustrate"].update(classifiers={}), r"illustrate\.classifiers: expected .*at least 1 item"),
         (lambda c: c["variants"]["S"].update(learning_rate=float("nan")), r"variants\.S\.learning_rate: expected .*finite"),
     ],
 )  # fmt: skip
 def test_a_wrong_key_is_named_with_what_was_expected_and_got(tmp_path, change, expected):
     with pytest.raises(ParamError, match=expected):
         read_params(written(tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"), [([0.1, 0.1], [0.1, 0.1]), (["1e-3", None], [0.001, None]), ([None, -2], [None, -2.0])]
+)
+def test_a_claims_range_may_be_open_or_one_value(tmp_path, accepted, expected):
+    path = written(tmp_path, lambda c: c["claims"]["accepted"].update(test_l2=accepted))
+    assert read_params(path).claims.accepted["test_l2"] == expected
+
+
+def test_examples_of_all_classes_are_of_1nn_and_the_zoo(tmp_path):
+    chosen = {"1NN": "data/prepared", "Standard": "models/zoo/Standard"}
+    path = written(
+        tmp_path,
+        lambda c: (c["zoo"].update(models=["Standard"]), c["illustrate"].update(problem="all", classifiers=chosen)),
+    )
+    assert read_params(path).illustrate.classifiers == chosen
 
 
 def test_every_wrong_key_gets_its_line(tmp_path):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from nnrobust.datasets import Pair
-from nnrobust.params import Space
+from nnrobust.param_blocks import Space
 from nnrobust.recipes import Setting
 from nnrobust.search import AS_IN_PARAMS, PairSearch, Plan, Score, choose, optimism, outcome, search, settings_of
 

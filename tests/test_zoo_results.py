@@ -6,6 +6,7 @@ import pytest
 from test_accuracy import attacked, exact
 
 from nnrobust.errors import DataError
+from nnrobust.outputs import write_csv
 from nnrobust.records import write_records
 from nnrobust.zoo_images import zoo_images
 from nnrobust.zoo_results import COLUMNS, MISSING, zoo_counts, zoo_records, zoo_table
@@ -36,6 +37,15 @@ def test_each_model_has_its_accuracies_and_what_robustbench_says_of_it(table):
     assert (row["is_adversarially_trained"], row["published_autoattack_accuracy"]) == (False, 0.0)
     published = table[table["classifier"] == BROKEN].iloc[0]
     assert (published["trained_for"], published["published_autoattack_accuracy"]) == ("0.031", 0.5308)
+
+
+def test_it_is_known_which_models_saw_more_images_than_cifar10s(tmp_path):
+    with_more = "Carmon2019Unlabeled"
+    write_csv(tmp_path / "zoo.csv", zoo_table({WHOLE: of_model(WHOLE), with_more: None}, nearest(), 0.95))
+    read = pd.read_csv(tmp_path / "zoo.csv").drop_duplicates("classifier").set_index("classifier")["has_extra_data"]
+    assert (read[WHOLE], read[with_more]) == (False, True)
+    assert pd.isna(read["1NN"])
+    assert read.isin([False]).tolist() == [True, False, False]
 
 
 def test_a_model_that_failed_or_is_missing_says_so_and_is_not_counted(table):

@@ -1,0 +1,112 @@
+"""A few training images with the nearest image that fools a classifier on each, for the figures that show them."""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+from nnrobust.errors import DataError
+from nnrobust.outputs import finished_file
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images uint8 (n, c, h, w), and `adversarial` float64, in [0, 1]: the nearest found that is classified otherwise.
+
+    `is_found` says whether there is one; there is none where the image itself is classified wrongly. `indices` in the training
+    split; `labels` and `predictions`, of the stored images, as class ids; `norms`, the l2 distance of the two images in pixel
+    units; each (n,).
+    """
+
+    images: np.ndarray
+    adversarial: np.ndarray
+    is_found: np.ndarray
+    indices: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray
+    norms: np.ndarray
+
+    def save(self, path: Path) -> None:
+        """Writes them as one npz file, whole or not at all."""
+        with finished_file(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "Examples":
+        """What `save` wrote.
+
+        Raises:
+            DataError: when the file is missing or damaged.
+        """
+        try:
+            # Opened here, as NumPy leaves a file open that is no archive.
+            with path.open("rb") as file, np.load(file) as stored:
+                return cls(**{field.name: stored[field.name] for field in fields(cls)})
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+            raise DataError(f"{path}: expected examples: {error}; run `dvc repro illustrate`") from error
+
+
+def load_each(folder: Path, classifiers: Iterable[str]) -> dict[str, Examples]:
+    """The examples by classifier, of those that have any: under `dvc repro --keep-going` one's stage may have failed.
+
+    Raises:
+        DataError: as `Examples.load`.
+    """
+    paths = {name: folder / f"{name}.npz" for name in classifiers}
+    return {name: Examples.load(path) for name, path in paths.items() if path.exists()}
+
+
+def class_ids_of(problem: str | list[str], classes: list[str]) -> np.ndarray:
+    """The class ids, ascending, of `all` or of two class names.
+
+    Raises:
+        DataError: for an unknown class, or one named twice.
+    """
+    names = classes if isinstance(problem, str) else problem
+    if set(names) - set(classes) or len(set(names)) != len(names):
+        raise DataError(f"illustrate.problem: expected all, or two different classes of {classes}, got {problem}")
+    return np.array(sorted(classes.index(one) for one in names))
+
+
+def first_in_turn(labels: np.ndarray, class_ids: np.ndarray, n: int) -> np.ndarray:
+    """Positions of n images: the first of each class, then the second of each, and so on.
+
+    Raises:
+        DataError: when the classes have fewer images.
+    """
+    members = [np.flatnonzero(labels == class_id) for class_id in class_ids]
+    turns = [one[turn] for turn in range(max(map(len, members))) for one in members if turn < len(one)]
+    if len(turns) < n:
+        raise DataError(
+            f"illustrate.n_images: expected at most the {len(turns)} training images of its classes, got {n}"
+        )
+    return np.array(turns[:n])
+
+
+def changes_table(examples: Examples, classifier: str, epsilon: dict[str, float]) -> pd.DataFrame:
+    """One row for each image: how many of its pixel values the adversarial image changes, and by how much.
+
+    Columns: classifier, index, label, is_found, is_inside (the l2 ball of `epsilon`), norm (l2), largest_change, share_below and
+    share_above, the shares of values changed by less, and by more, than the Linf epsilon; the last four NaN where none was found.
+    """
+    change = np.abs(examples.adversarial - examples.images / 255).reshape(len(examples.images), -1)
+    sizes = {
+        "norm": examples.norms,
+        "largest_change": change.max(axis=1),
+        "share_below": (change < epsilon["Linf"]).mean(axis=1),
+        "share_above": (change > epsilon["Linf"]).mean(axis=1),
+    }
+    return pd.DataFrame(
+        {
+            "classifier": classifier,
+            "index": examples.indices,
+            "label": examples.labels,
+            "is_found": examples.is_found,
+            "is_inside": examples.is_found & (examples.norms <= epsilon["L2"] * (1 + 1e-6)),
+            **{name: np.where(examples.is_found, values, np.nan).round(6) for name, values in sizes.items()},
+        }
+    )

@@ -1,0 +1,73 @@
+"""Where a run comes from: its commit, versions, device, data, and what each stage cost."""
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    "dvc",
+    "faiss-cpu",
+    "faiss-gpu",
+    "numpy",
+    "optuna",
+    "pandas",
+    "robustbench",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchvision",
+)
+
+
+def provenance(folder: Path, costs: Path, dataset: dict[str, object], devices: list[str]) -> dict[str, object]:
+    """Commit, versions, device, data hashes, and seconds and peak memory of each stage as last run here.
+
+    Args:
+        folder: the workflow's, a git repository or not.
+        costs: where `run_stage` leaves what stages cost; stages restored from DVC's cache have no entry.
+        dataset: the content of `dataset.json`.
+        devices: what classifiers were trained on.
+    """
+    stages = {
+        path.stem.replace(" ", "@"): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(costs.glob("*.json"))
+    }
+    return {
+        "commit": commit(folder),
+        "device": {
+            "trained on": "; ".join(dict.fromkeys(devices)),
+            "this machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        },
+        "versions": {"python": platform.python_version()} | versions(),
+        "data": {key: dataset[key] for key in ("name", "n_train", "n_test", "image_shape")},
+        "sha256": dataset["sha256"],
+        "seconds": {name: one["seconds"] for name, one in stages.items()},
+        "peak_memory_gb": max((one["peak_memory_gb"] for one in stages.values()), default=None),
+    }
+
+
+def commit(folder: Path) -> str:
+    """The commit of the code, and whether it was changed since; `unknown` outside of git."""
+    code = ("--", "nnrobust", "stages", "dvc.yaml", "params.yaml", "pyproject.toml")
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", *code], cwd=folder, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + (" and changes since" if changed.stdout.strip() else "")
+
+
+def versions() -> dict[str, str]:
+    """The installed version of each package that decides numbers."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

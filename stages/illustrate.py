@@ -1,0 +1,57 @@
+"""Finds the nearest images that fool one classifier on a few training images: `python stages/illustrate.py CLASSIFIER`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nnrobust.attacks import AttackInputs
+from nnrobust.compute import machine
+from nnrobust.datasets import Prepared, load_dataset, select_pairs
+from nnrobust.examples import class_ids_of, first_in_turn
+from nnrobust.fooling import fool_nearest_neighbor, fool_network
+from nnrobust.pair_attacks import PairSource
+from nnrobust.pair_networks import PairNetworks, load_networks
+from nnrobust.params import Params, read_params
+from nnrobust.process import run_stage
+from nnrobust.victim import Attack, Victim
+from nnrobust.zoo import find
+from nnrobust.zoo_attacks import ZooSource
+
+LOCK, OUTPUT = Path("models/zoo.lock.json"), Path("data/records/examples")
+FIRST = np.zeros(1, dtype=np.int64)
+
+
+def victim_of(name: str, params: Params, prepared: Prepared) -> Victim:
+    """A variant's network of the pair, or a pretrained model of all classes."""
+    options = params.illustrate
+    where = machine(params.compute.device, 1, params.compute.batch_size)
+    path = Path(options.classifiers[name])
+    if name not in params.variants:
+        return ZooSource(find(name), path, LOCK).victim(FIRST, where.device)
+    pairs = select_pairs(prepared.dataset.classes, [(options.problem[0], options.problem[1])])
+    states = load_networks(path, pairs, params.variants[name].checkpoint)
+    build = PairNetworks.of(prepared, "test", params.variants[name].architecture, where).build
+    return PairSource(build, states).victim(FIRST, where.device)
+
+
+def main() -> None:
+    name, params, prepared = sys.argv[1], read_params("params.yaml"), load_dataset("data/prepared")
+    options, train = params.illustrate, prepared.dataset.train
+    class_ids = class_ids_of(options.problem, prepared.dataset.classes)
+    indices = first_in_turn(train.labels, class_ids, options.n_images)
+    if name == "1NN":
+        examples = fool_nearest_neighbor(train, class_ids, indices)
+    else:
+        targets = np.searchsorted(class_ids, train.labels[indices])
+        inputs = AttackInputs(np.asarray(train.images[indices]), targets, np.zeros_like(indices), indices)
+        attacks = [Attack(**one.model_dump(), seed=params.attack.seed) for one in params.attack.attacks]
+        where = machine(params.compute.device, 1, params.compute.batch_size)
+        examples = fool_network(
+            victim_of(name, params, prepared), inputs, class_ids, params.epsilon.L2, attacks, where.device
+        )
+    examples.save(OUTPUT / f"{name}.npz")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,60 @@
+"""Compares the classifiers over the pairs, and judges the paper's claims."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from nnrobust.comparison import paired_table, scores, seed_spread
+from nnrobust.datasets import load_dataset
+from nnrobust.evidence import Evidence
+from nnrobust.examples import changes_table, load_each
+from nnrobust.ledger import ledger, ledger_table, setting_of
+from nnrobust.outputs import write_csv, write_json
+from nnrobust.params import Params, read_params
+from nnrobust.process import run_stage
+from nnrobust.timing import read_timings
+from nnrobust.zoo import roster
+
+PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
+
+
+def changes(params: Params) -> pd.DataFrame:
+    """What fools classifiers on the images of figures 1 and 7."""
+    examples = load_each(EXAMPLES, params.illustrate.classifiers)
+    return pd.concat([changes_table(one, name, params.epsilon.model_dump()) for name, one in examples.items()])
+
+
+def read(params: Params, n_dimensions: int) -> Evidence:
+    """What the run has measured."""
+    zoo = pd.read_csv(METRICS / "zoo.csv")
+    return Evidence(
+        scores=scores(pd.read_csv(METRICS / "pairs.csv"), pd.read_csv(METRICS / "unions.csv")),
+        zoo=zoo[zoo["classifier"].isin(["1NN", *roster()])],
+        timings=read_timings(METRICS / "timings", params.classifiers),
+        distances=pd.read_csv(PREPARED / "class_distances.csv"),
+        changes=changes(params),
+        plane=pd.read_csv(METRICS / "synthetic.csv"),
+        trials=pd.read_csv(METRICS / "search_trials.csv"),
+        strength=pd.read_csv(METRICS / "strength.csv"),
+        epsilon=params.epsilon.model_dump(),
+        n_dimensions=n_dimensions,
+        n_models=len(roster()),
+        confidence=params.claims.confidence,
+    )
+
+
+def main() -> None:
+    params, dataset = read_params("params.yaml"), load_dataset(PREPARED).dataset
+    options, evidence = params.claims, read(params, dataset.n_dimensions)
+    entries = ledger(evidence, options.accepted, options.margin, setting_of(params.profile, dataset.name))
+    write_json(METRICS / "claims.json", entries)
+    write_csv(METRICS / "claims.csv", ledger_table(entries))
+    write_csv(METRICS / "changes.csv", evidence.changes)
+    paired = paired_table(evidence.scores, "1NN", options.confidence, options.margin)
+    write_csv(METRICS / "paired.csv", paired.round(6))
+    variants = {name: variant.model_dump() for name, variant in params.variants.items()}
+    write_csv(METRICS / "seeds.csv", seed_spread(evidence.scores, variants).round(6))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,18 @@
+"""Writes the page that `dvc plots show` fills, before anything else, so that it is there while networks train."""
+
+from pathlib import Path
+
+from nnrobust.outputs import finished_file
+from nnrobust.page import plots_page
+from nnrobust.process import run_stage
+
+OUTPUT = Path("data/plots_page.html")
+
+
+def main() -> None:
+    with finished_file(OUTPUT) as temporary:
+        temporary.write_text(plots_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,30 @@
+"""Trains small networks on a problem in the plane, and measures them and 1NN there (figure 2)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from nnrobust.outputs import finished_file, write_csv
+from nnrobust.params import read_params
+from nnrobust.process import run_stage
+from nnrobust.synthetic import Problem, Schedule, made_points, measure, nearest_panel, network_panel
+
+TABLE = Path("metrics/synthetic.csv")
+GRIDS = Path("data/synthetic.npz")
+
+
+def main() -> None:
+    one = read_params("params.yaml").synthetic
+    points, labels = made_points(one.n_points, one.center, one.variance, one.flipped, one.seed)
+    schedule = Schedule(one.hidden, one.epochs, one.learning_rate, one.steps, one.step_size, one.seed)
+    problem = Problem(points, labels, one.epsilon)
+    trades = [network_panel(problem, schedule, beta, one.square_size) for beta in one.betas]
+    panels = [*trades, nearest_panel(problem), network_panel(problem, schedule, None, one.square_size)]
+    table, regions = measure(panels, problem, one.grid_size)
+    write_csv(TABLE, table.round(6))
+    with finished_file(GRIDS) as temporary:
+        np.savez_compressed(temporary, axis=problem.axis(one.grid_size), regions=regions)
+
+
+if __name__ == "__main__":
+    run_stage(main)
