@@ -1,4 +1,4 @@
-# make repro | make test | make lint | make profile P=cifar10 | make publish NAME=x [RUNS="a b"] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make test | make lint | make profile P=cifar10 | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
 VENV := .venv
@@ -26,7 +26,7 @@ profile: $(READY)
 	cp profiles/$(P).yaml params.yaml
 
 publish: $(READY)
-	python benchmarks/publish.py $(NAME) $(RUNS)
+	python benchmarks/publish.py $(NAME) $(RUNS) --note "$(NOTE)"
 
 compare: $(READY)
 	python benchmarks/compare.py $(A) $(B)

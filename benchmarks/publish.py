@@ -5,10 +5,10 @@
 taken from the first. Claims about 1NN stay open there, as such folders hold networks alone.
 """
 
+import argparse
 import json
 import math
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from nnrobust.evidence import Evidence
 from nnrobust.ledger import ledger, ledger_table, setting_of
 from nnrobust.outcomes import counts, training_table
 from nnrobust.outputs import finished_file, finished_folder, write_csv, write_json
+from nnrobust.params import read_params
 from nnrobust.process import COSTS
 from nnrobust.provenance import provenance
 from nnrobust.published import as_markdown, overview, publish_run
@@ -108,8 +109,8 @@ def judged(table: pd.DataFrame, call: dict[str, Any]) -> list[dict[str, object]]
     return ledger(evidence, options["accepted"], options["margin"], setting_of(profile["profile"], call["dataset"]))
 
 
-def publish_folders(name: str, folders: list[Path]) -> Path:
-    """Writes results/NAME from folders of `gpu.py`, whole or not at all."""
+def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
+    """Writes results/NAME from folders of `gpu.py`, whole or not at all; `note` goes into the provenance."""
     history, training, records = (
         added_up(folders, file) for file in ("history.csv", "training.csv", "records_*.parquet")
     )
@@ -131,15 +132,15 @@ def publish_folders(name: str, folders: list[Path]) -> Path:
             if found:
                 (out / file).write_text(found[0].read_text())
         about = [{key: value for key, value in one.items() if key != "profile"} for one in calls]
-        origin = {"commit": call["code"], "calls": about, "profile": call["profile"]}
+        origin = {"commit": call["code"], "calls": about, "profile": call["profile"], "note": note}
         for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
             write_json(out / f"{file}.json", value)
         draw(out, score, history, call["dataset"], call["profile"])
     return RESULTS / name
 
 
-def publish_here(name: str) -> Path:
-    """Writes results/NAME from this working tree.
+def publish_here(name: str, note: str = "") -> Path:
+    """Writes results/NAME from this working tree; `note` goes into the provenance.
 
     Raises:
         RecordError: when `dvc repro plot` would run something: the outputs are then not those of the code and the params.
@@ -160,17 +161,23 @@ def publish_here(name: str) -> Path:
         "report.html": ROOT / "report/index.html",
         "class_distances.csv": ROOT / "data/prepared/class_distances.csv",
     }
-    origin = provenance(ROOT, ROOT / COSTS, about, devices)
-    publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin, RESULTS / name)
+    params = read_params(ROOT / "params.yaml")
+    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.classifiers, *params.zoo.models})
+    publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
     return RESULTS / name
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        raise SystemExit(__doc__)
-    name, folders = sys.argv[1], [Path(folder) for folder in sys.argv[2:]]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the folder in results/")
+    parser.add_argument("folders", nargs="*", type=Path, help="that gpu.py left; none: this working tree")
+    parser.add_argument("--note", default="", help="what a reader of the provenance should know")
+    options = parser.parse_args()
     try:
-        print(publish_folders(name, folders) if folders else publish_here(name))
+        if options.folders:
+            print(publish_folders(options.name, options.folders, options.note))
+        else:
+            print(publish_here(options.name, options.note))
         with finished_file(RESULTS / "README.md") as temporary:
             runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
             temporary.write_text(PAGE + as_markdown(overview(runs)), encoding="utf-8")

@@ -95,7 +95,10 @@ def union_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
     key = ["classifier", "pair", "split", "index"]
     columns = counted.astype(dict.fromkeys([*key[:3], "kind"], str))
     # In the alphabet as in strength: attacked, certified, exact. So the least of several kinds is the weakest.
-    images = columns.groupby(key, sort=False, as_index=False).agg(n_robust=("is_robust", "min"), kind=("kind", "min"))
+    images = columns.groupby(key, sort=False, as_index=False).agg(
+        n_robust=("is_robust", "min"), kind=("kind", "min"), n_threats=("norm", "size")
+    )
+    images = images[images["n_threats"] == counted[["norm", "epsilon"]].drop_duplicates().shape[0]]
     table = images.groupby(key[:3], sort=False, as_index=False).agg(
         kind=("kind", "min"), n=("index", "size"), n_robust=("n_robust", "sum")
     )

@@ -106,6 +106,12 @@ def paired_table(table: pd.DataFrame, first: str, confidence: float, margin: flo
     return pd.DataFrame(rows, columns=PAIRED)
 
 
+def sign_test(difference: np.ndarray) -> float:
+    """The two-sided p-value of the sign test, without ties."""
+    ahead, behind = int((difference > 0).sum()), int((difference < 0).sum())
+    return float(stats.binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
+
+
 def _tests(difference: np.ndarray, confidence: float, margin: float) -> dict[str, object]:
     low, high = mean_interval(difference, confidence)
     ahead, behind = int((difference > 0).sum()), int((difference < 0).sum())
@@ -118,7 +124,7 @@ def _tests(difference: np.ndarray, confidence: float, margin: float) -> dict[str
         "difference": float(difference.mean()),
         "low": low,
         "high": high,
-        "sign_p": float(stats.binomtest(ahead, ahead + behind).pvalue) if differ else 1.0,
+        "sign_p": sign_test(difference),
         "wilcoxon_p": float(stats.wilcoxon(difference).pvalue) if differ else 1.0,
         "is_comparable": bool(-margin <= low and high <= margin),
     }

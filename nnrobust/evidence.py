@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nnrobust.accuracy import TABLE_COLUMNS, wilson_interval
-from nnrobust.comparison import difference_interval, headline, mean_interval, paired
+from nnrobust.comparison import difference_interval, headline, mean_interval, paired, sign_test
 from nnrobust.records import ALL_CLASSES
 
 
@@ -119,46 +119,70 @@ def _turned(one: Measured) -> Measured:
 def share_of_pairs(
     evidence: Evidence, first: str, second: str, counts: Callable[[np.ndarray], np.ndarray]
 ) -> Measured | None:
-    """The share of pairs whose difference of mean robust accuracies on test images `counts`."""
+    """The share of pairs whose difference of mean robust accuracies on test images `counts`.
+
+    Of all the pairs there are: no sample, so no interval; the sign test's p-value is in the note.
+    """
     values = paired(evidence.scores, first, second, "test", "mean")
-    if not len(values):
-        return None
-    n = int(counts(values).sum())
-    low, high = wilson_interval(np.array([n]), np.array([len(values)]), evidence.confidence)
     about = difference(evidence, first, second, "test", "mean")
-    assert about is not None
-    return Measured(
-        n / len(values), low[0], high[0], f"{n} of {len(values)} pairs, test images", about.kind, about.note
-    )
+    if about is None:
+        return None
+    n, share = int(counts(values).sum()), float(counts(values).mean())
+    note = f"{about.note}; sign test p = {sign_test(values):.2g}"
+    return Measured(share, share, share, f"{n} of {len(values)} pairs, test images", about.kind, note)
 
 
-def zoo_share(evidence: Evidence, split: str, norm: str, nearest_is_ahead: bool = True) -> Measured | None:
-    """The share of pretrained models that ten-class 1NN is ahead of, on the same images; or of those ahead of it.
+def zoo_share(evidence: Evidence, split: str, norm: str) -> Measured | None:
+    """The share of pretrained models that ten-class 1NN is ahead of, on the same images.
 
     A model counts as surely ahead or behind where Newcombe's interval of the difference is on one side of zero. The ends of the
     interval let every model that is neither, or was not measured, fall on either side.
     """
-    table = evidence.zoo
-    if table.empty:
-        return None
-    models = table.loc[table["architecture"].notna(), "classifier"]
-    rows = headline(table[(table["status"] == "ok") & (table["split"] == split) & (table["norm"] == norm)])
-    nearest = rows[(rows["classifier"] == "1NN") & (rows["pair"] == ALL_CLASSES)]
-    measured = rows[rows["classifier"].isin(models)]
-    if measured.empty or nearest.empty:
+    rows = _zoo_rows(evidence, split, norm)
+    nearest, models = rows[rows["classifier"] == "1NN"], rows[rows["classifier"] != "1NN"]
+    if models.empty or nearest.empty:
         return None
     own = (int(nearest["n_robust"].iloc[0]), int(nearest["n"].iloc[0]))
-    ahead = surely = never = 0
-    for row in measured.itertuples():
-        theirs = (int(row.n_robust), int(row.n))
-        first, second = (own, theirs) if nearest_is_ahead else (theirs, own)
-        low, high = difference_interval(first, second, evidence.confidence)
-        ahead += first[0] * second[1] > second[0] * first[1]
-        surely, never = surely + (low > 0), never + (high < 0)
-    n = evidence.n_models
-    sample = f"{len(measured)} of {n} models, {own[1]:,} {split} images"
-    kind = f"{nearest['kind'].iloc[0]} against attacked"
-    return Measured(ahead / len(measured), surely / n, 1 - never / n, sample, kind, f"{ahead} models")
+    against = [(own, (int(row.n_robust), int(row.n))) for row in models.itertuples()]
+    sample = f"{len(models)} of {evidence.n_models} models, {own[1]:,} {split} images"
+    return _share_ahead(evidence, against, evidence.n_models, sample, f"{nearest['kind'].iloc[0]} against attacked")
+
+
+def zoo_gain(evidence: Evidence, norm: str, standard: str) -> Measured | None:
+    """The share of the other pretrained models that are ahead of the one in standard training, on test images, as `zoo_share`."""
+    rows = _zoo_rows(evidence, "test", norm)
+    base = rows[rows["classifier"] == standard]
+    models = rows[~rows["classifier"].isin([standard, "1NN"])]
+    if models.empty or base.empty:
+        return None
+    least_one = (int(base["n_robust"].iloc[0]), int(base["n"].iloc[0]))
+    against = [((int(row.n_robust), int(row.n)), least_one) for row in models.itertuples()]
+    n = evidence.n_models - 1
+    return _share_ahead(evidence, against, n, f"{len(models)} of {n} models, {least_one[1]:,} test images", "attacked")
+
+
+Counts = tuple[int, int]
+"""Successes and trials."""
+
+
+def _share_ahead(
+    evidence: Evidence, against: list[tuple[Counts, Counts]], n_models: int, sample: str, kind: str
+) -> Measured:
+    ends = [difference_interval(first, second, evidence.confidence) for first, second in against]
+    ahead = sum(first[0] * second[1] > second[0] * first[1] for first, second in against)
+    surely, never = sum(low > 0 for low, _ in ends), sum(high < 0 for _, high in ends)
+    low, high = surely / n_models, 1 - never / n_models
+    return Measured(ahead / len(against), low, high, sample, kind, f"ahead in {ahead} of {len(against)}")
+
+
+def _zoo_rows(evidence: Evidence, split: str, norm: str) -> pd.DataFrame:
+    """One row for 1NN on all classes, and one for each pretrained model that has a verdict on every image."""
+    table = evidence.zoo
+    if table.empty:
+        return table
+    is_measured = (table["status"] == "ok").groupby(table["classifier"]).transform("all")
+    rows = headline(table[is_measured & (table["split"] == split) & (table["norm"] == norm)])
+    return rows[(rows["classifier"] != "1NN") | (rows["pair"] == ALL_CLASSES)]
 
 
 def zoo_accuracy(evidence: Evidence, norm: str, model: str) -> Measured | None:
@@ -166,25 +190,22 @@ def zoo_accuracy(evidence: Evidence, norm: str, model: str) -> Measured | None:
     return _highest(evidence, norm, [model], 1)
 
 
-def zoo_best(evidence: Evidence, norm: str, has_extra_data: bool) -> Measured | None:
-    """The highest robust accuracy on test images of the pretrained models with extra data, or without.
+def zoo_best(evidence: Evidence, norm: str, without_extra_data: bool) -> Measured | None:
+    """The highest robust accuracy on test images of the pretrained models, or of those without extra data.
 
     Where some of them were not measured the interval ends at 1: they may be higher.
     """
     table = evidence.zoo
     if table.empty:
         return None
-    names = table.loc[table["has_extra_data"].isin([has_extra_data]), "classifier"].unique()
-    n_others = table.loc[table["has_extra_data"].isin([not has_extra_data]), "classifier"].nunique()
-    return _highest(evidence, norm, list(names), evidence.n_models - n_others)
+    is_wanted = table["architecture"].notna() & ~(without_extra_data & table["has_extra_data"].isin([True]))
+    others = table.loc[table["architecture"].notna() & ~is_wanted, "classifier"].nunique()
+    return _highest(evidence, norm, list(table.loc[is_wanted, "classifier"].unique()), evidence.n_models - others)
 
 
 def _highest(evidence: Evidence, norm: str, models: list[str], n_expected: int) -> Measured | None:
-    table = evidence.zoo
-    if table.empty:
-        return None
-    rows = headline(table[(table["status"] == "ok") & (table["split"] == "test") & (table["norm"] == norm)])
-    rows = rows[rows["classifier"].isin(models)]
+    rows = _zoo_rows(evidence, "test", norm)
+    rows = rows[rows["classifier"].isin(models)] if len(rows) else rows
     if rows.empty:
         return None
     best = rows.loc[rows["robust_accuracy"].astype(float).idxmax()]
@@ -218,3 +239,17 @@ def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) 
     low, high = mean_interval(mine[column].to_numpy(), evidence.confidence)
     kind = "exact" if is_nearest_neighbor else "attacked"
     return Measured(mine[column].mean(), max(low, 0.0), min(high, 1.0), f"{len(mine)} training images, L2", kind, name)
+
+
+def change_ratio(evidence: Evidence) -> Measured | None:
+    """How many times longer, in l2, the mean change is that fools 1NN than the one that fools a network, on the same images."""
+    found = evidence.changes[evidence.changes["is_found"].astype(bool)] if len(evidence.changes) else evidence.changes
+    if found.empty:
+        return None
+    means = found.groupby("classifier", sort=False)["norm"].mean()
+    networks = [name for name in means.index if name != "1NN"]
+    if not networks or "1NN" not in means:
+        return None
+    ratio = float(means["1NN"] / means[networks[0]])
+    sample = f"{(found['classifier'] == '1NN').sum()} training images, L2"
+    return Measured(ratio, ratio, ratio, sample, "exact against attacked", f"1NN over {networks[0]}")

@@ -64,7 +64,8 @@ def _examples(run: Run, name: str, classifier: str) -> Drawing:
     examples = run.examples[classifier]
     is_nearest = classifier == "1NN"
     found = "exact nearest images" if is_nearest else "nearest images that attacks found"
-    title = rf"{run.dataset}: training images and the {found} that fool {classifier}, in $\ell_2$; $\epsilon$ = {run.epsilon['L2']:.4g}"
+    ball = rf"in $\ell_2$; $\epsilon$ = {run.epsilon['L2']:.4g}"
+    title = f"{run.dataset}: training images and the {found} that fool {classifier}, {ball}"
     kind = (
         "Proven: no nearer image in [0, 1] is classified otherwise"
         if is_nearest
@@ -73,7 +74,7 @@ def _examples(run: Run, name: str, classifier: str) -> Drawing:
     n = int(examples.is_found.sum())
     caption = (
         f"{len(examples.images)} training images, {n} of them fooled, nearest in l2. {kind}. "
-        "Gray in a difference is no change; each is scaled by its own largest. Right: all pixel values of the images fooled."
+        "Gray in a difference is no change; each is scaled by its largest. Right: all pixel values of the images fooled."
     )
     table = _changes(run, classifier)
     figure = example_figure.example_figure(examples, title, run.classes, run.epsilon)
@@ -89,7 +90,7 @@ def _plane(run: Run) -> Drawing:
     table = run.tables["synthetic"]
     n = len(table[["x", "y"]].drop_duplicates())
     caption = (
-        f"{n} training points of four Gaussians, a tenth of each cluster with the other label; squares are the closed Linf "
+        f"{n} training points of four Gaussians, a share of each with the other label; squares are the closed Linf "
         "balls. 1NN exact, networks attacked by a grid in each ball. The class of a cluster is the sign of x * y, our reading."
     )
     figure = synthetic_figure.synthetic_figure(table, run.regions, run.plane_seed)

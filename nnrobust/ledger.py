@@ -6,11 +6,13 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from nnrobust.claims import CLAIMS
+from nnrobust.claims import CLAIMS, IDS
 from nnrobust.comparison import mean_interval
+from nnrobust.errors import ParamError
 from nnrobust.evidence import (
     Evidence,
     Measured,
+    change_ratio,
     difference,
     greatest,
     least,
@@ -20,6 +22,7 @@ from nnrobust.evidence import (
     time_ratio,
     zoo_accuracy,
     zoo_best,
+    zoo_gain,
     zoo_share,
 )
 
@@ -29,7 +32,7 @@ TRADES = ("T_R", "T_B", "T_B_A")
 NETWORKS = ("S", "E_S", *TRADES)
 """The paper's own variants, by the names that params give them; others are beyond it, and judged by no claim."""
 BEST = "T_B"
-PRETRAINED_TRADES = "Zhang2019Theoretically"
+PRETRAINED_TRADES, STANDARD = "Zhang2019Theoretically", "Standard"
 HOLDS, FAILS, CANNOT_TELL, NOT_RUN = "holds", "fails", "cannot tell", "not run"
 VERDICTS = (HOLDS, FAILS, CANNOT_TELL, NOT_RUN)
 
@@ -39,7 +42,15 @@ def ledger(evidence: Evidence, accepted: Mapping[str, Range], margin: float, set
 
     `accepted` has the range of every claim by id. `margin` is the difference up to which two accuracies are comparable.
     `setting` says what run this is, on every line. Numbers are null where the claim was not run; an end that is infinite is null.
+
+    Raises:
+        ParamError: when a claim has no range, or a range no claim.
     """
+    if set(accepted) != set(IDS):
+        missing, unknown = sorted(set(IDS) - set(accepted)), sorted(set(accepted) - set(IDS))
+        raise ParamError(
+            f"claims.accepted: expected the claims of nnrobust/claims.py; missing {missing}, unknown {unknown}"
+        )
     entries: list[dict[str, object]] = []
     for claim in CLAIMS:
         found = MEASURES[claim.id](evidence, margin)
@@ -128,7 +139,9 @@ def _hyperparameters(evidence: Evidence, margin: float) -> Measured | None:
     spread = done.groupby("pair")["robust_accuracy"].agg(lambda values: values.max() - values.min()).to_numpy()
     low, high = mean_interval(spread, evidence.confidence)
     sample = f"{len(spread)} pairs, {len(done)} trials, held-out images"
-    return Measured(float(spread.mean()), low, high, sample, "attacked", "best minus worst setting, pair by pair")
+    return Measured(
+        float(spread.mean()), low, high, sample, "attacked", "best minus worst of the settings that halving left"
+    )
 
 
 def _other_attacks(evidence: Evidence, margin: float) -> Measured | None:
@@ -183,17 +196,19 @@ MEASURES: dict[str, Measure] = {
     "abstract_average": _ahead_of_best_trades,
     "abstract_zoo": lambda e, m: zoo_share(e, "test", "L2"),
     "standard_training": lambda e, m: mean_score(e, "S", "test", "Linf"),
-    "best_model": lambda e, m: zoo_best(e, "Linf", has_extra_data=False),
-    "best_model_extra_data": lambda e, m: zoo_best(e, "Linf", has_extra_data=True),
+    "best_model": lambda e, m: zoo_best(e, "Linf", without_extra_data=True),
+    "best_model_extra_data": lambda e, m: zoo_best(e, "Linf", without_extra_data=False),
     "trades_linf": lambda e, m: zoo_accuracy(e, "Linf", PRETRAINED_TRADES),
     "trades_l2": lambda e, m: zoo_accuracy(e, "L2", PRETRAINED_TRADES),
     "hyperparameters": _hyperparameters,
     "small_changes": lambda e, m: share_of_values(e, False, "share_below"),
     "plane_1nn": lambda e, m: _plane(e, lambda panel: panel == "1NN"),
     "plane_trades": lambda e, m: _plane(e, lambda panel: panel.startswith("TRADES")),
+    "plane_standard": lambda e, m: _plane(e, lambda panel: panel == "overwritten loss"),
     "class_distances": _class_distances,
     "attacks": _other_attacks,
     "training_time": lambda e, m: time_ratio(e, "T_R", "1NN", _times),
+    "training_cost": lambda e, m: time_ratio(e, "T_R", "S", _times),
     "early_stop_time": lambda e, m: time_ratio(e, "T_R", "E_S", _times),
     "inference_time": lambda e, m: time_ratio(e, "T_R", "1NN", _inference),
     "clean_worse": lambda e, m: difference(e, "S", "1NN", "test", "clean"),
@@ -209,9 +224,10 @@ MEASURES: dict[str, Measure] = {
     "pairs_36": lambda e, m: share_of_pairs(e, "1NN", BEST, lambda gap: gap >= -m),
     "zoo_train_linf": lambda e, m: zoo_share(e, "train", "Linf"),
     "zoo_train_l2": lambda e, m: zoo_share(e, "train", "L2"),
-    "zoo_test_linf": lambda e, m: zoo_share(e, "test", "Linf", nearest_is_ahead=False),
+    "zoo_test_linf": lambda e, m: zoo_gain(e, "Linf", STANDARD),
     "zoo_test_l2": lambda e, m: zoo_share(e, "test", "L2"),
     "large_changes": lambda e, m: share_of_values(e, True, "share_above"),
+    "larger_changes": lambda e, m: change_ratio(e),
 }  # fmt: skip
 """How each claim's number is taken from a run, None where the run has nothing to take it from."""
 

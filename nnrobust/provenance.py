@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,18 +23,23 @@ PACKAGES = (
 )
 
 
-def provenance(folder: Path, costs: Path, dataset: dict[str, object], devices: list[str]) -> dict[str, object]:
-    """Commit, versions, device, data hashes, and seconds and peak memory of each stage as last run here.
+def provenance(
+    folder: Path, costs: Path, dataset: dict[str, object], devices: list[str], items: Collection[str]
+) -> dict[str, object]:
+    """Commit, versions, device, data hashes, and seconds and peak memory of each stage as it last ran here.
 
     Args:
         folder: the workflow's, a git repository or not.
-        costs: where `run_stage` leaves what stages cost; stages restored from DVC's cache have no entry.
+        costs: where `run_stage` leaves what stages cost; those that only ever came from DVC's cache have no entry.
         dataset: the content of `dataset.json`.
         devices: what classifiers were trained on.
+        items: what stages may be of: 1NN, the variants and models of the params. Costs of others are left from older runs.
     """
+    found = {path.stem: path for path in sorted(costs.glob("*.json"))}
     stages = {
-        path.stem.replace(" ", "@"): json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(costs.glob("*.json"))
+        name.replace(" ", "@"): json.loads(path.read_text(encoding="utf-8"))
+        for name, path in found.items()
+        if " " not in name or name.split(" ", 1)[1] in items
     }
     return {
         "commit": commit(folder),

@@ -4,6 +4,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from nnrobust.curve_figures import LINES
+
 PANELS = {"loss": "training loss", "clean_accuracy": "clean accuracy (%)", "robust_accuracy": "accuracy under PGD (%)"}
 """Column and label of each panel."""
 
@@ -17,7 +19,7 @@ def training_figure(table: pd.DataFrame, dataset: str) -> Figure:
             one = table[table["variant"] == variant].dropna(subset=column)
             scale = 1 if column == "loss" else 100
             axes.plot(one["epoch"], scale * one[column], label=variant, color=colors[i % len(colors)], linewidth=1.3,
-                      marker="" if column == "loss" else "o", markersize=2.5)  # fmt: skip
+                      marker="" if column == "loss" else "o", markersize=2.5, linestyle=LINES[i % len(LINES)])  # fmt: skip
         axes.set(xlabel="epoch", ylabel=label)
         if column != "loss":
             axes.set_ylim(0, 102)

@@ -19,7 +19,8 @@ class ZooModel:
 
     `identifiers` are Google Drive's ids, or one `timm:` name. Accuracies are percentages at Linf 8/255: `autoattack_accuracy` by
     AutoAttack, `external_accuracy` by a stronger attack of others where RobustBench lists one. `epsilon` is what it was trained
-    for, `n_parameters` are millions, `has_extra_data` that it saw more images than CIFAR-10's (None: not known here).
+    for, `n_parameters` are millions, `has_extra_data` RobustBench's flag for real
+    images beyond CIFAR-10's: generated ones do not count (None: not known here).
     """
 
     name: str

@@ -12,7 +12,7 @@ from nnrobust.records import ALL_CLASSES
 
 
 def zoo_points(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns classifier, split, norm, kind, n, accuracy, low, high (percent): one row for each measured model and panel, and 1NN.
+    """Columns classifier, split, norm, kind, n, accuracy, low, high (percent): a row for each measured model and panel, and 1NN.
 
     Of several attacks, all together; of 1NN, the exact number where there is one. Models by their accuracy in the panel. A model
     that has no verdict on some image is not measured: its others are no sample.
@@ -35,7 +35,7 @@ def images_of(points: pd.DataFrame) -> str:
 
 
 def zoo_figure(points: pd.DataFrame, n_models: int, dataset: str, epsilon: dict[str, float]) -> Figure:
-    """One panel for each split and norm: models in the order of their accuracy with Wilson intervals, 1NN as a line with its own."""
+    """One panel for each split and norm: models in the order of their accuracy with Wilson intervals, and 1NN as a line."""
     figure = Figure(figsize=(7.2, 5.6))
     panels = figure.subplots(2, 2, sharex=True)
     for row, split in enumerate(("train", "test")):
@@ -60,8 +60,10 @@ def _panel(axes: Axes, points: pd.DataFrame) -> None:
     colors = sns.color_palette("colorblind")
     models, nearest = points[points["classifier"] != "1NN"], points[points["classifier"] == "1NN"].iloc[0]
     whiskers = np.stack([models["accuracy"] - models["low"], models["high"] - models["accuracy"]])
-    axes.errorbar(np.arange(len(models)), models["accuracy"], yerr=whiskers, fmt="o", markersize=3, elinewidth=0.6, color=colors[0],
-                  label="pretrained model (attacked)")  # fmt: skip
+    axes.errorbar(
+        np.arange(len(models)), models["accuracy"], yerr=whiskers, fmt="o", markersize=3, elinewidth=0.6,
+        color=colors[0], label="pretrained model (attacked)",
+    )  # fmt: skip
     axes.axhline(nearest["accuracy"], color=colors[1], linewidth=1.6, label="1NN, all classes (proven)")
     axes.axhspan(nearest["low"], nearest["high"], color=colors[1], alpha=0.2, linewidth=0)
     axes.set(xticks=[], ylim=(0, 102))

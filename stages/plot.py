@@ -33,12 +33,12 @@ def drawn(one: Drawing, folder: Path, dots_per_inch: int) -> tuple[Drawing, byte
 def main() -> None:
     params = read_params(PARAMS)
     run = Run.read(params, PREPARED, METRICS, EXAMPLES, REGIONS)
-    with finished_folder(OUTPUT) as folder:
-        with figures.style():
-            drawings = [drawn(one, folder, params.plot.dots_per_inch) for one in gallery(run)]
+    with finished_folder(OUTPUT) as folder, figures.style():
+        drawings = [drawn(one, folder, params.plot.dots_per_inch) for one in gallery(run)]
     devices = [str(one["device"]) for one in run.timings.values()]
+    items = {*params.classifiers, *params.zoo.models}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))
-    origin = provenance(Path(), COSTS, about, devices) | {"params": PARAMS.read_text(encoding="utf-8")}
+    origin = provenance(Path(), COSTS, about, devices, items) | {"params": PARAMS.read_text(encoding="utf-8")}
     claims = pd.read_csv(METRICS / "claims.csv", keep_default_na=False)
     page = render(report_of(run, drawings, claims, setting_of(params.profile, run.dataset), origin))
     with finished_file(REPORT) as temporary:

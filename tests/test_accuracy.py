@@ -209,3 +209,42 @@ def test_images_without_a_verdict_are_in_no_union():
     records["status"] = records["status"].astype(str).where(records["index"] > 0, "out of memory")
     (row,) = union_table(records, 0.95).itertuples()
     assert (row.n, row.n_robust) == (3, 1)
+
+
+def lacking(records, *failed):
+    """The records without the verdicts on images of (norm, index)."""
+    is_failed = [pair in failed for pair in zip(records["norm"].astype(str), records["index"], strict=True)]
+    return records.assign(status=records["status"].astype(str).mask(is_failed, "out of memory"))
+
+
+def test_an_image_without_a_verdict_under_one_of_the_threat_models_is_in_no_union():
+    records = pd.concat([attacked("Linf", robust=(True, True, True, True)), attacked("L2")], ignore_index=True)
+    for failed, expected in (
+        ((("L2", 0),), (3, 1)),
+        ((("L2", 1),), (3, 2)),
+        ((("Linf", 0), ("L2", 1)), (2, 1)),
+        ((("Linf", 0), ("Linf", 3)), (2, 0)),
+    ):
+        (row,) = union_table(lacking(records, *failed), 0.95).itertuples()
+        assert (row.n, row.n_robust, row.robust_accuracy) == (*expected, expected[1] / expected[0])
+
+
+def test_a_pair_that_was_measured_under_one_threat_model_alone_has_no_union():
+    records = pd.concat([attacked("Linf"), attacked("L2"), attacked("Linf", "0-2")])
+    assert union_table(records, 0.95)["pair"].tolist() == ["0-1"]
+
+
+def test_two_sizes_of_one_norm_are_two_threat_models():
+    small, large = attacked(epsilon=0.3), attacked(epsilon=0.5, robust=(True, False, False, False))
+    (row,) = union_table(pd.concat([small, large]), 0.95).itertuples()
+    assert (row.n, row.n_robust) == (4, 1)
+    (row,) = union_table(pd.concat([small, large.iloc[1:]]), 0.95).itertuples()
+    assert (row.n, row.n_robust) == (3, 0)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="a threat model without any verdict is not counted as one"
+)
+def test_without_any_verdict_under_one_threat_model_there_is_no_union():
+    records = pd.concat([attacked("Linf"), attacked("L2")], ignore_index=True)
+    assert union_table(lacking(records, *(("L2", index) for index in range(4))), 0.95).empty

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from nnrobust.comparison import (
     paired_table,
     scores,
     seed_spread,
+    sign_test,
 )
 
 
@@ -102,9 +105,10 @@ def test_the_problem_of_all_classes_is_no_pair():
     assert set(scored(*[exact(pair, norm) for pair in ("0-1", "all") for norm in ("Linf", "L2")])["pair"]) == {"0-1"}
 
 
-def test_what_was_measured_in_one_norm_alone_has_no_mean():
+def test_what_was_measured_in_one_norm_alone_has_no_mean_and_no_union():
     table = scored(attacked("Linf"), attacked("L2"), attacked("Linf", "0-2"))
-    assert table[table["pair"] == "0-2"]["measure"].tolist() == ["clean", "Linf", "union"]
+    assert table[table["pair"] == "0-1"]["measure"].tolist() == list(MEASURES)
+    assert table[table["pair"] == "0-2"]["measure"].tolist() == ["clean", "Linf"]
     assert table["value"].notna().all()
 
 
@@ -221,6 +225,22 @@ def test_nothing_but_ties_is_no_difference():
     row = compared([0.0, 0.0, 0.0])
     assert (row["n_equal"], row["difference"], row["low"], row["high"]) == (3, 0.0, 0.0, 0.0)
     assert (row["sign_p"], row["wilcoxon_p"], row["is_comparable"]) == (1.0, 1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("difference", "expected"),
+    [
+        ([0.1] * 36 + [-0.1] * 9, 2 * sum(math.comb(45, k) for k in range(10)) / 2**45),
+        ([-0.1] * 36 + [0.1] * 9, 2 * sum(math.comb(45, k) for k in range(10)) / 2**45),
+        ([0.1, -0.02, -0.021, -0.1, 0.0], 2 * (1 + 4) / 16),
+        ([0.1, -0.1], 1.0),
+        ([0.1, 0.0], 1.0),
+        ([0.0, 0.0], 1.0),
+        ([], 1.0),
+    ],
+)
+def test_the_sign_test_counts_the_choices_of_signs_on_both_sides(difference, expected):
+    assert sign_test(np.array(difference)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_single_pair_has_a_difference_without_ends_and_is_not_comparable():

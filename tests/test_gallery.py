@@ -192,11 +192,15 @@ def test_a_run_is_what_its_files_say(tmp_path):
     assert run.regions["regions"].shape == (1, 9, 9)
 
 
-def test_examples_that_are_missing_are_an_error_that_names_the_file(tmp_path):
+def test_examples_whose_stage_failed_are_left_out_and_damaged_ones_are_an_error_that_names_the_file(tmp_path):
     made(tmp_path)
-    (tmp_path / "examples" / "S.npz").unlink()
+    (tmp_path / "examples" / "S.npz").write_bytes(b"PK\x03\x04")
     with pytest.raises(DataError, match="S.npz: expected examples.* run `dvc repro illustrate`"):
         read(tmp_path)
+    (tmp_path / "examples" / "S.npz").unlink()
+    run = read(tmp_path)
+    assert list(run.examples) == ["1NN"]
+    assert "Figure 1: illustrate.classifiers names no network, or its stage failed." in not_run(run, claims())
 
 
 # The gallery
@@ -371,8 +375,8 @@ def test_the_report_says_what_was_not_run(whole):
 def test_a_run_of_1nn_alone_says_what_it_lacks(tmp_path):
     lines = not_run(made(tmp_path / "one", networks=(), illustrated=("1NN",)), claims())
     assert lines[1:] == [
-        "Figure 1: illustrate.classifiers names no network.",
+        "Figure 1: illustrate.classifiers names no network, or its stage failed.",
         "The trained variants: params name none, so figure 6 and the networks' numbers are missing.",
     ]
     lines = not_run(made(tmp_path / "two", illustrated=("S",)), claims())
-    assert lines[1:] == ["Figure 7: illustrate.classifiers does not name 1NN."]
+    assert lines[1:] == ["Figure 7: illustrate.classifiers does not name 1NN, or its stage failed."]

@@ -30,7 +30,7 @@ BELOW = {
     "networks": {"errors"},
     "recipes": {"threat"},
     "claims": set(),
-    "param_blocks": {"claims", "recipes", "threat", "zoo_names"},
+    "param_blocks": {"recipes", "threat", "zoo_names"},
     "params": {"errors", "param_blocks", "param_errors"},
     "zoo_names": set(),
 }
@@ -346,7 +346,7 @@ def test_a_wrong_key_stops_a_stage_with_one_line_and_leaves_its_output(workspace
     path = workspace / "params.yaml"
     original = path.read_text()
     before = (workspace / "metrics" / "summary.json").read_bytes()
-    path.write_text(original.replace("  confidence: 0.95", "  confidence: 95"))
+    path.write_text(original.replace("summary:\n  confidence: 0.95", "summary:\n  confidence: 95"))
     done = subprocess.run(
         [sys.executable, "stages/summarize.py"], cwd=workspace, capture_output=True, text=True, check=False
     )

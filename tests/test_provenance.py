@@ -86,9 +86,14 @@ def test_a_package_that_is_not_installed_is_left_out(monkeypatch):
 def test_the_provenance_has_the_cost_of_each_stage_and_the_highest_memory(repository, tmp_path):
     costs = tmp_path / "costs"
     costs.mkdir()
-    for name, seconds, memory in (("train S", 12.5, 0.75), ("prepare", 1.0, 2.5), ("train T_R", 3.0, 0.5)):
+    for name, seconds, memory in (
+        ("train S", 12.5, 0.75),
+        ("prepare", 1.0, 2.5),
+        ("train T_R", 3.0, 0.5),
+        ("train removed", 9.0, 9.0),
+    ):
         (costs / f"{name}.json").write_text(json.dumps({"seconds": seconds, "peak_memory_gb": memory}))
-    found = provenance(repository, costs, DATASET, ["CPU, 2 threads", "A GPU", "CPU, 2 threads"])
+    found = provenance(repository, costs, DATASET, ["CPU, 2 threads", "A GPU", "CPU, 2 threads"], {"S", "T_R"})
     assert found["commit"] == commit(repository)
     assert found["seconds"] == {"prepare": 1.0, "train@S": 12.5, "train@T_R": 3.0}
     assert found["peak_memory_gb"] == 2.5
@@ -99,7 +104,7 @@ def test_the_provenance_has_the_cost_of_each_stage_and_the_highest_memory(reposi
 
 
 def test_without_costs_none_are_claimed(repository, tmp_path):
-    found = provenance(repository, tmp_path / "none", DATASET, [])
+    found = provenance(repository, tmp_path / "none", DATASET, [], set())
     assert (found["seconds"], found["peak_memory_gb"]) == ({}, None)
 
 
@@ -125,7 +130,7 @@ def test_under_dvc_a_stage_leaves_its_seconds_and_peak_memory(under_dvc, tmp_pat
     cost = json.loads((tmp_path / COSTS / "train T_R.json").read_text())
     assert 0 <= cost["seconds"] < 5
     assert 0.01 < cost["peak_memory_gb"] < 100
-    assert set(provenance(repository, tmp_path / COSTS, DATASET, [])["seconds"]) == {"prepare", "train@T_R"}
+    assert set(provenance(repository, tmp_path / COSTS, DATASET, [], {"T_R"})["seconds"]) == {"prepare", "train@T_R"}
 
 
 def test_the_seconds_are_those_of_the_stages_main(under_dvc, tmp_path, monkeypatch):
