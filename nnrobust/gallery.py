@@ -47,7 +47,7 @@ def gallery(run: Run) -> Iterator[Drawing]:
     yield _bars(run, "figure_4", "train")
     yield _bars(run, "figure_5", "test")
     if run.searched in set(run.scores["classifier"]):
-        yield _pairs(run)
+        yield _pairs(run, str(run.searched))
     if "1NN" in run.examples:
         yield _examples(run, "figure_7", "1NN")
     points = zoo_figure.zoo_points(run.tables["zoo"])
@@ -118,14 +118,14 @@ def _bars(run: Run, name: str, split: str) -> Drawing:
     )
 
 
-def _pairs(run: Run) -> Drawing:
-    table = figures.pairs_table(run.scores, "1NN", run.searched)
-    figure = figures.scatter(table, "1NN", run.searched, run.dataset)
+def _pairs(run: Run, searched: str) -> Drawing:
+    table = figures.pairs_table(run.scores, "1NN", searched)
+    figure = figures.scatter(table, "1NN", searched, run.dataset)
     caption = (
         f"{len(table)} pairs, test images. Left the sum of the Linf and L2 robust accuracies, as the paper plots it; right "
         "images robust in both at once, the L2 accuracy, as the L2 ball contains the Linf ball. Above the line 1NN is ahead."
     )
-    return Drawing("figure_6", f"Figure 6: 1NN against {run.searched}, pair by pair", caption, table, figure)
+    return Drawing("figure_6", f"Figure 6: 1NN against {searched}, pair by pair", caption, table, figure)
 
 
 def _zoo(run: Run, points: pd.DataFrame) -> Drawing:

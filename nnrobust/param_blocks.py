@@ -155,7 +155,7 @@ class Space(Block):
 
 
 class Search(Block):
-    variant: str
+    variants: Annotated[list[str], Field(max_length=1)]
     n_settings: Count
     n_trials: Count
     n_at_once: Count

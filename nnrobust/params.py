@@ -54,12 +54,17 @@ class Params(Block):
         for name in self.variants:
             if not name.replace("_", "").isalnum() or name == "1NN":
                 raise ValueError(f"variants: expected names of letters, digits and _, not 1NN, got {name!r}")
-        if self.variants and self.search.variant not in self.variants:
-            raise ValueError(f"search.variant: expected one of {sorted(self.variants)}, got {self.search.variant!r}")
-        trades = self.variants[self.search.variant].trades if self.variants else None
-        if self.variants and (trades is None or len(trades.perturbations) != 1):
+        if len(self.search.variants) != min(1, len(self.variants)):
             raise ValueError(
-                f"search.variant: expected a variant with a trades block of one perturbation, got {self.search.variant!r}"
+                "search.variants: expected one of the variants in a list, or [] where there are no variants, got "
+                f"{self.search.variants}"
+            )
+        if self.searched not in (None, *self.variants):
+            raise ValueError(f"search.variants: expected one of {sorted(self.variants)}, got {self.searched!r}")
+        trades = self.variants[self.searched].trades if self.searched else None
+        if self.searched and (trades is None or len(trades.perturbations) != 1):
+            raise ValueError(
+                f"search.variants: expected a variant with a trades block of one perturbation, got {self.searched!r}"
             )
         return self
 
@@ -79,6 +84,11 @@ class Params(Block):
     def classifiers(self) -> list[str]:
         """1NN and the trained variants, in the order of the file."""
         return ["1NN", *self.variants]
+
+    @property
+    def searched(self) -> str | None:
+        """The variant whose settings are searched; None where nothing is trained."""
+        return self.search.variants[0] if self.search.variants else None
 
 
 def read_params(path: Path | str) -> Params:

@@ -31,7 +31,7 @@ class Run:
     classes: list[str]
     n_dimensions: int
     classifiers: list[str]
-    searched: str
+    searched: str | None
     epsilon: dict[str, float]
     confidence: float
     plane_seed: int
@@ -52,7 +52,7 @@ class Run:
                 classes=about["classes"],
                 n_dimensions=int(np.prod(about["image_shape"])),
                 classifiers=params.classifiers,
-                searched=params.search.variant,
+                searched=params.searched,
                 epsilon=params.epsilon.model_dump(),
                 confidence=params.claims.confidence,
                 plane_seed=params.synthetic.seed,

@@ -52,7 +52,7 @@ def main() -> None:
     write_csv(METRICS / "changes.csv", evidence.changes)
     paired = paired_table(evidence.scores, "1NN", options.confidence, options.margin)
     write_csv(METRICS / "paired.csv", paired.round(6))
-    variants = {name: one.model_dump() for name, one in params.variants.items() if name != params.search.variant}
+    variants = {name: one.model_dump() for name, one in params.variants.items() if name != params.searched}
     write_csv(METRICS / "seeds.csv", seed_spread(evidence.scores, variants).round(6))
 
 

@@ -1,5 +1,6 @@
-"""Chooses the hyperparameters of the searched variant, pair by pair, on held-out training images."""
+"""Chooses one variant's hyperparameters, pair by pair, on held-out training images: `python stages/search.py VARIANT`."""
 
+import sys
 from pathlib import Path
 
 from nnrobust.cluster import training_machine
@@ -23,10 +24,11 @@ WORK = Path(".work")
 
 
 def main() -> None:
+    name = sys.argv[1]
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     options, held = params.search, params.validation
     machine = training_machine(params.compute, WorkStore.of_loaded_code(WORK.resolve()))
-    variant = params.variants[options.variant]
+    variant = params.variants[name]
     networks = PairNetworks.of(prepared, "train", variant.architecture, machine)
     trials = Trials(
         variant.recipe(),
@@ -42,7 +44,7 @@ def main() -> None:
     table = search(trials.keys(), plan, trials, WORK / "search.journal", shown)
     write_csv(TABLE, table)
     write_json(METRICS, optimism(table, params.summary.n_decimals))
-    write_json(OUTPUT, outcome(list(params.variants), options.variant, table))
+    write_json(OUTPUT, outcome(list(params.variants), name, table))
 
 
 if __name__ == "__main__":

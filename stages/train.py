@@ -31,7 +31,7 @@ def main() -> None:
     machine = training_machine(params.compute, WorkStore.of_loaded_code(Path(".work").resolve()))
     networks = PairNetworks.of(prepared, "train", variant.architecture, machine)
     recipes = dict.fromkeys(prepared.pairs, variant.recipe())
-    if name == params.search.variant:
+    if name == params.searched:
         settings = json.loads(Path("models/search.json").read_text(encoding="utf-8"))["settings"]
         recipes = {pair: Setting(**settings[str(pair)]).applied_to(recipes[pair]) for pair in recipes}
     tasks = [Task(pair, *hold_out(pair, networks.labels, held.fraction, held.seed), recipes[pair]) for pair in recipes]

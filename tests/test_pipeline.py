@@ -289,7 +289,7 @@ def test_a_killed_dvc_takes_its_stage_with_it(workspace, shell):
     endless = re.sub(r"epochs: \[4\]", "epochs: [1000000]", endless)
     assert endless != original
     params.write_text(endless)
-    command = ["dvc", "repro", "--single-item", "search"]
+    command = ["dvc", "repro", "--single-item", "search@T_B"]
     with subprocess.Popen(
         command, cwd=workspace, env=environment() | {"SHELL": shell}, stdout=subprocess.DEVNULL
     ) as process:

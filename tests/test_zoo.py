@@ -108,7 +108,13 @@ def workspace(tmp_path):
     write_checkpoints(SMALL, tmp_path / "weights")
     params = yaml.safe_load((ROOT / "profiles" / "cifar10.yaml").read_text())
     params["data"] |= {"source": "image_folder", "path": "data/raw/made", "name": "made"}
-    params["variants"] = {}
+    params["variants"], params["search"]["variants"] = {}, []
+    params["attack"]["attacks"] = [{"name": "fmn", "steps": 2, "restarts": 1}]
+    params["illustrate"] = {
+        "problem": "all",
+        "n_images": 4,
+        "classifiers": {"1NN": "data/prepared", SMALL: f"models/zoo/{SMALL}"},
+    }
     params["zoo"] |= {"models": [SMALL], "local_dir": "weights", "n_train": 3, "n_test": 2}
     params["zoo"]["attacks"] = [{"name": "apgd-ce", "steps": 2, "restarts": 1}]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
@@ -123,12 +129,20 @@ def changed(workspace, **options):
 
 
 @pytest.mark.slow
-def test_the_stages_bring_and_attack_a_model_and_summarize_has_its_row(workspace):
-    dvc(workspace, "repro", "summarize")
+def test_the_stages_bring_and_attack_a_model_and_judge_and_draw_it_beside_1nn(workspace):
+    dvc(workspace, "repro")
     table = pd.read_csv(workspace / "metrics" / "zoo.csv")
     rows = table[table["classifier"] == SMALL][["split", "norm", "n"]].drop_duplicates().values.tolist()
     assert sorted(rows) == [["test", "L2", 2], ["test", "Linf", 2], ["train", "L2", 3], ["train", "Linf", 3]]
     assert list(json.loads((workspace / "models" / "zoo.lock.json").read_text())) == [f"{SMALL}.pt"]
+    claims = {claim["id"]: claim for claim in json.loads((workspace / "metrics" / "claims.json").read_text())}
+    assert claims["zoo_test_l2"]["sample"] == "1 of 69 models, 2 test images"
+    assert claims["zoo_test_l2"]["verdict"] != "not run"
+    assert claims["test_l2"]["verdict"] == "not run"
+    images = {path.stem for path in (workspace / "plots" / "images").iterdir()}
+    assert {"figure_1", "figure_7", "figure_8"} <= images
+    assert not images & {"figure_6", "training", "attack_strength"}
+    assert "1 of 1 models" in (workspace / "report" / "index.html").read_text()
 
 
 @pytest.mark.slow
