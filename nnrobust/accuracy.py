@@ -88,6 +88,7 @@ def _withstood(records: pd.DataFrame, names: list[str]) -> list[pd.DataFrame]:
 def union_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """One row for each classifier, pair and split: the images right and robust under every threat model at once.
 
+    Images that lack a verdict under one of the records' threat models are not counted.
     Columns: those, `kind`, `n`, `n_robust`, `robust_accuracy` in [0, 1] with `_low` and `_high`, the ends of its Wilson interval.
     `kind` is the weakest of its records: `attacked` (an upper bound), `certified` (a lower bound), else `exact`.
     """
@@ -98,7 +99,8 @@ def union_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
     images = columns.groupby(key, sort=False, as_index=False).agg(
         n_robust=("is_robust", "min"), kind=("kind", "min"), n_threats=("norm", "size")
     )
-    images = images[images["n_threats"] == counted[["norm", "epsilon"]].drop_duplicates().shape[0]]
+    # Of all records: a threat model without any verdict is one too.
+    images = images[images["n_threats"] == len(records[["norm", "epsilon"]].drop_duplicates())]
     table = images.groupby(key[:3], sort=False, as_index=False).agg(
         kind=("kind", "min"), n=("index", "size"), n_robust=("n_robust", "sum")
     )
@@ -109,7 +111,8 @@ def union_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
 
 def strongest(table: pd.DataFrame) -> pd.DataFrame:
     """An accuracy table, or its means over pairs, with one row for each set of attacks: the one for all of them."""
-    n_attacks = table["method"].str.count(r" \+ ").where(table["kind"] == "attacked", 0)
+    # As text, as the column of a table read from a file is of numbers where all of it is missing.
+    n_attacks = table["method"].astype(str).str.count(r" \+ ").where(table["kind"] == "attacked", 0)
     return table[n_attacks == n_attacks.groupby([table["classifier"], table["kind"]]).transform("max")]
 
 

@@ -121,15 +121,19 @@ def share_of_pairs(
 ) -> Measured | None:
     """The share of pairs whose difference of mean robust accuracies on test images `counts`.
 
-    Of all the pairs there are: no sample, so no interval; the sign test's p-value is in the note.
+    Of all the pairs there are: no sample, so no interval but where one of the two lacks pairs, which may fall on either side. The
+    sign test's p-value is in the note.
     """
     values = paired(evidence.scores, first, second, "test", "mean")
     about = difference(evidence, first, second, "test", "mean")
     if about is None:
         return None
     n, share = int(counts(values).sum()), float(counts(values).mean())
+    scores = evidence.scores[evidence.scores["classifier"].isin([first, second]) & (evidence.scores["split"] == "test")]
+    n_pairs = scores["pair"].nunique()
+    low, high = n / n_pairs, (n + n_pairs - len(values)) / n_pairs
     note = f"{about.note}; sign test p = {sign_test(values):.2g}"
-    return Measured(share, share, share, f"{n} of {len(values)} pairs, test images", about.kind, note)
+    return Measured(share, low, high, f"{n} of {len(values)} pairs, test images", about.kind, note)
 
 
 def zoo_share(evidence: Evidence, split: str, norm: str) -> Measured | None:
@@ -179,7 +183,7 @@ def _zoo_rows(evidence: Evidence, split: str, norm: str) -> pd.DataFrame:
     """One row for 1NN on all classes, and one for each pretrained model that has a verdict on every image."""
     table = evidence.zoo
     if table.empty:
-        return table
+        return table.reindex(columns=TABLE_COLUMNS)
     is_measured = (table["status"] == "ok").groupby(table["classifier"]).transform("all")
     rows = headline(table[is_measured & (table["split"] == split) & (table["norm"] == norm)])
     return rows[(rows["classifier"] != "1NN") | (rows["pair"] == ALL_CLASSES)]
@@ -205,7 +209,7 @@ def zoo_best(evidence: Evidence, norm: str, without_extra_data: bool) -> Measure
 
 def _highest(evidence: Evidence, norm: str, models: list[str], n_expected: int) -> Measured | None:
     rows = _zoo_rows(evidence, "test", norm)
-    rows = rows[rows["classifier"].isin(models)] if len(rows) else rows
+    rows = rows[rows["classifier"].isin(models)]
     if rows.empty:
         return None
     best = rows.loc[rows["robust_accuracy"].astype(float).idxmax()]
@@ -243,13 +247,16 @@ def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) 
 
 def change_ratio(evidence: Evidence) -> Measured | None:
     """How many times longer, in l2, the mean change is that fools 1NN than the one that fools a network, on the same images."""
-    found = evidence.changes[evidence.changes["is_found"].astype(bool)] if len(evidence.changes) else evidence.changes
-    if found.empty:
+    if evidence.changes.empty:
         return None
-    means = found.groupby("classifier", sort=False)["norm"].mean()
-    networks = [name for name in means.index if name != "1NN"]
-    if not networks or "1NN" not in means:
+    found = evidence.changes[evidence.changes["is_found"]]
+    networks = [name for name in dict.fromkeys(found["classifier"]) if name != "1NN"]
+    if not networks:
         return None
-    ratio = float(means["1NN"] / means[networks[0]])
-    sample = f"{(found['classifier'] == '1NN').sum()} training images, L2"
+    names = ["1NN", networks[0]]
+    both = found.pivot(index="index", columns="classifier", values="norm").reindex(columns=names).dropna()
+    if both.empty:
+        return None
+    nearest, network = (float(mean) for mean in both.mean())
+    ratio, sample = nearest / network, f"{len(both)} training images, L2"
     return Measured(ratio, ratio, ratio, sample, "exact against attacked", f"1NN over {networks[0]}")

@@ -13,6 +13,11 @@ from nnrobust.errors import DataError
 from nnrobust.outputs import finished_file
 
 
+CHANGES = [
+    "classifier", "index", "label", "is_found", "is_inside", "norm", "largest_change", "share_below", "share_above",
+]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Examples:
     """Images uint8 (n, c, h, w), and `adversarial` float64, in [0, 1]: the nearest found that is classified otherwise.
@@ -90,8 +95,8 @@ def first_in_turn(labels: np.ndarray, class_ids: np.ndarray, n: int) -> np.ndarr
 def changes_table(examples: Examples, classifier: str, epsilon: dict[str, float]) -> pd.DataFrame:
     """One row for each image: how many of its pixel values the adversarial image changes, and by how much.
 
-    Columns: classifier, index, label, is_found, is_inside (the l2 ball of `epsilon`), norm (l2), largest_change, share_below and
-    share_above, the shares of values changed by less, and by more, than the Linf epsilon; the last four NaN where none was found.
+    Columns `CHANGES`: classifier, index, label, is_found, is_inside (the l2 ball of `epsilon`), norm (l2), largest_change, share_below
+    and share_above, the shares of values changed by less, and by more, than the Linf epsilon; the last four NaN where none was found.
     """
     change = np.abs(examples.adversarial - examples.images / 255).reshape(len(examples.images), -1)
     sizes = {

@@ -56,8 +56,8 @@ def provenance(
 
 
 def commit(folder: Path) -> str:
-    """The commit of the code, and whether it was changed since; `unknown` outside of git."""
-    code = ("--", "nnrobust", "stages", "dvc.yaml", "params.yaml", "pyproject.toml")
+    """The commit of the code, and whether the code was changed since; `unknown` outside of git."""
+    code = ("--", "nnrobust", "stages", "dvc.yaml", "pyproject.toml")
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
         changed = subprocess.run(

@@ -7,7 +7,7 @@ import pandas as pd
 from nnrobust.comparison import paired_table, scores, seed_spread
 from nnrobust.datasets import load_dataset
 from nnrobust.evidence import Evidence
-from nnrobust.examples import changes_table, load_each
+from nnrobust.examples import CHANGES, changes_table, load_each
 from nnrobust.ledger import ledger, ledger_table, setting_of
 from nnrobust.outputs import write_csv, write_json
 from nnrobust.params import Params, read_params
@@ -21,7 +21,8 @@ PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data
 def changes(params: Params) -> pd.DataFrame:
     """What fools classifiers on the images of figures 1 and 7."""
     examples = load_each(EXAMPLES, params.illustrate.classifiers)
-    return pd.concat([changes_table(one, name, params.epsilon.model_dump()) for name, one in examples.items()])
+    tables = [changes_table(one, name, params.epsilon.model_dump()) for name, one in examples.items()]
+    return pd.concat(tables) if tables else pd.DataFrame(columns=CHANGES)
 
 
 def read(params: Params, n_dimensions: int) -> Evidence:

@@ -242,9 +242,6 @@ def test_two_sizes_of_one_norm_are_two_threat_models():
     assert (row.n, row.n_robust) == (3, 0)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a threat model without any verdict is not counted as one"
-)
 def test_without_any_verdict_under_one_threat_model_there_is_no_union():
     records = pd.concat([attacked("Linf"), attacked("L2")], ignore_index=True)
     assert union_table(lacking(records, *(("L2", index) for index in range(4))), 0.95).empty
