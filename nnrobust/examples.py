@@ -94,7 +94,7 @@ def first_in_turn(labels: np.ndarray, class_ids: np.ndarray, n: int) -> np.ndarr
 def changes_table(examples: Examples, classifier: str, epsilon: dict[str, float]) -> pd.DataFrame:
     """One row for each image: how many of its pixel values the adversarial image changes, and by how much.
 
-    Columns `CHANGES`: among them is_inside (the l2 ball of `epsilon`), norm (l2), largest_change, and share_below and share_above,
+    Columns `CHANGES`: among them is_inside (the l2 ball of `epsilon`), norm (l2), largest_change, and share_below, share_above,
     the shares of values changed by less, and by more, than the Linf epsilon; the last four NaN where none was found.
     """
     change = np.abs(examples.adversarial - examples.images / 255).reshape(len(examples.images), -1)
