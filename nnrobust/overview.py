@@ -42,6 +42,8 @@ def report_of(
     """The report of a run, from its drawings with their PNG files and its ledger."""
     pictures = [Picture(one.name, one.title, one.caption, png, f"{one.name}.csv") for one, png in drawings]
     sentence = f"This run is {setting}, and so says every line below."
+    is_open = claims["verdict"] == NOT_RUN
+    claims = pd.concat([claims[~is_open], claims[is_open]])  # a reader wants what was judged first
     return Report(QUESTION, sentence, claims, pictures, _tables(run), provenance, not_run(run, claims))
 
 

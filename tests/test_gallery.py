@@ -154,7 +154,7 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
 
 def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S")):
     params = SimpleNamespace(
-        classifiers=["1NN", *networks], search=SimpleNamespace(variant="T_B"), epsilon=Epsilons(Linf=0.1, L2=0.5),
+        classifiers=["1NN", *networks], searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
         claims=SimpleNamespace(confidence=0.9), synthetic=SimpleNamespace(seed=3), illustrate=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
     )  # fmt: skip
     return Run.read(params, folder / "prepared", folder / "metrics", folder / "examples", folder / "regions.npz")
@@ -380,3 +380,9 @@ def test_a_run_of_1nn_alone_says_what_it_lacks(tmp_path):
     ]
     lines = not_run(made(tmp_path / "two", illustrated=("S",)), claims())
     assert lines[1:] == ["Figure 7: illustrate.classifiers does not name 1NN, or its stage failed."]
+
+
+def test_claims_that_were_not_run_come_last_and_the_others_stay_in_order(tmp_path):
+    table = claims(one=NOT_RUN, two="fails", three=NOT_RUN, four="holds")
+    report = report_of(made(tmp_path), [], table, "a made one", {})
+    assert report.claims["id"].tolist() == ["two", "four", "one", "three"]
