@@ -25,7 +25,7 @@ from nnrobust.outputs import finished_file, finished_folder, write_csv, write_js
 from nnrobust.params import read_params
 from nnrobust.process import COSTS
 from nnrobust.provenance import provenance
-from nnrobust.published import as_markdown, overview, publish_run
+from nnrobust.published import as_markdown, publish_run, runs_table
 from nnrobust.records import read_records
 from nnrobust.threat import parse_epsilon
 from nnrobust.training_figure import training_figure
@@ -180,7 +180,7 @@ def main() -> None:
             print(publish_here(options.name, options.note))
         with finished_file(RESULTS / "README.md") as temporary:
             runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
-            temporary.write_text(PAGE + as_markdown(overview(runs)), encoding="utf-8")
+            temporary.write_text(PAGE + as_markdown(runs_table(runs)), encoding="utf-8")
     except NnrobustError as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
 

@@ -87,7 +87,7 @@ def flat(summary: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     return found
 
 
-def overview(folders: list[Path]) -> pd.DataFrame:
+def runs_table(folders: list[Path]) -> pd.DataFrame:
     """A row for each published run: its data, the means over pairs of 1NN and of the best network on test images, its verdicts.
 
     Accuracies in percent. The best network has the highest mean of its Linf and L2 accuracy; it is attacked, 1NN is exact.

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from nnrobust.errors import RecordError
 from nnrobust.outputs import write_csv, write_json
-from nnrobust.published import as_markdown, compared, flat, overview, publish_run
+from nnrobust.published import as_markdown, compared, flat, publish_run, runs_table
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -91,7 +91,7 @@ def test_what_is_no_published_run_is_named(tmp_path):
 
 
 def test_the_overview_has_1nn_exact_the_best_network_attacked_and_the_verdicts_counted(tmp_path):
-    table = overview([published(tmp_path, "one")])
+    table = runs_table([published(tmp_path, "one")])
     row = table.iloc[0]
     assert row["1NN clean / Linf / L2 (exact)"] == "75.0 / 30.0 / 20.0"
     assert row["best network clean / Linf / L2 (attacked)"] == "T_B 80.0 / 50.0 / 10.0"
