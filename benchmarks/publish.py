@@ -28,6 +28,7 @@ from nnrobust.provenance import provenance
 from nnrobust.published import as_markdown, publish_run, runs_table
 from nnrobust.records import read_records
 from nnrobust.threat import parse_epsilon
+from nnrobust.timing import read_timings
 from nnrobust.training_figure import training_figure
 from nnrobust.zoo import roster
 
@@ -153,15 +154,13 @@ def publish_here(name: str, note: str = "") -> Path:
             f"expected outputs of this code and these params, got changes; run `dvc repro` first:\n{state.stdout}"
         )
     about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
-    devices = [
-        json.loads(path.read_text(encoding="utf-8"))["device"] for path in sorted(ROOT.glob("metrics/timings/*.json"))
-    ]
+    params = read_params(ROOT / "params.yaml")
+    devices = [str(one["device"]) for one in read_timings(ROOT / "metrics/timings", params.classifiers).values()]
     extra = {
         "params.yaml": ROOT / "params.yaml",
         "report.html": ROOT / "report/index.html",
         "class_distances.csv": ROOT / "data/prepared/class_distances.csv",
     }
-    params = read_params(ROOT / "params.yaml")
     origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.classifiers, *params.zoo.models})
     publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
     return RESULTS / name

@@ -30,6 +30,16 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
     return wanted.iloc[rank.to_numpy().argsort(kind="stable")].drop_duplicates(key).sort_index(kind="stable")
 
 
+def zoo_headline(table: pd.DataFrame) -> pd.DataFrame:
+    """The `headline` of a table of pretrained models: 1NN on all classes, and the models that are measured, by split and norm.
+
+    A model that has no verdict on some image is not measured: its others are no sample.
+    """
+    is_measured = (table["status"] == "ok").groupby(table["classifier"]).transform("all")
+    rows = headline(table[is_measured])
+    return rows[(rows["classifier"] != "1NN") | (rows["pair"] == ALL_CLASSES)]
+
+
 def scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
     """One row for each classifier, split, pair and measure of `MEASURES`: `value` in [0, 1] and its `kind`.
 

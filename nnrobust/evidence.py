@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nnrobust.accuracy import TABLE_COLUMNS, wilson_interval
-from nnrobust.comparison import difference_interval, headline, mean_interval, paired, sign_test
-from nnrobust.records import ALL_CLASSES
+from nnrobust.comparison import difference_interval, mean_interval, paired, sign_test, zoo_headline
 
 
 @dataclass(frozen=True)
@@ -184,9 +183,8 @@ def _zoo_rows(evidence: Evidence, split: str, norm: str) -> pd.DataFrame:
     table = evidence.zoo
     if table.empty:
         return table.reindex(columns=TABLE_COLUMNS)
-    is_measured = (table["status"] == "ok").groupby(table["classifier"]).transform("all")
-    rows = headline(table[is_measured & (table["split"] == split) & (table["norm"] == norm)])
-    return rows[(rows["classifier"] != "1NN") | (rows["pair"] == ALL_CLASSES)]
+    rows = zoo_headline(table)
+    return rows[(rows["split"] == split) & (rows["norm"] == norm)]
 
 
 def zoo_accuracy(evidence: Evidence, norm: str, model: str) -> Measured | None:

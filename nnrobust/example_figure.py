@@ -56,9 +56,8 @@ def _label(examples: Examples, column: int, classes: list[str]) -> str:
 def _distance(examples: Examples, column: int, epsilon: float) -> str:
     if not examples.is_found[column]:
         return "none found"
-    norm = examples.norms[column]
-    sign = r"\leq" if norm <= epsilon * (1 + 1e-6) else ">"
-    return rf"$\ell_2$ {norm:.2f} ${sign} \epsilon$"
+    sign = r"\leq" if examples.inside(epsilon)[column] else ">"
+    return rf"$\ell_2$ {examples.norms[column]:.2f} ${sign} \epsilon$"
 
 
 def _histogram(axes: Axes, examples: Examples, epsilon: float) -> None:

@@ -34,6 +34,10 @@ class Examples:
     predictions: np.ndarray
     norms: np.ndarray
 
+    def inside(self, epsilon: float) -> np.ndarray:
+        """Which of the nearest images that fool lie in the l2 ball (n,)."""
+        return self.is_found & (self.norms <= epsilon * (1 + 1e-6))
+
     def save(self, path: Path) -> None:
         """Writes them as one npz file, whole or not at all."""
         with finished_file(path) as temporary, temporary.open("wb") as file:
@@ -110,7 +114,7 @@ def changes_table(examples: Examples, classifier: str, epsilon: dict[str, float]
             "index": examples.indices,
             "label": examples.labels,
             "is_found": examples.is_found,
-            "is_inside": examples.is_found & (examples.norms <= epsilon["L2"] * (1 + 1e-6)),
+            "is_inside": examples.inside(epsilon["L2"]),
             **{name: np.where(examples.is_found, values, np.nan).round(6) for name, values in sizes.items()},
         }
     )

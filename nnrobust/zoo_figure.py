@@ -6,20 +6,16 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nnrobust.comparison import headline
+from nnrobust.comparison import zoo_headline
 from nnrobust.figures import SYMBOLS
-from nnrobust.records import ALL_CLASSES
 
 
 def zoo_points(table: pd.DataFrame) -> pd.DataFrame:
     """Columns classifier, split, norm, kind, n, accuracy, low, high (percent): a row for each measured model and panel, and 1NN.
 
-    Of several attacks, all together; of 1NN, the exact number where there is one. Models by their accuracy in the panel. A model
-    that has no verdict on some image is not measured: its others are no sample.
+    Of several attacks, all together; of 1NN, the exact number where there is one. Models by their accuracy in the panel.
     """
-    is_measured = (table["status"] == "ok").groupby(table["classifier"]).transform("all")
-    rows = headline(table[is_measured])
-    rows = rows[(rows["classifier"] != "1NN") | (rows["pair"] == ALL_CLASSES)]
+    rows = zoo_headline(table)
     found = rows[["classifier", "split", "norm", "kind", "n"]].copy()
     for name, column in (("accuracy", ""), ("low", "_low"), ("high", "_high")):
         found[name] = (100 * rows[f"robust_accuracy{column}"].astype(float)).round(4)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nnrobust.attacks import AttackInputs
-from nnrobust.compute import machine
+from nnrobust.compute import Machine, machine
 from nnrobust.datasets import Prepared, load_dataset, select_pairs
 from nnrobust.examples import class_ids_of, first_in_turn
 from nnrobust.fooling import fool_nearest_neighbor, fool_network
@@ -22,10 +22,9 @@ LOCK, OUTPUT = Path("models/zoo.lock.json"), Path("data/records/examples")
 FIRST = np.zeros(1, dtype=np.int64)
 
 
-def victim_of(name: str, params: Params, prepared: Prepared) -> Victim:
+def victim_of(name: str, params: Params, prepared: Prepared, where: Machine) -> Victim:
     """A variant's network of the pair, or a pretrained model of all classes."""
     options = params.illustrate
-    where = machine(params.compute.device, 1, params.compute.batch_size)
     path = Path(options.classifiers[name])
     if name not in params.variants:
         return ZooSource(find(name), path, LOCK).victim(FIRST, where.device)
@@ -47,9 +46,8 @@ def main() -> None:
         inputs = AttackInputs(np.asarray(train.images[indices]), targets, np.zeros_like(indices), indices)
         attacks = [Attack(**one.model_dump(), seed=params.attack.seed) for one in params.attack.attacks]
         where = machine(params.compute.device, 1, params.compute.batch_size)
-        examples = fool_network(
-            victim_of(name, params, prepared), inputs, class_ids, params.epsilon.L2, attacks, where.device
-        )
+        victim = victim_of(name, params, prepared, where)
+        examples = fool_network(victim, inputs, class_ids, params.epsilon.L2, attacks, where.device)
     examples.save(OUTPUT / f"{name}.npz")
 
 
