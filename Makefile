@@ -26,10 +26,10 @@ profile: $(READY)
 	cp profiles/$(P).yaml params.yaml
 
 publish: $(READY)
-	python benchmarks/publish.py $(NAME) $(RUNS) --note "$(NOTE)"
+	python scripts/publish.py $(NAME) $(RUNS) --note "$(NOTE)"
 
 compare: $(READY)
-	python benchmarks/compare.py $(A) $(B)
+	python scripts/compare.py $(A) $(B)
 
 $(READY): requirements/$(FAISS).lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -20,20 +20,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks import AttackInputs, attack
-from nnrobust.compute import describe, machine, plain_float32
-from nnrobust.datasets import Dataset, Pair
-from nnrobust.networks import BasicBlock, Head, Normalize, build_network
-from nnrobust.outputs import finished_file, write_csv
-from nnrobust.pair_attacks import stack_victim
-from nnrobust.recipes import Perturbation, Recipe, Trades
-from nnrobust.sources import read_image_folder
-from nnrobust.stack import Stack
-from nnrobust.tasks import Task, TrainingSet
+from nnrobust.attacks.attack import AttackInputs, attack
+from nnrobust.attacks.pairs import stack_victim
+from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.config.recipes import Perturbation, Recipe, Trades
+from nnrobust.data.datasets import Dataset, Pair
+from nnrobust.data.sources import read_image_folder
+from nnrobust.networks.architectures import BasicBlock, Head, Normalize, build_network
+from nnrobust.networks.stack import Stack
+from nnrobust.runtime.machine import describe, machine, plain_float32
+from nnrobust.runtime.outputs import finished_file, write_csv
 from nnrobust.threat import ThreatModel
-from nnrobust.training import train_all
-from nnrobust.validation import Validation
-from nnrobust.victim import Attack, Victim
+from nnrobust.training.tasks import Task, TrainingSet
+from nnrobust.training.train import train_all
+from nnrobust.training.validation import Validation
 
 PAIRS = {"TRADES": Pair(0, 6), "standard": Pair(1, 9)}
 """Airplane and frog, which robust networks learn soon, and automobile and truck, which lie near each other."""

@@ -17,9 +17,9 @@ import numpy as np
 from scipy.optimize import linprog
 
 from nnrobust import OneNearestNeighbor
-from nnrobust.datasets import Dataset
-from nnrobust.proof import RobustRadius
-from nnrobust.sources import read_image_folder
+from nnrobust.data.datasets import Dataset
+from nnrobust.data.sources import read_image_folder
+from nnrobust.nearest.proof import RobustRadius
 
 EPSILON = 8.0
 """Of Linf, in pixel values; in L2 times sqrt(d)."""

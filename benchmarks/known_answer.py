@@ -17,17 +17,17 @@ import numpy as np
 import torch
 import yaml
 
-from nnrobust.compute import machine, precision_of
-from nnrobust.datasets import AllClasses, channel_statistics
-from nnrobust.networks import build_network
-from nnrobust.progress import shown
-from nnrobust.recipes import Recipe
-from nnrobust.sources import read_image_folder
-from nnrobust.stack import Stack
-from nnrobust.store import WorkStore
-from nnrobust.tasks import Task, TrainingSet, hold_out
-from nnrobust.training import train_all
-from nnrobust.validation import Examples, Validation, accuracies
+from nnrobust.config.recipes import Recipe
+from nnrobust.data.datasets import AllClasses, channel_statistics
+from nnrobust.data.sources import read_image_folder
+from nnrobust.networks.architectures import build_network
+from nnrobust.networks.stack import Stack
+from nnrobust.runtime.machine import machine, precision_of
+from nnrobust.runtime.progress import shown
+from nnrobust.runtime.store import WorkStore
+from nnrobust.training.tasks import Task, TrainingSet, hold_out
+from nnrobust.training.train import train_all
+from nnrobust.training.validation import Examples, Validation, accuracies
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "paper.yaml"
 EPSILON = {"Linf": 8 / 255}

@@ -25,14 +25,14 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
-from nnrobust.blocks import is_out_of_memory
-from nnrobust.compute import Machine, describe, machine, plain_float32
-from nnrobust.datasets import Pair
-from nnrobust.group import GroupRun
-from nnrobust.networks import build_network
-from nnrobust.recipes import Perturbation, Recipe, Trades
-from nnrobust.tasks import Task, TrainingSet
-from nnrobust.validation import Validation
+from nnrobust.config.recipes import Perturbation, Recipe, Trades
+from nnrobust.data.datasets import Pair
+from nnrobust.networks.architectures import build_network
+from nnrobust.runtime.machine import Machine, describe, machine, plain_float32
+from nnrobust.runtime.memory import is_out_of_memory
+from nnrobust.training.epoch import GroupRun
+from nnrobust.training.tasks import Task, TrainingSet
+from nnrobust.training.validation import Validation
 
 RECIPE = Recipe(
     architecture="resnet18", epochs=3, batch_size=128, learning_rate=0.1, momentum=0.9, weight_decay=5e-4, milestones=(),
@@ -199,7 +199,7 @@ def main() -> None:
     arguments = parser.parse_args()
     images = np.random.default_rng(0).integers(0, 256, (arguments.n_images, 3, 32, 32), dtype=np.uint8)
     if arguments.images:
-        from nnrobust.sources import read_image_folder
+        from nnrobust.data.sources import read_image_folder
 
         train = read_image_folder("images", arguments.images, None).train
         images = train.images[Pair(0, 1).indices(train.labels)][:: max(1, 10_000 // arguments.n_images)]

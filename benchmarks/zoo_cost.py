@@ -16,10 +16,10 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nnrobust.compute import describe, machine, plain_float32
-from nnrobust.outputs import write_csv
-from nnrobust.zoo import find, roster
-from nnrobust.zoo_load import build
+from nnrobust.runtime.machine import describe, machine, plain_float32
+from nnrobust.runtime.outputs import write_csv
+from nnrobust.zoo.load import build
+from nnrobust.zoo.models import find, roster
 
 WITH_NUMBERS = {"Kang2021Stable", "Bai2023Improving_edm"}
 FEW = ["Andriushchenko2020Understanding", "Engstrom2019Robustness", "Carmon2019Unlabeled", "Rebuffi2021Fixing_70_16_cutmix_ddpm",

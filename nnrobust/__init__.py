@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnrobust.estimator import OneNearestNeighbor as OneNearestNeighbor
+    from nnrobust.nearest.estimator import OneNearestNeighbor as OneNearestNeighbor
 
 __all__ = ["OneNearestNeighbor"]
 
@@ -12,6 +12,6 @@ def __getattr__(name: str) -> Any:
     """The estimator, imported when it is first asked for: a stage imports only what it uses."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nnrobust.estimator import OneNearestNeighbor
+    from nnrobust.nearest.estimator import OneNearestNeighbor
 
     return OneNearestNeighbor

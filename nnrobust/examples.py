@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nnrobust.errors import DataError
-from nnrobust.outputs import finished_file
+from nnrobust.runtime.outputs import finished_file
 
 CHANGES = [
     "classifier", "index", "label", "is_found", "is_inside", "norm", "largest_change", "share_below", "share_above",

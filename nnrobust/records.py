@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nnrobust.errors import RecordError
-from nnrobust.outputs import finished_file
+from nnrobust.runtime.outputs import finished_file
 
 KINDS = ("exact", "certified", "attacked")
 ALL_CLASSES = "all"

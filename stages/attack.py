@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnrobust.attack_blocks import attack_in_blocks
-from nnrobust.cluster import attack_machine
-from nnrobust.compute import precision_of
-from nnrobust.datasets import SPLITS, load_dataset
-from nnrobust.outcomes import trained_pairs
-from nnrobust.outputs import write_csv
-from nnrobust.pair_attacks import PairSource, pair_inputs
-from nnrobust.pair_networks import PairNetworks, load_networks
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.progress import shown
+from nnrobust.attacks.batches import attack_in_blocks
+from nnrobust.attacks.convergence import ladder, strength_curve
+from nnrobust.attacks.pairs import PairSource, pair_inputs
+from nnrobust.attacks.verdicts import attack_records, untrained_records
+from nnrobust.attacks.victim import Attack
+from nnrobust.config.params import read_params
+from nnrobust.data.datasets import SPLITS, load_dataset
+from nnrobust.networks.storage import PairNetworks, load_networks
 from nnrobust.records import write_records
-from nnrobust.strength import ladder, strength_curve
-from nnrobust.verdicts import attack_records, untrained_records
-from nnrobust.victim import Attack
+from nnrobust.runtime.cluster import attack_machine
+from nnrobust.runtime.machine import precision_of
+from nnrobust.runtime.outputs import write_csv
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
+from nnrobust.training.outcomes import trained_pairs
 
 
 def main() -> None:

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attack_blocks import attack_in_blocks
-from nnrobust.attacks import AttackInputs
-from nnrobust.cluster import attack_machine
-from nnrobust.compute import precision_of
-from nnrobust.datasets import SPLITS, load_dataset
+from nnrobust.attacks.attack import AttackInputs
+from nnrobust.attacks.batches import attack_in_blocks
+from nnrobust.attacks.pretrained import ZooSource
+from nnrobust.attacks.verdicts import attack_records
+from nnrobust.attacks.victim import Attack
+from nnrobust.config.params import read_params
+from nnrobust.data.datasets import SPLITS, load_dataset
 from nnrobust.errors import AttackError
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.progress import shown
 from nnrobust.records import ALL_CLASSES, write_records
-from nnrobust.verdicts import attack_records
-from nnrobust.victim import Attack
-from nnrobust.zoo import IMAGE_SHAPE, N_CLASSES, find
-from nnrobust.zoo_attacks import ZooSource
-from nnrobust.zoo_images import zoo_images
+from nnrobust.runtime.cluster import attack_machine
+from nnrobust.runtime.machine import precision_of
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
+from nnrobust.zoo.images import zoo_images
+from nnrobust.zoo.models import IMAGE_SHAPE, N_CLASSES, find
 
 LOCK = Path("models/zoo.lock.json")
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnrobust.certificate import certificate_records, certify
-from nnrobust.compute import machine
-from nnrobust.datasets import SPLITS, load_dataset
-from nnrobust.neighbors import load_indexes
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.progress import shown
+from nnrobust.config.params import read_params
+from nnrobust.data.datasets import SPLITS, load_dataset
+from nnrobust.nearest.certificate import certificate_records, certify
+from nnrobust.nearest.neighbors import load_indexes
+from nnrobust.nearest.screening import Effort
 from nnrobust.records import ALL_CLASSES, write_records
-from nnrobust.screening import Effort
+from nnrobust.runtime.machine import machine
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
 
 INPUT = Path("data/prepared")
 INDEX = Path("models/index")

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.progress import shown
-from nnrobust.zoo import find
-from nnrobust.zoo_fetch import fetch
+from nnrobust.config.params import read_params
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
+from nnrobust.zoo.fetch import fetch
+from nnrobust.zoo.models import find
 
 # No dep and no out of DVC's: it grows while models are fetched, and is committed, so that all see the same files.
 LOCK = Path("models/zoo.lock.json")

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nnrobust.datasets import first_per_class, load_dataset
-from nnrobust.growth import growth_table
-from nnrobust.outputs import write_csv
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.progress import shown
-from nnrobust.screening import Effort
+from nnrobust.config.params import read_params
+from nnrobust.data.datasets import first_per_class, load_dataset
+from nnrobust.experiments.growth import growth_table
+from nnrobust.nearest.screening import Effort
+from nnrobust.runtime.outputs import write_csv
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
 
 INPUT = Path("data/prepared")
 OUTPUT = Path("metrics/growth.csv")

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attacks import AttackInputs
-from nnrobust.compute import Machine, machine
-from nnrobust.datasets import Prepared, load_dataset, select_pairs
+from nnrobust.attacks.attack import AttackInputs
+from nnrobust.attacks.pairs import PairSource
+from nnrobust.attacks.pretrained import ZooSource
+from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.config.params import Params, read_params
+from nnrobust.data.datasets import Prepared, load_dataset, select_pairs
 from nnrobust.examples import class_ids_of, first_in_turn
-from nnrobust.fooling import fool_nearest_neighbor, fool_network
-from nnrobust.pair_attacks import PairSource
-from nnrobust.pair_networks import PairNetworks, load_networks
-from nnrobust.params import Params, read_params
-from nnrobust.process import run_stage
-from nnrobust.victim import Attack, Victim
-from nnrobust.zoo import find
-from nnrobust.zoo_attacks import ZooSource
+from nnrobust.experiments.illustrate import fool_nearest_neighbor, fool_network
+from nnrobust.networks.storage import PairNetworks, load_networks
+from nnrobust.runtime.machine import Machine, machine
+from nnrobust.runtime.process import run_stage
+from nnrobust.zoo.models import find
 
 LOCK, OUTPUT = Path("models/zoo.lock.json"), Path("data/records/examples")
 FIRST = np.zeros(1, dtype=np.int64)

@@ -6,11 +6,11 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from nnrobust.datasets import load_dataset
-from nnrobust.neighbors import build_indexes, propose, save_indexes
-from nnrobust.outputs import finished_folder, write_json
-from nnrobust.process import run_stage
-from nnrobust.timing import inference_seconds
+from nnrobust.data.datasets import load_dataset
+from nnrobust.nearest.neighbors import build_indexes, propose, save_indexes
+from nnrobust.runtime.outputs import finished_folder, write_json
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.timing import inference_seconds
 
 INPUT = Path("data/prepared")
 OUTPUT = Path("models/index")

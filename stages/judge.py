@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnrobust.comparison import paired_table, scores, seed_spread
-from nnrobust.datasets import load_dataset
-from nnrobust.evidence import Evidence
+from nnrobust.claims.judge import ledger, ledger_table, setting_of
+from nnrobust.claims.measures import Evidence
+from nnrobust.config.params import Params, read_params
+from nnrobust.data.datasets import load_dataset
 from nnrobust.examples import CHANGES, changes_table, load_each
-from nnrobust.ledger import ledger, ledger_table, setting_of
-from nnrobust.outputs import write_csv, write_json
-from nnrobust.params import Params, read_params
-from nnrobust.process import run_stage
-from nnrobust.timing import read_timings
-from nnrobust.zoo import roster
+from nnrobust.runtime.outputs import write_csv, write_json
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.timing import read_timings
+from nnrobust.tables.comparison import paired_table, scores, seed_spread
+from nnrobust.zoo.models import roster
 
 PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
 

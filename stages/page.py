@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nnrobust.outputs import finished_file
-from nnrobust.page import plots_page
-from nnrobust.process import run_stage
+from nnrobust.report.plots_page import plots_page
+from nnrobust.runtime.outputs import finished_file
+from nnrobust.runtime.process import run_stage
 
 OUTPUT = Path("data/plots_page.html")
 

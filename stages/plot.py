@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnrobust import figures
-from nnrobust.gallery import Drawing, gallery
-from nnrobust.ledger import setting_of
-from nnrobust.outputs import finished_file, finished_folder, write_csv
-from nnrobust.overview import report_of
-from nnrobust.params import read_params
-from nnrobust.process import COSTS, run_stage
-from nnrobust.provenance import provenance
-from nnrobust.report import render
-from nnrobust.runs import Run
+from nnrobust.claims.judge import setting_of
+from nnrobust.config.params import read_params
+from nnrobust.figures import accuracies as figures
+from nnrobust.figures.gallery import Drawing, gallery
+from nnrobust.report.contents import report_of
+from nnrobust.report.report import render
+from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv
+from nnrobust.runtime.process import COSTS, run_stage
+from nnrobust.runtime.provenance import provenance
+from nnrobust.tables.runs import Run
 
 PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
 REGIONS, PARAMS = Path("data/synthetic.npz"), Path("params.yaml")

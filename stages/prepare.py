@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from nnrobust.datasets import Dataset, cap_per_class, save_dataset, select_pairs
-from nnrobust.neighbors import class_distances
-from nnrobust.outputs import finished_folder, write_csv
-from nnrobust.param_blocks import Data
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.progress import shown
-from nnrobust.sources import read_cifar10, read_digits, read_image_folder
+from nnrobust.config.blocks import Data
+from nnrobust.config.params import read_params
+from nnrobust.data.datasets import Dataset, cap_per_class, save_dataset, select_pairs
+from nnrobust.data.sources import read_cifar10, read_digits, read_image_folder
+from nnrobust.nearest.neighbors import class_distances
+from nnrobust.runtime.outputs import finished_folder, write_csv
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
 
 OUTPUT = Path("data/prepared")
 

@@ -3,18 +3,18 @@
 import sys
 from pathlib import Path
 
-from nnrobust.cluster import training_machine
-from nnrobust.datasets import load_dataset
-from nnrobust.outputs import write_csv, write_json
-from nnrobust.pair_networks import PairNetworks
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.progress import shown
-from nnrobust.search import Plan, optimism, outcome, search
-from nnrobust.store import WorkStore
-from nnrobust.tasks import hold_out
-from nnrobust.trials import Trials
-from nnrobust.validation import Validation
+from nnrobust.config.params import read_params
+from nnrobust.data.datasets import load_dataset
+from nnrobust.networks.storage import PairNetworks
+from nnrobust.runtime.cluster import training_machine
+from nnrobust.runtime.outputs import write_csv, write_json
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
+from nnrobust.runtime.store import WorkStore
+from nnrobust.training.search import Plan, optimism, outcome, search
+from nnrobust.training.tasks import hold_out
+from nnrobust.training.trials import Trials
+from nnrobust.training.validation import Validation
 
 INPUT = Path("data/prepared")
 OUTPUT = Path("models/search.json")

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnrobust.accuracy import (
+from nnrobust.config.params import read_params
+from nnrobust.data.datasets import load_dataset
+from nnrobust.records import read_records
+from nnrobust.runtime.outputs import write_csv, write_json
+from nnrobust.runtime.process import run_stage
+from nnrobust.tables.accuracy import (
     accuracy_table,
     check_certificates,
     check_threat_models,
@@ -12,15 +17,10 @@ from nnrobust.accuracy import (
     summary,
     union_table,
 )
-from nnrobust.curves import epsilon_curves
-from nnrobust.datasets import load_dataset
-from nnrobust.details import Details
-from nnrobust.outcomes import counts
-from nnrobust.outputs import write_csv, write_json
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.records import read_records
-from nnrobust.zoo_results import zoo_counts, zoo_records, zoo_table
+from nnrobust.tables.curves import epsilon_curves
+from nnrobust.tables.details import Details
+from nnrobust.tables.zoo import zoo_counts, zoo_records, zoo_table
+from nnrobust.training.outcomes import counts
 
 RECORDS, METRICS = Path("data/records"), Path("metrics")
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.outputs import finished_file, write_csv
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.synthetic import Problem, Schedule, made_points, measure, nearest_panel, network_panel
+from nnrobust.config.params import read_params
+from nnrobust.experiments.plane import Problem, Schedule, made_points, measure, nearest_panel, network_panel
+from nnrobust.runtime.outputs import finished_file, write_csv
+from nnrobust.runtime.process import run_stage
 
 TABLE = Path("metrics/synthetic.csv")
 GRIDS = Path("data/synthetic.npz")

@@ -5,21 +5,21 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from nnrobust.cluster import training_machine
-from nnrobust.compute import describe
-from nnrobust.datasets import load_dataset
-from nnrobust.live import live_log
-from nnrobust.outcomes import history, outcomes
-from nnrobust.outputs import write_csv, write_json
-from nnrobust.pair_networks import PairNetworks, save_networks
-from nnrobust.params import read_params
-from nnrobust.process import run_stage
-from nnrobust.progress import shown
-from nnrobust.recipes import Setting
-from nnrobust.store import WorkStore
-from nnrobust.tasks import Task, hold_out
-from nnrobust.training import train_all, train_with_retry
-from nnrobust.validation import Validation
+from nnrobust.config.params import read_params
+from nnrobust.config.recipes import Setting
+from nnrobust.data.datasets import load_dataset
+from nnrobust.networks.storage import PairNetworks, save_networks
+from nnrobust.runtime.cluster import training_machine
+from nnrobust.runtime.machine import describe
+from nnrobust.runtime.outputs import write_csv, write_json
+from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
+from nnrobust.runtime.store import WorkStore
+from nnrobust.training.live import live_log
+from nnrobust.training.outcomes import history, outcomes
+from nnrobust.training.tasks import Task, hold_out
+from nnrobust.training.train import train_all, train_with_retry
+from nnrobust.training.validation import Validation
 
 METRICS, RECORDS = Path("metrics"), Path("data/records")
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from nnrobust.attacks import AttackInputs, adversarial_images, attack
-from nnrobust.datasets import Split
+from nnrobust.attacks.attack import AttackInputs, adversarial_images, attack
+from nnrobust.attacks.victim import Attack, of_network
+from nnrobust.data.datasets import Split
 from nnrobust.errors import DataError
-from nnrobust.estimator import OneNearestNeighbor
 from nnrobust.examples import Examples, changes_table, class_ids_of, first_in_turn, load_each
-from nnrobust.fooling import fool_nearest_neighbor, fool_network
+from nnrobust.experiments.illustrate import fool_nearest_neighbor, fool_network
+from nnrobust.nearest.estimator import OneNearestNeighbor
 from nnrobust.threat import ThreatModel
-from nnrobust.victim import Attack, of_network
 
 CPU = torch.device("cpu")
 PAIR = np.array([0, 2])

@@ -2,20 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from made.records import columns
 from nnrobust.errors import RecordError
 from nnrobust.records import SCHEMA, check_records, read_records, to_frame, write_records
-
-
-def columns(n=3, **changes):
-    values = {
-        "dataset": "made", "split": "test", "classifier": "S", "pair": "0-1", "index": np.arange(n, dtype=np.int32),
-        "label": np.zeros(n, dtype=np.int16), "prediction": np.zeros(n, dtype=np.int16), "norm": "L2", "epsilon": 0.5,
-        "kind": "attacked", "method": "apgd-ce", "is_correct": np.ones(n, dtype=bool), "is_robust": np.ones(n, dtype=bool),
-        "radius_lower": 0.0, "radius_upper": np.full(n, np.inf), "radius_half_gap": np.nan, "radius_bisector": np.nan,
-        "box_radius_lower": np.nan, "box_radius_upper": np.nan,
-        "perturbation_norm": np.full(n, np.nan), "attacks": "apgd-ce", "note": "", "status": "ok",
-    }  # fmt: skip
-    return values | changes
 
 
 def test_records_come_back_as_they_were_written(tmp_path):

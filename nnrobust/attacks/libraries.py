@@ -1,0 +1,130 @@
+"""Attacks of other libraries on a victim, network by network: AutoAttack's through pyautoattack, PGD of Foolbox and CleverHans.
+
+They draw from torch's global generator, which is seeded for the call: unlike this project's own attacks, what they do to an image
+depends on the images beside it. Whatever they return is checked as everything is, and counts only then.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nnrobust.attacks.apgd import within
+from nnrobust.attacks.victim import Attack, Batch, Victim, seeded
+from nnrobust.errors import AttackError
+from nnrobust.threat import ThreatModel
+
+Work = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""Adversarial images (n, ...) for a network, images (n, ...) and targets (n,)."""
+
+
+class _Network(nn.Module):
+    """One network of a victim, as libraries want it: images in, logits out."""
+
+    def __init__(self, victim: Victim, network: Tensor) -> None:
+        super().__init__()
+        self.victim, self.network = victim, network
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.victim.predict(images, self.network.expand(len(images)))
+        is_probability = self.victim.traits.gives_probabilities
+        return logits.clamp(min=torch.finfo(logits.dtype).tiny).log() if is_probability else logits
+
+
+def network_by_network(victim: Victim, batch: Batch, work: Work, seed: int) -> Tensor:
+    """What `work` makes of the images (n, ...), each network's at once."""
+    points = batch.images.clone()
+    for network in batch.networks.unique():
+        rows = (batch.networks == network).nonzero()[:, 0]
+        with seeded(seed, batch.images.device):
+            found = work(_Network(victim, network).eval(), batch.images[rows].contiguous(), batch.targets[rows])
+        points[rows] = found.detach().to(points.dtype).clamp(0, 1)
+    return points
+
+
+def autoattack(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+    """Candidates (n, ...) by the parts of AutoAttack: apgd-ce, fab, fab-t, and square, whose steps are queries."""
+    from pyautoattack.autopgd_base import APGDAttack
+    from pyautoattack.fab_pt import FABAttack_PT
+    from pyautoattack.square import SquareAttack
+
+    about = {"norm": threat.norm, "eps": within(threat), "n_restarts": attack.restarts, "seed": attack.seed,
+             "device": batch.images.device}  # fmt: skip
+
+    def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        if attack.name == "apgd-ce-autoattack":
+            return APGDAttack(network, n_iter=attack.steps, loss="ce", **about).perturb(images, targets)
+        if attack.name == "square":
+            return SquareAttack(network, n_queries=attack.steps, **about).perturb(images, targets)
+        others = {"targeted": attack.name == "fab-t", "n_target_classes": min(9, victim.traits.n_classes - 1)}
+        return FABAttack_PT(network, n_iter=attack.steps, **about, **others).perturb(images, targets)
+
+    return network_by_network(victim, batch, work, attack.seed)
+
+
+def foolbox_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+    """Candidates (n, ...) by Foolbox's PGD.
+
+    Raises:
+        AttackError: when Foolbox is not installed.
+    """
+    foolbox = _imported("foolbox")
+    kind = {"Linf": foolbox.attacks.LinfPGD, "L2": foolbox.attacks.L2PGD}[threat.norm]
+    one = kind(steps=attack.steps, rel_stepsize=_relative_step(attack), random_start=True).repeat(attack.restarts)
+
+    def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        model = foolbox.PyTorchModel(network, bounds=(0, 1), device=images.device)
+        return one(model, images, foolbox.criteria.Misclassification(targets), epsilons=within(threat))[0]
+
+    return network_by_network(victim, batch, work, attack.seed)
+
+
+def cleverhans_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+    """Candidates (n, ...) by CleverHans's PGD; of several restarts the first that fools.
+
+    Raises:
+        AttackError: when CleverHans is not installed.
+    """
+    pgd = _imported("cleverhans.torch.attacks.projected_gradient_descent").projected_gradient_descent
+    epsilon, order = within(threat), {"Linf": float("inf"), "L2": 2}[threat.norm]
+
+    def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        points = images.clone()
+        standing = torch.arange(len(images), device=images.device)
+        for _ in range(attack.restarts):
+            points[standing] = pgd(
+                network, images[standing], epsilon, _relative_step(attack) * epsilon, attack.steps, order,
+                clip_min=0.0, clip_max=1.0, y=targets[standing], rand_init=True, sanity_checks=False,
+            ).detach()  # fmt: skip
+            with torch.no_grad():
+                standing = standing[network(points[standing]).argmax(dim=1) == targets[standing]]
+            if len(standing) == 0:
+                break
+        return points
+
+    return network_by_network(victim, batch, work, attack.seed)
+
+
+def _imported(module: str) -> Any:
+    """A module of a library that only the cross-checks need.
+
+    Raises:
+        AttackError: when it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        name = module.split(".")[0]
+        raise AttackError(
+            f"pgd-{name}: expected the package {name}, found none; `pip install .[crosscheck]`"
+        ) from error
+
+
+def _relative_step(attack: Attack) -> float:
+    """PGD's step size in epsilons.
+
+    With a total of 2.5 epsilons, as is usual, L2 steps from a random start ended 1.6 % short of a linear margin.
+    """
+    return min(1.0, 5.0 / attack.steps)

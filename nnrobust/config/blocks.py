@@ -1,0 +1,280 @@
+"""The blocks of `params.yaml`: frozen, typed, without defaults."""
+
+from dataclasses import fields
+from itertools import product
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from nnrobust.config.recipes import Recipe, Setting
+from nnrobust.config.rosters import Roster, check_names, no_bare_word
+from nnrobust.threat import ThreatModel, parse_epsilon
+
+
+def _number(value: object) -> object:
+    """YAML readers differ on `5e-4` (PyYAML: a text), so a text that spells a number counts as one."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+NonNegative = Annotated[Number, Field(ge=0)]
+Fraction = Annotated[Number, Field(gt=0, lt=1)]
+Epsilon = Annotated[float, BeforeValidator(parse_epsilon), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Norm = Literal["Linf", "L2"]
+AttackName = Literal[
+    "apgd-ce", "apgd-margin", "apgd-dlr", "apgd-t", "fmn",
+    "apgd-ce-autoattack", "fab", "fab-t", "square", "pgd-foolbox", "pgd-cleverhans",
+]  # fmt: skip
+
+
+class Block(BaseModel):
+    """Base of all blocks: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Data(Block):
+    name: str
+    source: Literal["digits", "cifar10", "image_folder"]
+    path: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    n_train_per_class: Count | None
+    n_test_per_class: Count | None
+    test_fraction: Fraction
+    seed: Seed
+    pairs: Literal["all"] | list[tuple[str, str]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pairs_as_tuples(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("pairs"), list):
+            pairs = [tuple(pair) if isinstance(pair, list) else pair for pair in value["pairs"]]
+            return {**value, "pairs": pairs}
+        return value
+
+
+class Epsilons(Block):
+    Linf: Epsilon
+    L2: Epsilon
+
+    def threat_models(self) -> list[ThreatModel]:
+        """The threat models that everything is measured under, Linf first."""
+        return [ThreatModel("Linf", self.Linf), ThreatModel("L2", self.L2)]
+
+
+class Compute(Block):
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "float32", "bfloat16"]
+    attack_precision: Literal["auto", "float32", "bfloat16"]
+    attack_compile: bool
+    group_size: Count
+    n_streams: Count
+    engine: Literal["local", "ray"]
+    gpus_per_worker: NonNegative
+    batch_size: Count
+    block_size: Count
+
+
+class Certify(Block):
+    n_own: Count
+    n_screened: Count
+
+
+class Growth(Block):
+    halvings: Annotated[int, Field(ge=0)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    n_test_per_class: Count | None
+
+
+class Curves(Block):
+    n_points: Annotated[int, Field(ge=2)]
+    end: Positive
+
+
+class Perturbation(Block):
+    norm: Norm
+    epsilon: Epsilon
+    step_size: Epsilon
+    steps: Count
+
+
+class Trades(Block):
+    beta: NonNegative
+    combine: Literal["sum", "average", "max"]
+    perturbations: Annotated[list[Perturbation], Field(min_length=1)]
+
+
+class Variant(Block):
+    architecture: Literal["resnet18", "small_cnn"]
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Positive
+    momentum: Annotated[Number, Field(ge=0, lt=1)]
+    weight_decay: NonNegative
+    milestones: list[Count]
+    decay: Positive
+    augment: bool
+    checkpoint: Literal["best", "last"]
+    seed: Seed
+    trades: Trades | None
+
+    def recipe(self) -> Recipe:
+        """The same values as the training engine takes them."""
+        return Recipe.of(self.model_dump())
+
+
+class Validation(Block):
+    fraction: Fraction
+    steps: Count
+    every: Count
+    seed: Seed
+
+
+class Space(Block):
+    beta: Annotated[list[NonNegative], Field(min_length=1)]
+    epsilon: Annotated[list[Epsilon], Field(min_length=1)]
+    steps: Annotated[list[Count], Field(min_length=1)]
+    relative_step_size: Annotated[list[Positive], Field(min_length=1)]
+    learning_rate: Annotated[list[Positive], Field(min_length=1)]
+    weight_decay: Annotated[list[NonNegative], Field(min_length=1)]
+    epochs: Annotated[list[Count], Field(min_length=1)]
+    batch_size: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
+    augment: Annotated[list[bool], Field(min_length=1)]
+
+    def settings(self) -> list[Setting]:
+        """Every combination, in the order of the lists."""
+        return [Setting(*values) for values in product(*(getattr(self, one.name) for one in fields(Setting)))]
+
+
+class Search(Block):
+    variants: Annotated[list[str], Field(max_length=1)]
+    n_settings: Count
+    n_trials: Count
+    n_at_once: Count
+    min_epochs: Count
+    max_epochs: Count
+    reduction_factor: Annotated[int, Field(ge=2)]
+    seed: Seed
+    space: Space
+
+    @model_validator(mode="after")
+    def _numbers_agree(self) -> "Search":
+        n = len(self.space.settings())
+        if n != self.n_settings:
+            raise ValueError(f"space has {n} combinations, but n_settings says {self.n_settings}; make them agree")
+        if self.n_trials > n:
+            raise ValueError(f"n_trials: expected at most the {n} settings of the space, got {self.n_trials}")
+        if self.min_epochs > self.max_epochs:
+            raise ValueError(f"expected min_epochs <= max_epochs, got {self.min_epochs} > {self.max_epochs}")
+        return self
+
+
+class OneAttack(Block):
+    name: AttackName
+    steps: Count
+    restarts: Count
+
+
+class Strength(Block):
+    n_test_per_class: Count
+    attacks: Annotated[list[AttackName], Field(min_length=1)]
+    steps: Annotated[list[Count], Field(min_length=1)]
+    restarts: Count
+
+
+def _each_once(attacks: list[OneAttack]) -> list[OneAttack]:
+    names = [one.name for one in attacks]
+    if len(set(names)) != len(names):
+        raise ValueError(f"expected each attack once, as results go by name, got {', '.join(names)}")
+    return attacks
+
+
+Attacks = Annotated[list[OneAttack], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class Attack(Block):
+    attacks: Attacks
+    strength: Strength
+    n_train_per_class: Count | None
+    n_test_per_class: Count | None
+    seed: Seed
+
+
+class Zoo(Block):
+    rosters: dict[Roster, list[str]]
+    models: Annotated[list[str], BeforeValidator(no_bare_word)]
+    local_dir: str | None
+    n_train: Count
+    n_test: Count
+    order: Literal["first", "first_per_class"]
+    attacks: Attacks
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Zoo":
+        check_names(self.models, self.rosters)
+        return self
+
+
+class Synthetic(Block):
+    n_points: Annotated[int, Field(ge=8, multiple_of=4)]
+    center: Positive
+    variance: Positive
+    flipped: Annotated[Number, Field(ge=0, le=0.5)]
+    epsilon: Epsilon
+    betas: Annotated[list[NonNegative], Field(min_length=1)]
+    hidden: Count
+    epochs: Count
+    learning_rate: Positive
+    steps: Count
+    step_size: Positive
+    square_size: Annotated[int, Field(ge=2)]
+    grid_size: Annotated[int, Field(ge=2)]
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _panels_differ(self) -> "Synthetic":
+        if len({f"{beta:g}" for beta in self.betas}) < len(self.betas):
+            raise ValueError(f"betas: expected each once, to six digits, as panels go by it, got {self.betas}")
+        return self
+
+
+class Summary(Block):
+    confidence: Fraction
+    n_decimals: Count
+
+
+class Illustrate(Block):
+    problem: Literal["all"] | Annotated[list[str], Field(min_length=2, max_length=2)]
+    n_images: Count
+    classifiers: Annotated[dict[str, str], Field(min_length=1)]
+
+
+Range = Annotated[list[Number | None], Field(min_length=2, max_length=2)]
+
+
+class Claims(Block):
+    confidence: Fraction
+    margin: Positive
+    accepted: dict[str, Range]
+
+    @model_validator(mode="after")
+    def _ranges_are_in_order(self) -> "Claims":
+        for name, (low, high) in self.accepted.items():
+            if (low is None and high is None) or (low is not None and high is not None and low > high):
+                raise ValueError(
+                    f"accepted.{name}: expected [from, to] with from <= to, not both null, got [{low}, {high}]"
+                )
+        return self
+
+
+class Plot(Block):
+    dots_per_inch: Count

@@ -1,0 +1,111 @@
+"""The one reader of `params.yaml`: a wrong key stops everything before anything runs."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError, model_validator
+
+from nnrobust.config.blocks import (
+    Attack,
+    Block,
+    Certify,
+    Claims,
+    Compute,
+    Curves,
+    Data,
+    Epsilons,
+    Growth,
+    Illustrate,
+    Plot,
+    Search,
+    Summary,
+    Synthetic,
+    Validation,
+    Variant,
+    Zoo,
+)
+from nnrobust.config.param_errors import explain
+from nnrobust.errors import ParamError
+
+
+class Params(Block):
+    """Everything in `params.yaml`."""
+
+    profile: str
+    data: Data
+    epsilon: Epsilons
+    compute: Compute
+    certify: Certify
+    growth: Growth
+    validation: Validation
+    variants: dict[str, Variant]
+    search: Search
+    attack: Attack
+    zoo: Zoo
+    synthetic: Synthetic
+    summary: Summary
+    curves: Curves
+    illustrate: Illustrate
+    claims: Claims
+    plot: Plot
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "Params":
+        for name in self.variants:
+            if not name.replace("_", "").isalnum() or name == "1NN":
+                raise ValueError(f"variants: expected names of letters, digits and _, not 1NN, got {name!r}")
+        if len(self.search.variants) != min(1, len(self.variants)):
+            raise ValueError(
+                "search.variants: expected one of the variants in a list, or [] where there are no variants, got "
+                f"{self.search.variants}"
+            )
+        if self.searched not in (None, *self.variants):
+            raise ValueError(f"search.variants: expected one of {sorted(self.variants)}, got {self.searched!r}")
+        trades = self.variants[self.searched].trades if self.searched else None
+        if self.searched and (trades is None or len(trades.perturbations) != 1):
+            raise ValueError(
+                f"search.variants: expected a variant with a trades block of one perturbation, got {self.searched!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _examples_can_be_made(self) -> "Params":
+        problem, zoo = self.illustrate.problem, set(self.zoo.models)
+        for name in self.illustrate.classifiers:
+            if name not in {"1NN", *self.variants, *zoo}:
+                raise ValueError(f"illustrate.classifiers: expected 1NN, variants or zoo.models, got {name!r}")
+            if name in self.variants and problem == "all":
+                raise ValueError(f"illustrate.problem: expected two class names for the variant {name}, got all")
+            if name in zoo and problem != "all":
+                raise ValueError(f"illustrate.problem: expected all for the zoo model {name}, got {problem}")
+        return self
+
+    @property
+    def classifiers(self) -> list[str]:
+        """1NN and the trained variants, in the order of the file."""
+        return ["1NN", *self.variants]
+
+    @property
+    def searched(self) -> str | None:
+        """The variant whose settings are searched; None where nothing is trained."""
+        return self.search.variants[0] if self.search.variants else None
+
+
+def read_params(path: Path | str) -> Params:
+    """The parameters in the YAML file at `path`.
+
+    Raises:
+        ParamError: one line for each wrong key, with file, key, expected and got.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamError(f"{path}: expected a parameters file, found none; copy one from profiles/") from error
+    except yaml.YAMLError as error:
+        raise ParamError(f"{path}: expected YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ParamError(f"{path}: expected blocks of keys, got {type(content).__name__}; copy one from profiles/")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamError("\n".join(explain(Params, str(path), entry) for entry in error.errors())) from error

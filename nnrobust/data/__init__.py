@@ -1,0 +1,1 @@
+"""Labelled images: read by `sources`, kept, capped and paired by `datasets`."""

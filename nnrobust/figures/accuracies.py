@@ -1,0 +1,193 @@
+"""The paper's figures and table, each a function from a table to a matplotlib figure."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nnrobust.runtime.outputs import finished_file
+from nnrobust.tables.comparison import mean_interval
+
+MEASURES = ("clean", "Linf", "L2")
+SYMBOLS = {"Linf": r"$\ell_\infty$", "L2": r"$\ell_2$"}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The one look of all figures: legible in grey and to colour-blind readers."""
+    settings = {
+        **sns.axes_style("whitegrid"),
+        **sns.plotting_context("paper", font_scale=1.1),
+        "figure.constrained_layout.use": True,
+        "pdf.fonttype": 42,
+        "svg.hashsalt": "nnrobust",
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def save(figure: Figure, path: Path, dots_per_inch: int) -> None:
+    """Writes the figure as PNG or as PDF, as the path says, without the time of writing: equal figures are equal files."""
+    metadata = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}[path.suffix]
+    with finished_file(path) as temporary:
+        figure.savefig(temporary, dpi=dots_per_inch, metadata=metadata)
+
+
+def bars_table(table: pd.DataFrame, split: str, classifiers: list[str], confidence: float) -> pd.DataFrame:
+    """Columns classifier, measure (clean, Linf, L2), kind, accuracy, low and high in percent, n_pairs: one row a bar.
+
+    Means over pairs, out of `comparison.scores`, with Student's intervals. A classifier that no pair could be trained for has
+    no rows.
+    """
+    rows = []
+    for classifier in classifiers:
+        for measure in MEASURES:
+            is_one = (table["classifier"] == classifier) & (table["split"] == split) & (table["measure"] == measure)
+            values = 100 * table.loc[is_one, "value"].to_numpy()
+            if not len(values):
+                continue
+            kinds = set(table.loc[is_one, "kind"])
+            low, high = mean_interval(values, confidence)
+            rows.append(
+                {
+                    "classifier": classifier,
+                    "measure": measure,
+                    "kind": "clean" if measure == "clean" else min(kinds),  # certified where some pair is not exact
+                    "accuracy": round(float(values.mean()), 4),
+                    "low": round(max(low, 0.0), 4),
+                    "high": round(min(high, 100.0), 4),
+                    "n_pairs": len(values),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float]) -> Figure:
+    """Figures 4 (train) and 5 (test): grouped bars of accuracy, the mean over pairs, with the interval of that mean."""
+    labels = {"clean": "clean"} | {norm: rf"{SYMBOLS[norm]}, $\epsilon$ = {epsilon[norm]:.4g}" for norm in SYMBOLS}
+    figure = Figure(figsize=(7.2, 3.9))
+    axes = figure.subplots()
+    classifiers = list(dict.fromkeys(table["classifier"]))
+    colors, hatches, width = sns.color_palette("colorblind"), ("", "//", ".."), 0.27
+    for i, measure in enumerate(MEASURES):
+        part = table[table["measure"] == measure].set_index("classifier").loc[classifiers]
+        place = np.arange(len(classifiers)) + (i - 1) * width
+        whiskers = np.stack([part["accuracy"] - part["low"], part["high"] - part["accuracy"]])
+        axes.bar(
+            place, part["accuracy"], width, yerr=whiskers, label=labels[measure], color=colors[(7, 0, 1)[i]],
+            hatch=hatches[i], edgecolor="white", error_kw={"elinewidth": 0.8, "capsize": 1.5},
+        )  # fmt: skip
+        for x, height, top in zip(place, part["accuracy"], part["high"], strict=True):
+            axes.text(x, top + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=7)
+    n_pairs = table.groupby("classifier")["n_pairs"].min()
+    fewer = {name: f"\n{n} pairs" if n < n_pairs.max() else "" for name, n in n_pairs.items()}
+    axes.set_xticks(np.arange(len(classifiers)), [f"{one}\n{_kinds(table, one)}{fewer[one]}" for one in classifiers])
+    axes.set(ylabel="accuracy (%)", ylim=(0, 108))
+    axes.grid(visible=False, axis="x")
+    axes.set_title(f"{dataset}, {split} images: mean over {n_pairs.max()} pairs, with its interval", fontsize=10)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _kinds(table: pd.DataFrame, classifier: str) -> str:
+    """What the numbers of a classifier are: `attacked`, or one line for each norm where they differ."""
+    mine = table[(table["classifier"] == classifier) & (table["measure"] != "clean")].set_index("measure")["kind"]
+    if mine.nunique() == 1:
+        return str(mine.iloc[0])
+    return "\n".join(f"{SYMBOLS[norm]} {kind}" for norm, kind in mine.items())
+
+
+def pairs_table(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """One row for each pair that both have, test images, in percent, out of `comparison.scores`.
+
+    Columns: pair, and of each classifier `_sum` (of both robust accuracies, which the paper plots), `_Linf`, `_L2` and `_union`
+    (images robust in both norms at once).
+    """
+    test = table[(table["split"] == "test") & table["classifier"].isin([first, second])]
+    wide = 100 * test.pivot_table(index="pair", columns=["classifier", "measure"], values="value", sort=False)
+    columns = {"pair": wide.index}
+    for name in (first, second):
+        columns[f"{name}_sum"] = 2 * wide[name, "mean"].to_numpy()
+        for measure in ("Linf", "L2", "union"):
+            columns[f"{name}_{measure}"] = wide[name, measure].to_numpy()
+    return pd.DataFrame(columns).dropna().round(4)
+
+
+def scatter(table: pd.DataFrame, first: str, second: str, dataset: str) -> Figure:
+    """Figure 6: one dot for each pair, `first` against `second`; left the sum that the paper plots, right the union."""
+    figure = Figure(figsize=(7.2, 3.9))
+    names = {"sum": r"$\ell_\infty + \ell_2$", "union": r"$\ell_\infty \cup \ell_2$"}
+    for axes, (column, name) in zip(figure.subplots(1, 2), names.items(), strict=True):
+        _dots(axes, table[f"{second}_{column}"].to_numpy(), table[f"{first}_{column}"].to_numpy(), first, second, name)
+    figure.suptitle(
+        f"{dataset}, test images: {len(table)} pairs; left the sum of both accuracies, right both at once", fontsize=10
+    )
+    return figure
+
+
+def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, first: str, second: str, name: str) -> None:
+    axes.scatter(x, y, s=18, color=sns.color_palette("colorblind")[0], edgecolor="white", linewidth=0.5, zorder=3)
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    margin = 0.05 * (high - low) + 0.5
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color="black", linewidth=0.8, linestyle="--", zorder=2)
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+    axes.set_xlabel(f"{second}: {name} robust accuracy (%, attacked)", fontsize=9)
+    axes.set_ylabel(f"{first}: {name} robust accuracy (%, proven)", fontsize=9)
+    above, equal = int((y > x).sum()), int((y == x).sum())
+    axes.set_title(f"{first} ahead in {above} of {len(x)}, equal in {equal}", fontsize=9)
+
+
+def times_table(timings: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Table 1: seconds to train one pair (1NN: to build its index), and to classify one test image, by classifier.
+
+    Inference alone and in batches of 512, from this machine's memory and back."""
+    rows = [
+        {
+            "classifier": name,
+            "training_seconds_per_pair": float(f"{one['training_seconds_per_pair']:.3g}"),
+            "inference_seconds_batch_1": float(f"{one['inference_seconds_per_image']['1']:.3g}"),
+            "inference_seconds_batch_512": float(f"{one['inference_seconds_per_image']['512']:.3g}"),
+            "device": one["device"],
+        }
+        for name, one in timings.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def times(table: pd.DataFrame) -> Figure:
+    """Table 1 as a picture."""
+    figure = Figure(figsize=(7.2, 0.5 + 0.32 * (len(table) + 1)))
+    axes = figure.subplots()
+    axes.axis("off")
+    head = [
+        "",
+        "training, s per pair",
+        "inference, s per image,\none at a time",
+        "inference, s per image,\n512 at once",
+        "device",
+    ]
+    cells = [
+        [row[0], f"{row[1]:.3g}", f"{row[2]:.2e}", f"{row[3]:.2e}", row[4]] for row in table.itertuples(index=False)
+    ]
+    drawn = axes.table(
+        cells,
+        colLabels=head,
+        loc="center",
+        cellLoc="center",
+        edges="horizontal",
+        colWidths=[0.1, 0.2, 0.24, 0.24, 0.22],
+    )
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(9)
+    drawn.scale(1, 1.4)
+    for column in range(len(head)):
+        drawn[0, column].set_height(1.6 * drawn[0, column].get_height())
+    return figure

@@ -1,0 +1,68 @@
+"""Figure 8: the pretrained models against 1NN, four panels."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nnrobust.figures.accuracies import SYMBOLS
+from nnrobust.tables.comparison import zoo_headline
+
+
+def zoo_points(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns classifier, split, norm, kind, n, accuracy, low, high (percent): a row for each measured model and panel, and 1NN.
+
+    Of several attacks, all together; of 1NN, the exact number where there is one. Models by their accuracy in the panel.
+    """
+    rows = zoo_headline(table)
+    found = rows[["classifier", "split", "norm", "kind", "n"]].copy()
+    for name, column in (("accuracy", ""), ("low", "_low"), ("high", "_high")):
+        found[name] = (100 * rows[f"robust_accuracy{column}"].astype(float)).round(4)
+    return found.sort_values(
+        ["split", "norm", "accuracy", "classifier"], ascending=[False, False, True, True]
+    ).reset_index(drop=True)
+
+
+def images_of(points: pd.DataFrame) -> str:
+    """How many images of each split there are, in words."""
+    n = points.groupby("split")["n"].max()
+    return f"{int(n['train']):,} training and {int(n['test']):,} test images"
+
+
+def zoo_figure(points: pd.DataFrame, n_models: int, dataset: str, epsilon: dict[str, float]) -> Figure:
+    """One panel for each split and norm: models in the order of their accuracy with Wilson intervals, and 1NN as a line."""
+    figure = Figure(figsize=(7.2, 5.6))
+    panels = figure.subplots(2, 2, sharex=True)
+    for row, split in enumerate(("train", "test")):
+        for axes, norm in zip(panels[row], epsilon, strict=True):
+            _panel(axes, points[(points["split"] == split) & (points["norm"] == norm)])
+            axes.set_title(
+                rf"{split}, {SYMBOLS[norm]}, $\epsilon$ = {epsilon[norm]:.4g}: " + axes.get_title(), fontsize=8
+            )
+        panels[row][0].set_ylabel("robust accuracy (%)")
+    for axes in panels[1]:
+        axes.set_xlabel("models, by their accuracy in the panel")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    measured = points.loc[points["classifier"] != "1NN", "classifier"].nunique()
+    figure.suptitle(
+        f"{dataset}: {measured} of {n_models} pretrained models, {images_of(points)}, Wilson intervals", fontsize=10
+    )
+    return figure
+
+
+def _panel(axes: Axes, points: pd.DataFrame) -> None:
+    colors = sns.color_palette("colorblind")
+    models, nearest = points[points["classifier"] != "1NN"], points[points["classifier"] == "1NN"].iloc[0]
+    whiskers = np.stack([models["accuracy"] - models["low"], models["high"] - models["accuracy"]])
+    axes.errorbar(
+        np.arange(len(models)), models["accuracy"], yerr=whiskers, fmt="o", markersize=3, elinewidth=0.6,
+        color=colors[0], label="pretrained model (attacked)",
+    )  # fmt: skip
+    axes.axhline(nearest["accuracy"], color=colors[1], linewidth=1.6, label="1NN, all classes (proven)")
+    axes.axhspan(nearest["low"], nearest["high"], color=colors[1], alpha=0.2, linewidth=0)
+    axes.set(xticks=[], ylim=(0, 102))
+    axes.set_title(
+        f"1NN ({nearest['kind']}) ahead of {int((models['accuracy'] < nearest['accuracy']).sum())} of {len(models)}"
+    )

@@ -1,0 +1,232 @@
+"""The 1-nearest-neighbour classifier as a scikit-learn estimator that knows its exact adversarial robustness."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from nnrobust.errors import DataError
+from nnrobust.nearest.answers import Answers
+from nnrobust.nearest.halfspace import Adversary
+from nnrobust.nearest.module import NearestNeighborModule
+from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.radius import Radii, exact_radii
+from nnrobust.nearest.references import References
+from nnrobust.nearest.screening import Effort, Rivals
+from nnrobust.runtime.memory import fitting
+from nnrobust.threat import NORMS
+
+TYPES = (np.float64, np.float32, np.uint8)
+_MEBI = 2**20
+_MOST = 256
+"""Queries handled at once, whatever memory there is: more are no faster."""
+
+
+class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
+    """The label of the nearest reference in l2; of classes equally near, the one that comes first in `classes_`.
+
+    Float32 proposes the nearest references, float64 concludes, so predictions are exact for float64 distances, ties included.
+
+    Parameters:
+        n_own: own-class references that a query's problems start with.
+        n_screened: other-class references of a class that get a bound of their own.
+        working_memory: MiB for the blocks that queries are handled in, beside the references themselves.
+        device: where distances and screening are computed, `cpu` or a CUDA device; the rest is float64 on the CPU.
+
+    Attributes:
+        classes_: the labels (n_classes,).
+        n_features_in_: values of one reference.
+    """
+
+    def __init__(
+        self, *, n_own: int = 8, n_screened: int = 64, working_memory: int = 1024, device: str = "cpu"
+    ) -> None:
+        self.n_own = n_own
+        self.n_screened = n_screened
+        self.working_memory = working_memory
+        self.device = device
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "OneNearestNeighbor":  # noqa: N803
+        """Keeps the references X (n, ...), float32, float64 or uint8, and their labels y (n,).
+
+        Raises:
+            DataError: for values that are not finite, lengths that differ, or fewer than two classes.
+        """
+        X, y = self._checked(X, y, reset=True)  # noqa: N806
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]}")
+        self._points, self._labels = X, y
+        self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
+        centre = self._points.mean(axis=0, dtype=np.float64)
+        centre = np.round(centre) if X.dtype == np.uint8 else centre
+        self._references = [
+            References.of(self._points[ids], centre.astype(np.float32), self.device) for ids in self._ids
+        ]
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+        """The labels (m,) of queries X (m, ...).
+
+        Raises:
+            DataError: for values that are not finite; ValueError for another number of features.
+        """
+        check_is_fitted(self)
+        X, _ = self._checked(X)  # noqa: N806
+        return self.classes_[self._squared_distances(X).argmin(axis=1)]
+
+    def robust_radius(
+        self,
+        X: np.ndarray,  # noqa: N803
+        y: np.ndarray | None = None,
+        *,
+        norm: Literal["L2", "Linf", "L1"] = "L2",
+        box: tuple[float, float] | None = None,
+        epsilon: float | None = None,
+    ) -> RobustRadius:
+        """The exact distance in `norm` from each query to the nearest point that is not labelled y, ties included.
+
+        0 where the query itself is labelled differently or tied; infinity where no point of the box is.
+
+        Args:
+            X: queries (m, ...), in the units of the references.
+            y: labels (m,); None: the predictions.
+            box: lowest and highest value a coordinate of the nearest point may have; None: any.
+            epsilon: decides only whether the radius exceeds epsilon, which is cheaper: bounds stop once on one side of it.
+
+        Raises:
+            DataError: naming the argument, what was expected, and the first value that is wrong.
+            MemoryError: when a single query does not fit.
+        """
+        check_is_fitted(self)
+        x, _ = self._checked(X)
+        adversary = Adversary(_known_norm(norm), _checked_box(box, x))
+        if epsilon is not None and not epsilon > 0:
+            raise DataError(f"epsilon: expected a number above 0, or None for the radius, got {epsilon!r}")
+        squared = self._squared_distances(x)
+        codes = squared.argmin(axis=1) if y is None else self._codes(y, len(x))
+        answers = Answers(x, codes, squared, adversary, np.inf if epsilon is None else epsilon)
+        for first, second in combinations(range(len(self.classes_)), 2):
+            for own, rivals, others in self._facing(first, second, answers):
+                self._refine(answers, own, rivals, others)
+        return answers.result(self._points, self._labels, self.classes_, np.shape(X))
+
+    def as_module(self, scale: float = 1.0) -> NearestNeighborModule:
+        """The classifier as a `torch.nn.Module`: logits (n, n_classes) = minus the distance to each of `classes_`.
+
+        AutoAttack, Foolbox and this project's attacks run on it; no success of theirs is nearer than `robust_radius` in a box.
+
+        Args:
+            scale: what inputs are multiplied by to be in the units of the references: 255 for uint8 and images in [0, 1].
+        """
+        check_is_fitted(self)
+        references = [torch.from_numpy(self._points[ids].astype(np.float64)).to(self.device) for ids in self._ids]
+        return NearestNeighborModule(references, scale)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _checked(self, X: Any, y: Any = "no_validation", reset: bool = False) -> tuple[np.ndarray, Any]:  # noqa: N803
+        """X as (n, features), of one of the three types and finite, and y as it is."""
+        X = X if hasattr(X, "ndim") else np.asarray(X)  # noqa: N806
+        if X.ndim > 2:
+            X = np.asarray(X).reshape(len(X), -1)  # noqa: N806
+        checked = validate_data(self, X, y, reset=reset, dtype=TYPES, ensure_all_finite=False)
+        X, y = checked if isinstance(checked, tuple) else (checked, None)  # noqa: N806
+        bad = np.argwhere(~np.isfinite(X))
+        if len(bad):
+            row, column = bad[0].tolist()
+            kind = "NaN" if np.isnan(X[row, column]) else "inf"
+            raise DataError(f"X: expected finite values, got {kind} in row {row}, feature {column} "
+                            f"({len(bad)} such values in all); drop those rows, or impute them")  # fmt: skip
+        return X, y
+
+    def _codes(self, y: object, n: int) -> np.ndarray:
+        """The labels as positions in `classes_`."""
+        y = np.asarray(y)
+        if y.shape != (n,):
+            raise DataError(f"y: expected one label for each of {n} queries, shape ({n},), got shape {y.shape}")
+        unknown = y[~np.isin(y, self.classes_)]
+        if len(unknown):
+            raise DataError(f"y: expected labels out of {self.classes_.tolist()}, got {unknown[0]}")
+        return np.searchsorted(self.classes_, y)
+
+    def _squared_distances(self, x: np.ndarray) -> np.ndarray:
+        """Squared distances (m, n_classes) to the nearest reference of each class."""
+        found = np.empty((len(x), len(self.classes_)))
+        width = 16 * max(len(one) for one in self._references) + 8 * x.shape[1]
+
+        def nearest(rows: np.ndarray) -> np.ndarray:
+            queries = torch.from_numpy(x[rows].astype(np.float64))
+            return np.stack([references.nearest(queries)[0].numpy() for references in self._references], axis=1)
+
+        for rows, squared in fitting(nearest, np.arange(len(x)), self._block_size(width)):
+            found[rows] = squared
+        return found
+
+    def _block_size(self, bytes_per_query: int) -> int:
+        return int(np.clip(self.working_memory * _MEBI // (2 * bytes_per_query), 1, _MOST))
+
+    def _facing(self, first: int, second: int, answers: Answers) -> Iterator[tuple[int, Rivals, np.ndarray]]:
+        """Own class, rivals, and positions of the other class's references, both ways, where queries are open.
+
+        In parts, where the distances between all references do not fit in the working memory.
+        """
+        a, b = self._references[first], self._references[second]
+        limit = self.working_memory * _MEBI // 8
+        is_open = [len(answers.open_rows(code)) > 0 for code in (first, second)]
+        if len(a) * len(b) <= limit:
+            rivals = Rivals.of(a, b) if any(is_open) else None
+            if rivals is not None and is_open[0]:
+                yield first, rivals, self._ids[second]
+            if rivals is not None and is_open[1]:
+                yield second, rivals.exchanged(), self._ids[first]
+            return
+        for own, rival, is_worth_it in ((first, second, is_open[0]), (second, first, is_open[1])):
+            ids = self._ids[rival] if is_worth_it else self._ids[rival][:0]
+            for start in range(0, len(ids), max(1, limit // len(self._references[own]))):
+                part = ids[start : start + max(1, limit // len(self._references[own]))]
+                other = References.of(self._points[part], self._references[own].centre, self.device)
+                yield own, Rivals.of(self._references[own], other), part
+
+    def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:
+        """Notes what these rivals say about the open queries of class `own`."""
+        rows = answers.open_rows(own)
+        width = 8 * (4 * (self.n_own + 8) * rivals.own.points.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
+
+        def radii(block: np.ndarray) -> Radii:
+            effort = Effort(self.n_own, self.n_screened, len(block))
+            return exact_radii(answers.x[block], rivals, effort, answers.adversary, answers.stop_above(block))
+
+        for block, found in fitting(radii, rows, self._block_size(width)):
+            answers.note(block, found, self._ids[own], others)
+
+
+def _known_norm(norm: str) -> str:
+    if norm not in NORMS:
+        raise DataError(f"norm: expected one of {', '.join(NORMS)}, got {norm!r}")
+    return norm
+
+
+def _checked_box(box: tuple[float, float] | None, x: np.ndarray) -> tuple[float, float] | None:
+    """The box, which holds every query."""
+    if box is None:
+        return None
+    low, high = (float(side) for side in box)
+    if not low < high:
+        raise DataError(f"box: expected (low, high) with low < high, got {box!r}")
+    outside = np.argwhere((x < low) | (x > high))
+    if len(outside):
+        row, column = outside[0].tolist()
+        raise DataError(f"box: expected every query within [{low:g}, {high:g}], got {x[row, column]:g} in row {row}, "
+                        f"feature {column}; give the box in the units of the data")  # fmt: skip
+    return low, high

@@ -1,0 +1,148 @@
+"""The radius of a query with its proof, checked from the query, the references and the certificate alone, without a solver."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nnrobust.errors import SolverError
+from nnrobust.nearest import halfspace
+from nnrobust.nearest.halfspace import Adversary
+from nnrobust.threat import DUAL, norm_of
+
+_ROUNDING = 64 * 2.0**-53
+"""More than the relative error of a sum that NumPy takes pairwise in float64, and of each of its terms."""
+_AT_ONCE = 512
+"""References compared with a query at once."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Why no point nearer to `query` than `lower` is labelled differently from `label`, and why one at `upper` is.
+
+    `own`: positions of own-class references, whose bisectors settle every other-class reference j that `multipliers` does not
+    hold. `multipliers`: for those j, positions of own-class references i and weights m_i >= 0. x_j wins only at a v with
+    a_i.v <= b_i for all i, so in the half-space (sum m_i a_i).v <= sum m_i b_i, whose distance is the bound.
+    `references` (n, d) and `labels` (n,) are those of the classifier, not copies.
+    """
+
+    query: np.ndarray
+    label: object
+    references: np.ndarray
+    labels: np.ndarray
+    adversary: Adversary
+    lower: float
+    upper: float
+    x_adv: np.ndarray
+    own: np.ndarray
+    multipliers: dict[int, tuple[np.ndarray, np.ndarray]]
+
+    def verify(self) -> bool:
+        """True when both bounds hold: by float64 distances, every rounding error on the safe side."""
+        return self._holds_below() and self._holds_above()
+
+    def _holds_above(self) -> bool:
+        """x_adv is no farther than `upper`, in the box, and some other-class reference is as near to it as every own one."""
+        if np.isinf(self.upper):
+            return True
+        moved = self.x_adv - self.query
+        if norm_of(moved[None], self.adversary.norm)[0] > self.upper * (1 + _ROUNDING):
+            return False
+        if self.adversary.box is not None and not (
+            self.adversary.box[0] <= self.x_adv.min() and self.x_adv.max() <= self.adversary.box[1]
+        ):
+            return False
+        squared = _squared_distances(self.x_adv, self.references)
+        is_own = self.labels == self.label
+        return bool(squared[~is_own].min() <= squared[is_own].min())
+
+    def _holds_below(self) -> bool:
+        """Every other-class reference has a bound of at least `lower`."""
+        if self.lower <= 0:
+            return True
+        others = np.flatnonzero(self.labels != self.label)
+        weighed = np.array([self._weighed(int(j)) >= self.lower if j in self.multipliers else False for j in others])
+        others = others[~weighed]
+        squared = _squared_distances(self.query, self.references[others])
+        for i in self.own:
+            bounds = self._bisectors(int(i), others, squared)
+            others, squared = others[bounds < self.lower], squared[bounds < self.lower]
+        return len(others) == 0
+
+    def _bisectors(self, i: int, others: np.ndarray, squared: np.ndarray) -> np.ndarray:
+        """(d_j^2 - d_i^2) / (2 ||x_i - x_j||_q), rounded down, of own-class reference i and each j in `others`."""
+        x_i = self.references[i].astype(np.float64)
+        nearest = _squared_distances(self.query, self.references[[i]])[0]
+        gap = squared - nearest - _ROUNDING * (squared + nearest)
+        between = np.empty(len(others))
+        for start in range(0, len(others), _AT_ONCE):
+            rows = others[start : start + _AT_ONCE]
+            difference = self.references[rows].astype(np.float64) - x_i
+            between[start : start + _AT_ONCE] = np.linalg.norm(difference, ord=DUAL[self.adversary.norm], axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(between > 0, gap / (2 * between * (1 + _ROUNDING)), -np.inf)
+
+    def _weighed(self, j: int) -> float:
+        """The distance of the half-space that the multipliers of j make, rounded down."""
+        own, weights = self.multipliers[j]
+        if not (weights >= 0).all() or (self.labels[own] != self.label).any():
+            return 0.0
+        x_j = self.references[j].astype(np.float64)
+        normals = self.references[own].astype(np.float64) - x_j
+        d_i, d_j = (_squared_distances(self.query, self.references[one]) for one in (own, [j]))
+        depth = weights @ (d_j - d_i) / 2 - _ROUNDING * (weights @ (d_j + d_i))
+        combined, error = weights @ normals, _ROUNDING * (weights @ np.abs(normals))
+        combined = combined + np.copysign(error, combined)
+        room = self.adversary.room(torch.from_numpy(self.query)[None])
+        if room is not None:
+            # Where rounding hides the sign of a coordinate, it may go as far as either side of the box allows.
+            is_hidden = torch.from_numpy(np.abs(combined) <= 2 * error)[None]
+            reach = torch.maximum(-room[0], room[1])
+            room = torch.where(is_hidden, -reach, room[0]), torch.where(is_hidden, reach, room[1])
+        depths = torch.tensor([depth], dtype=torch.float64)
+        distance = halfspace.distance(torch.from_numpy(combined)[None], depths, self.adversary.norm, room)
+        return float(distance) * (1 - _ROUNDING * len(x_j))
+
+
+def _squared_distances(point: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Squared distances, float64 (n,), from one point to references (n, d)."""
+    found = np.empty(len(references))
+    for start in range(0, len(references), _AT_ONCE):
+        difference = references[start : start + _AT_ONCE].astype(np.float64) - point
+        found[start : start + _AT_ONCE] = np.square(difference, out=difference).sum(axis=1)
+    return found
+
+
+@dataclass(frozen=True)
+class RobustRadius:
+    """The radii of n queries.
+
+    `lower`, `upper` (n,): the radius lies between them, in the units of the data. `status` (n,): `exact` where they agree within
+    a relative 1e-6, else `bounded`. `x_adv`, float64 in the shape of the queries: a point at distance `upper` that is labelled
+    differently, the query itself where the radius is 0, NaN where none is known. `certificate`: the n proofs.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    status: np.ndarray
+    x_adv: np.ndarray
+    certificate: list[Certificate]
+
+    def is_robust(self, epsilon: float) -> np.ndarray:
+        """Which queries keep their label in the closed ball of radius epsilon (n,).
+
+        Raises:
+            SolverError: when neither bound of a query decides it.
+        """
+        robust = self.lower > epsilon
+        open_rows = np.flatnonzero(~robust & (self.upper > epsilon))
+        if len(open_rows):
+            row = open_rows[0]
+            got = f"[{self.lower[row]:g}, {self.upper[row]:g}] in row {row} ({len(open_rows)} such queries)"
+            raise SolverError(f"epsilon = {epsilon:g}: expected bounds on one side of it, got {got}; "
+                              "ask for the radius, or for this epsilon")  # fmt: skip
+        return robust
+
+    def verify(self) -> np.ndarray:
+        """Which queries' bounds hold (n,), checked without the solver."""
+        return np.array([one.verify() for one in self.certificate])

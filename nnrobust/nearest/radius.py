@@ -1,0 +1,243 @@
+"""The exact radius of 1NN: the distance from a query to the nearest point that another class wins, in any norm, in a box.
+
+An other-class reference x_j wins at x + v when it is at least as near as every own-class reference x_i, that is in the polytope
+a_i.v <= b_i with a_i = x_i - x_j and b_i = (||x_i - x||^2 - ||x_j - x||^2) / 2; the radius is the smallest distance, over j, from
+0 to it. The search is best first: every j has a lower bound, at first from bisectors, and the j with the lowest is refined until
+the lowest one is the length of a point that lies in its polytope. Most j are never looked at. Constraints are generated: a
+problem starts with the own-class references nearest to the query, and the one that its solution violates most is added.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nnrobust.nearest.halfspace import UNBOXED, Adversary
+from nnrobust.nearest.problems import Problems, Solution, propose, solve
+from nnrobust.nearest.screening import Effort, Rivals, Screened, screen
+from nnrobust.threat import ORDER
+
+_DOWN, _UP = 1 - 1e-10, 1 + 1e-12
+"""Relative errors of bounds in float64 are below 1e-11 from below, and 1e-12 from above; each is rounded to the safe side."""
+EXACT = 1e-6
+"""How far apart, relative to the upper one, bounds of an exact radius may be."""
+PAST = 1 + 1e-6
+"""How far beyond an epsilon a bound must be for a query to be left at it, relative to epsilon."""
+_MORE = 8
+_MAX_ROUNDS = 1000
+_TOGETHER = 4
+"""Violated constraints that are added at once, at most."""
+_SCREENED, _PROPOSED, _SOLVED = 0, 1, 2
+"""How far the problem of a reference has come: a bisector bound alone, the multipliers of the proposal, a point."""
+
+
+@dataclass(frozen=True)
+class Radii:
+    """For m queries: bounds (m,) of the radius, a witness (m, d), and the bisector bound (m,), in the units of the points.
+
+    At `witness`, `upper` away, some other-class reference is strictly nearer than every own-class one (infinity where none was
+    looked for). `is_exact` (m,): the bounds agree within a relative 1e-6. `bisector` is the best bound that single own-class
+    references give, without the box: for a reference that no problem was solved for, it is no lower than `lower`.
+    `own`: for each query, the positions of the own-class references that its bounds rest on. `proofs`: for each query, by
+    position of the other-class reference, the own-class positions and multipliers of its problem.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    witness: np.ndarray
+    bisector: np.ndarray
+    own: list[np.ndarray]
+    proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]]
+
+    @property
+    def is_exact(self) -> np.ndarray:
+        agree = np.isfinite(self.upper) & (self.upper - self.lower <= EXACT * self.upper)
+        return agree | (np.isinf(self.lower) & np.isinf(self.upper))
+
+
+def exact_radii(
+    queries: np.ndarray,
+    rivals: Rivals,
+    effort: Effort,
+    adversary: Adversary = UNBOXED,
+    stop_above: np.ndarray | float = np.inf,
+    groups: np.ndarray | None = None,
+) -> Radii:
+    """The radii of queries (m, d) of which the nearest reference is of their own class.
+
+    Args:
+        effort: with how many references to start; more are taken where these do not suffice.
+        groups: (m,), the group of the other-class references that each query faces; None: all of them.
+        stop_above: (m,) or one for all. A query whose radius is proven to exceed it is left there, with an infinite `upper`.
+    """
+    x = torch.from_numpy(np.asarray(queries, dtype=np.float64))
+    limit = torch.from_numpy(np.broadcast_to(np.asarray(stop_above, dtype=np.float64), len(x)).copy())
+    faced = None if groups is None else torch.from_numpy(groups)
+    search = _Search(x, rivals, screen(x, rivals, effort, adversary.norm, faced), adversary)
+    search.run(limit)
+    found = search.result()
+    rows = search.needs_more.nonzero()[:, 0].numpy()
+    if len(rows):
+        rest = None if groups is None else groups[rows]
+        larger = replace(effort, n_screened=_MORE * effort.n_screened)
+        more = exact_radii(queries[rows], rivals, larger, adversary, limit.numpy()[rows], rest)
+        for name in ("lower", "upper", "witness", "bisector"):
+            getattr(found, name)[rows] = getattr(more, name)
+        for n, row in enumerate(rows.tolist()):
+            found.own[row], found.proofs[row] = more.own[n], more.proofs[n]
+    return found
+
+
+class _Search:
+    """The best-first search for m queries side by side; rows of all tensors are queries.
+
+    `bounds` (m, k + 1) holds the lower bound of each screened reference and, last, that of all others. A problem's constraints
+    are the own-class references in `constraints` (m, p), of which -1 is padding; `offsets`, `squared`, `gram` are their
+    x_i - x, its squared length, and inner products. `points` and `proofs` hold the solution of a problem, by query and place.
+    """
+
+    def __init__(self, x: Tensor, rivals: Rivals, screened: Screened, adversary: Adversary) -> None:
+        m, k = screened.others.shape
+        self.x, self.rivals, self.others, self.adversary = x, rivals, screened.others, adversary
+        self.bounds = screened.bounds
+        self.bisector = torch.full((m,), torch.inf, dtype=torch.float64)
+        self.constraints, self.squared = screened.own, screened.own_squared
+        self.offsets = screened.offsets
+        self.gram = self.offsets @ self.offsets.transpose(1, 2)
+        self.progress = torch.full((m, k + 1), _SCREENED, dtype=torch.uint8)
+        self.n_constraints = torch.zeros(m, k + 1, dtype=torch.long)
+        self.points: dict[tuple[int, int], Tensor] = {}
+        self.multipliers: dict[tuple[int, int], Tensor] = {}
+        self.proofs: dict[tuple[int, int], Tensor] = {}
+        self.lower, self.upper = torch.zeros(m, dtype=torch.float64), torch.full((m,), torch.inf, dtype=torch.float64)
+        self.witness = x.clone()
+        self.needs_more = torch.zeros(m, dtype=torch.bool)
+
+    def run(self, stop_above: Tensor) -> None:
+        live = torch.arange(len(self.x))
+        for _ in range(_MAX_ROUNDS):
+            best, j = self.bounds[live].min(dim=1)
+            self.lower[live] = best * _DOWN
+            is_last = j == self.others.shape[1]
+            is_settled = (self.lower[live] > stop_above[live]) | best.isinf()
+            self.needs_more[live[is_last & ~is_settled]] = True
+            settled = live[is_settled]
+            self.bisector[settled] = torch.minimum(self.bisector[settled], self.lower[settled])
+            live, j = live[~is_last & ~is_settled], j[~is_last & ~is_settled]
+            if len(live) == 0:
+                return
+            live = live[self._advance(live, j)]
+
+    def _advance(self, rows: Tensor, j: Tensor) -> Tensor:
+        """Takes the problem of reference j of each query a step further; returns which queries are still open."""
+        progress, is_open = self.progress[rows, j], torch.ones_like(rows, dtype=torch.bool)
+        for stage, step in ((_SCREENED, self._propose), (_PROPOSED, self._solve), (_SOLVED, self._check)):
+            chosen = progress == stage
+            if bool(chosen.any()):
+                is_open[chosen] = step(rows[chosen], j[chosen])
+        return is_open
+
+    def _problems(self, rows: Tensor, j: Tensor) -> Problems:
+        towards = self.rivals.other.exactly(self.others[rows, j]) - self.x[rows]
+        is_used = self.constraints[rows] >= 0
+        return Problems.of(self.offsets[rows], self.squared[rows], self.gram[rows], is_used, towards)
+
+    def _propose(self, rows: Tensor, j: Tensor) -> Tensor:
+        problems = self._problems(rows, j)
+        if self.adversary.box is None:
+            bisectors = problems.bisectors(self.adversary.norm) * _DOWN
+            self.bisector.scatter_reduce_(0, rows, bisectors, "amin")
+            self.bounds[rows, j] = torch.maximum(self.bounds[rows, j], bisectors)
+        return self._keep(rows, j, propose(problems, self.adversary, self.adversary.room(self.x[rows])))
+
+    def _solve(self, rows: Tensor, j: Tensor) -> Tensor:
+        problems = self._problems(rows, j)
+        width = self.constraints.shape[1]
+        start = torch.stack([F.pad(one, (0, width - len(one))) for one in self._kept(self.multipliers, rows, j)])
+        return self._keep(rows, j, solve(problems, self.adversary, self.adversary.room(self.x[rows]), start))
+
+    def _kept(self, store: dict[tuple[int, int], Tensor], rows: Tensor, j: Tensor) -> list[Tensor]:
+        return [store[key] for key in zip(rows.tolist(), j.tolist(), strict=True)]
+
+    def _keep(self, rows: Tensor, j: Tensor, solution: Solution) -> Tensor:
+        """Notes bounds, points and multipliers of the problems; returns which of them did not fail."""
+        bounds, known = solution.bounds.nan_to_num(nan=0.0, posinf=torch.inf), self.bounds[rows, j]
+        is_better = bounds >= known
+        self.bounds[rows, j] = torch.maximum(known, bounds)
+        self.progress[rows, j] = torch.where(solution.is_final, _SOLVED, _PROPOSED).to(torch.uint8)
+        self.n_constraints[rows, j] = (self.constraints[rows] >= 0).sum(dim=1)
+        for n, key in enumerate(zip(rows.tolist(), j.tolist(), strict=True)):
+            self.points[key], self.multipliers[key] = solution.points[n], solution.multipliers[n]
+            if is_better[n]:
+                self.proofs[key] = solution.multipliers[n]
+        return solution.is_sound
+
+    def _check(self, rows: Tensor, j: Tensor) -> Tensor:
+        """Adds the constraint that a point violates most; returns where one is, and more can be done."""
+        point = self.x[rows] + torch.stack(self._kept(self.points, rows, j))
+        if self.adversary.box is not None:
+            point = point.clamp(*self.adversary.box)
+        goal = self.rivals.other.exactly(self.others[rows, j])
+        # An own-class reference equal to x_j is as near as x_j everywhere, and never nearer.
+        nearest, worst = self.rivals.own.nearest(point, excluded=goal)
+        is_found = torch.linalg.vecdot(goal - point, goal - point) < nearest
+        found = rows[is_found]
+        self.witness[found] = point[is_found]
+        moved = point[is_found] - self.x[found]
+        self.upper[found] = torch.linalg.vector_norm(moved, ORDER[self.adversary.norm], dim=1) * _UP
+        self.progress[rows[~is_found], j[~is_found]] = _SCREENED
+        is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(dim=1)
+        is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(dim=1)
+        self._add(rows[is_new], worst[is_new])
+        self._add_violated(rows[is_new], point[is_new], goal[is_new])
+        # A violated constraint that the problem had all along is one that rounding keeps from being met.
+        return ~is_found & (is_new | is_outdated)
+
+    def _add_violated(self, rows: Tensor, points: Tensor, goals: Tensor) -> None:
+        """Adds a few more references that are nearer to the points than the goals are, as float32 has it."""
+        if len(rows) == 0:
+            return
+        squared, _ = self.rivals.own.squared_distances(points)
+        nearest, i = (part.cpu() for part in squared.topk(min(_TOGETHER, len(self.rivals.own)), dim=1, largest=False))
+        is_nearer = nearest < torch.linalg.vecdot(goals - points, goals - points)[:, None]
+        for column in range(i.shape[1]):
+            one = i[:, column]
+            is_new = is_nearer[:, column] & ~(self.constraints[rows] == one[:, None]).any(dim=1)
+            self._add(rows[is_new], one[is_new])
+
+    def _add(self, rows: Tensor, i: Tensor) -> None:
+        """Adds own-class references i to the constraints of these queries."""
+        if len(rows) == 0:
+            return
+        is_free = self.constraints[rows] < 0
+        if not bool(is_free.any(dim=1).all()):
+            self._widen()
+            is_free = self.constraints[rows] < 0
+        slot = is_free.double().argmax(dim=1)
+        offset = self.rivals.own.exactly(i) - self.x[rows]
+        self.constraints[rows, slot], self.offsets[rows, slot] = i, offset
+        products = (self.offsets[rows] @ offset[:, :, None])[:, :, 0]
+        self.squared[rows, slot] = torch.linalg.vecdot(offset, offset)
+        self.gram[rows, slot] = products
+        self.gram[rows[:, None], torch.arange(products.shape[1]), slot[:, None]] = products
+
+    def _widen(self) -> None:
+        """Makes room for eight constraints more."""
+        m, p = self.constraints.shape
+        self.constraints = torch.cat([self.constraints, torch.full((m, 8), -1)], dim=1)
+        self.squared = torch.cat([self.squared, torch.zeros(m, 8, dtype=torch.float64)], dim=1)
+        self.offsets = torch.cat([self.offsets, torch.zeros(m, 8, self.x.shape[1], dtype=torch.float64)], dim=1)
+        gram = torch.zeros(m, p + 8, p + 8, dtype=torch.float64)
+        gram[:, :p, :p] = self.gram
+        self.gram = gram
+
+    def result(self) -> Radii:
+        proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in self.x]
+        for (row, place), multipliers in self.proofs.items():
+            is_kept = multipliers > 0
+            own = self.constraints[row, : len(multipliers)][is_kept]
+            proofs[row][int(self.others[row, place])] = own.numpy(), multipliers[is_kept].numpy()
+        own = [one[one >= 0].numpy() for one in self.constraints]
+        return Radii(self.lower.numpy(), self.upper.numpy(), self.witness.numpy(), self.bisector.numpy(), own, proofs)

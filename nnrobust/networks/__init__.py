@@ -1,0 +1,1 @@
+"""The networks: `architectures`, many of them side by side (`stack`), and their file (`storage`)."""

@@ -1,0 +1,103 @@
+"""What goes into the report of a run: its tables with captions, and what was not run."""
+
+import pandas as pd
+
+from nnrobust.claims.judge import NOT_RUN
+from nnrobust.figures.gallery import Drawing
+from nnrobust.report.report import Picture, Report, Table
+from nnrobust.tables.runs import Run
+
+QUESTION = "nnrobust: 1NN against adversarial training"
+MEANS = [
+    "classifier",
+    "split",
+    "norm",
+    "kind",
+    "method",
+    "n_pairs",
+    "clean_accuracy",
+    "robust_accuracy",
+    "robust_error",
+]
+PAIRS = ["classifier", "pair", "split", "norm", "kind", "method", "n", "clean_accuracy", "robust_accuracy",
+         "robust_accuracy_low", "robust_accuracy_high"]  # fmt: skip
+ZOO = ["classifier", "architecture", "split", "norm", "kind", "method", "n", "clean_accuracy", "robust_accuracy",
+       "robust_accuracy_low", "robust_accuracy_high", "published_autoattack_accuracy", "status"]  # fmt: skip
+
+MEANS_CAPTION = "Accuracies in percent by classifier, split, norm and method; errors are standard errors over pairs."
+PAIRED_CAPTION = (
+    "Differences in points over the pairs, with Student's intervals; sign test and Wilcoxon's signed ranks, two-sided, without a "
+    "correction for their number. Pairs share classes: the tests describe these pairs."
+)
+CHANGES_CAPTION = (
+    "The images of figures 1 and 7: l2 distance, largest change, and the percentages of pixel values changed by less and by "
+    "more than the Linf epsilon."
+)
+ZOO_CAPTION = "Accuracies in percent with Wilson intervals; published ones are RobustBench's, by AutoAttack."
+
+
+def report_of(
+    run: Run, drawings: list[tuple[Drawing, bytes]], claims: pd.DataFrame, setting: str, provenance: dict[str, object]
+) -> Report:
+    """The report of a run, from its drawings with their PNG files and its ledger."""
+    pictures = [Picture(one.name, one.title, one.caption, png, f"{one.name}.csv") for one, png in drawings]
+    sentence = f"This run is {setting}, and so says every line below."
+    is_open = claims["verdict"] == NOT_RUN
+    claims = pd.concat([claims[~is_open], claims[is_open]])  # a reader wants what was judged first
+    return Report(QUESTION, sentence, claims, pictures, _tables(run), provenance, not_run(run, claims))
+
+
+def _tables(run: Run) -> list[Table]:
+    tables = run.tables
+    is_shown = tables["pairs"]["method"].isin(("exact", "bisector")) | (tables["pairs"]["kind"] == "attacked")
+    test = tables["pairs"].loc[is_shown & (tables["pairs"]["split"] == "test"), PAIRS]
+    paired = tables["paired"].drop(columns="first", errors="ignore")
+    found = [
+        Table("means", "Means over pairs", MEANS_CAPTION, _percent(tables["means"][MEANS])),
+        Table("paired", "1NN against each classifier", PAIRED_CAPTION, _percent(paired, ("difference", "low", "high"))),
+        Table("pairs", "Every pair", "Test images, accuracies in percent with Wilson intervals.", _percent(test)),
+        Table("changes", "Pixel changes", CHANGES_CAPTION, _percent(tables["changes"], ("share_below", "share_above"))),
+    ]
+    if len(tables["seeds"]):
+        spread = _percent(tables["seeds"], ("mean", "lowest", "highest", "standard_deviation"))
+        found.append(
+            Table(
+                "seeds",
+                "Spread over seeds",
+                "Variants that differ in their seed alone: means over pairs, percent.",
+                spread,
+            )
+        )
+    if len(tables["zoo"]):
+        found.append(Table("zoo", "Pretrained models", ZOO_CAPTION, _percent(tables["zoo"][ZOO])))
+    return found
+
+
+def _percent(table: pd.DataFrame, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The table with fractions as percentages, of the columns named, or of all that are accuracies or their errors."""
+    names = columns or tuple(name for name in table if "accuracy" in name or name.endswith("error"))
+    return table.assign(**{name: (100 * table[name].astype(float)).round(2) for name in names})
+
+
+def not_run(run: Run, claims: pd.DataFrame) -> list[str]:
+    """What the report has no number for, in words."""
+    lines = []
+    skipped = claims.loc[claims["verdict"] == NOT_RUN, "id"].tolist()
+    if skipped:
+        lines.append(f"{len(skipped)} of {len(claims)} claims: {', '.join(skipped)}.")
+    zoo = run.tables["zoo"]
+    models = zoo[zoo["architecture"].notna()]
+    if models.empty:
+        lines.append("The pretrained models (figure 8): none is named in zoo.models.")
+    else:
+        missing = models.loc[models["status"] != "ok", ["classifier", "status"]].drop_duplicates()
+        lines += [f"{row.classifier}: {row.status}." for row in missing.itertuples()]
+    if not set(run.examples) - {"1NN"}:
+        lines.append("Figure 1: illustrate.classifiers names no network, or its stage failed.")
+    if "1NN" not in run.examples:
+        lines.append("Figure 7: illustrate.classifiers does not name 1NN, or its stage failed.")
+    if len(run.classifiers) == 1:
+        lines.append("The trained variants: params name none, so figure 6 and the networks' numbers are missing.")
+    elif run.searched not in set(run.scores["classifier"]):
+        lines.append(f"Figure 6: no pair has a network of {run.searched}.")
+    return lines

@@ -1,0 +1,73 @@
+"""How a stage's process starts and ends: `python -m nnrobust.runtime.process PARENT SCRIPT ...` ties a script to a process."""
+
+import ctypes
+import os
+import resource
+import runpy
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nnrobust.errors import NnrobustError
+
+COSTS = Path(".work/stages")
+"""Where the cost of each stage's last run is kept, below the folder of the workflow."""
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """Ends this process when process `parent`, which started it, has ended, so that a killed `dvc repro` leaves no writer behind.
+
+    Linux sends SIGKILL (prctl PR_SET_PDEATHSIG); elsewhere a thread looks for a new parent twice a second.
+    """
+
+    def leave_if_orphaned() -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    def watch() -> None:
+        while True:
+            leave_if_orphaned()
+            time.sleep(0.5)
+
+    if sys.platform == "linux":
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+        leave_if_orphaned()
+    else:
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Runs a stage's `main`; an error of ours is one message and exit status 1.
+
+    Under `dvc repro`, which names the stage in DVC_STAGE, the seconds and the peak memory go to `.work/stages/`, for provenance.
+    """
+    start = time.perf_counter()
+    try:
+        main()
+    except NnrobustError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
+    if "DVC_STAGE" in os.environ:
+        from nnrobust.runtime.outputs import write_json  # here: pandas behind it would delay die_with_parent
+
+        name = os.environ["DVC_STAGE"].rpartition(":")[2]  # from a folder below, dvc says ../dvc.yaml:train@S
+        path = Path(os.environ["DVC_ROOT"]) / COSTS / f"{name.replace('@', ' ')}.json"
+        write_json(path, {"seconds": round(time.perf_counter() - start, 1), "peak_memory_gb": _peak_memory_gb()})
+
+
+def _peak_memory_gb() -> float:
+    """Of this process so far; Linux counts in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**30 if sys.platform == "darwin" else 2**20), 2)
+
+
+if __name__ == "__main__":
+    # Before the script's own imports, which take seconds in which dvc may be killed.
+    die_with_parent(int(sys.argv[1]))
+    sys.argv = sys.argv[2:]
+    runpy.run_path(sys.argv[0], run_name="__main__")

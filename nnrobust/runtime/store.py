@@ -1,0 +1,92 @@
+"""Work that is done, and work that is under way, kept outside DVC's outputs: a killed stage goes on where it was."""
+
+import hashlib
+import json
+import pickle
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnrobust.errors import DataError
+from nnrobust.runtime.outputs import finished_file
+
+
+@dataclass(frozen=True)
+class WorkStore:
+    """Files in `folder`, each under the fingerprint of all that determines what it holds.
+
+    `code` is the fingerprint of the code that makes them. What is no longer asked for stays until the folder is deleted.
+    """
+
+    folder: Path
+    code: str
+
+    @classmethod
+    def of_loaded_code(cls, folder: Path | str) -> "WorkStore":
+        """A store for what the library files loaded by now make."""
+        files = sorted(
+            module.__file__ for name, module in sys.modules.items() if name.startswith("nnrobust.") and module.__file__
+        )
+        digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
+        return cls(Path(folder), fingerprint(torch.__version__, *digests))
+
+    def has(self, key: str) -> bool:
+        return self._path(key).exists()
+
+    def load(self, key: str) -> dict[str, Any] | None:
+        """What was saved under this fingerprint; None when nothing was.
+
+        Raises:
+            DataError: when the file cannot be read.
+        """
+        path = self._path(key)
+        if not path.exists():
+            return None
+        try:
+            content: dict[str, Any] = torch.load(path, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise DataError(
+                f"{path}: expected saved work, got {error}; delete the file to do that work again"
+            ) from error
+        return content
+
+    def save(self, key: str, content: dict[str, Any]) -> None:
+        """Keeps tensors, numbers and texts in dictionaries and lists, whole or not at all."""
+        with finished_file(self._path(key)) as temporary:
+            torch.save(content, temporary)
+
+    def drop(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{fingerprint(self.code, key)}.pt"
+
+
+class NoStore:
+    """A store that keeps nothing."""
+
+    code = ""
+
+    def has(self, key: str) -> bool:
+        return False
+
+    def load(self, key: str) -> None:
+        return None
+
+    def save(self, key: str, content: dict[str, Any]) -> None:
+        return None
+
+    def drop(self, key: str) -> None:
+        return None
+
+
+def fingerprint(*parts: object) -> str:
+    """A short hash of parts that JSON can write; bytes are hashed as they are."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode()
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,163 @@
+"""Classifiers side by side over pairs: intervals of means and of differences, paired tests, spread over seeds."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from nnrobust.records import ALL_CLASSES
+from nnrobust.tables.accuracy import strongest, wilson_interval
+
+HEADLINE = ("exact", "bisector")
+"""The proofs whose numbers stand for 1NN, the first there is. For networks it is all attacks together."""
+NORMS = ("Linf", "L2")
+MEASURES = ("clean", *NORMS, "mean", "union")
+"""`mean`: of both norms' robust accuracies, half of the sum that the paper plots. `union`: robust in both at once."""
+
+PAIRED = [
+    "first", "second", "split", "measure", "n_pairs", "n_ahead", "n_equal", "n_behind", "difference", "low", "high", "sign_p",
+    "wilcoxon_p", "is_comparable",
+]  # fmt: skip
+
+
+def headline(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an accuracy table, or of means over pairs, that figures and claims use: one for each problem and norm."""
+    wanted = strongest(table[table["method"].isin(HEADLINE) | (table["kind"] == "attacked")])
+    rank = wanted["method"].map({name: place for place, name in enumerate(HEADLINE)}).fillna(0)
+    key = [name for name in ("classifier", "pair", "split", "norm") if name in table]
+    # By position: tables that were joined may repeat an index.
+    return wanted.iloc[rank.to_numpy().argsort(kind="stable")].drop_duplicates(key).sort_index(kind="stable")
+
+
+def zoo_headline(table: pd.DataFrame) -> pd.DataFrame:
+    """The `headline` of a table of pretrained models: 1NN on all classes, and the models that are measured, by split and norm.
+
+    A model that has no verdict on some image is not measured: its others are no sample.
+    """
+    is_measured = (table["status"] == "ok").groupby(table["classifier"]).transform("all")
+    rows = headline(table[is_measured])
+    return rows[(rows["classifier"] != "1NN") | (rows["pair"] == ALL_CLASSES)]
+
+
+def scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
+    """One row for each classifier, split, pair and measure of `MEASURES`: `value` in [0, 1] and its `kind`.
+
+    From an `accuracy_table` and a `union_table`, by their counts, as stored rates are rounded. The kind of `mean` names both
+    where they differ; what was measured in one norm alone has no mean.
+    """
+    key = ["classifier", "split", "pair"]
+    mine = headline(table[table["pair"] != ALL_CLASSES])
+    mine = mine.assign(clean=mine["n_correct"] / mine["n"], robust=mine["n_robust"] / mine["n"])
+    wide = mine.pivot(index=key, columns="norm", values=["clean", "robust", "kind"])
+    robust, proofs = (wide[name].reindex(columns=list(NORMS)) for name in ("robust", "kind"))
+    kinds = [" and ".join(dict.fromkeys(map(str, row))) for row in proofs.to_numpy()]
+    whole = unions[unions["pair"] != ALL_CLASSES].set_index(key)
+    parts = [
+        pd.DataFrame({"value": wide["clean"].astype(float).mean(axis=1), "kind": "measured", "measure": "clean"}),
+        pd.DataFrame({"value": robust.astype(float).mean(axis=1, skipna=False), "kind": kinds, "measure": "mean"}),
+        pd.DataFrame({"value": whole["n_robust"] / whole["n"], "kind": whole["kind"], "measure": "union"}),
+    ]
+    parts += [pd.DataFrame({"value": robust[norm], "kind": proofs[norm], "measure": norm}) for norm in NORMS]
+    rows = pd.concat([part.reset_index() for part in parts], ignore_index=True)[[*key, "measure", "kind", "value"]]
+    order = rows["measure"].map({name: place for place, name in enumerate(MEASURES)})
+    rows = rows.assign(value=rows["value"].astype(float), order=order).dropna(subset="value")
+    return rows.sort_values([*key, "order"], kind="stable").drop(columns="order").reset_index(drop=True)
+
+
+def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Student's interval of the mean of values (n,); without ends for a single one, whose spread is unknown."""
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        return -np.inf, np.inf
+    half = stats.t.ppf(0.5 + confidence / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    # Rounded, so that both ends of equal values are that value: the ends of a claim's range are in it.
+    return round(float(values.mean() - half), 12), round(float(values.mean() + half), 12)
+
+
+def difference_interval(first: tuple[int, int], second: tuple[int, int], confidence: float) -> tuple[float, float]:
+    """The interval of the first proportion minus the second, each given as successes and trials, of independent samples.
+
+    Source: R. G. Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10.
+    """
+    counts, n = np.array([first, second]).T
+    low, high = wilson_interval(counts, n, confidence)
+    p = counts / n
+    difference = p[0] - p[1]
+    return (
+        float(difference - np.hypot(p[0] - low[0], high[1] - p[1])),
+        float(difference + np.hypot(high[0] - p[0], p[1] - low[1])),
+    )
+
+
+def paired(table: pd.DataFrame, first: str, second: str, split: str, measure: str) -> np.ndarray:
+    """`first` minus `second`, of each pair that both have, out of `scores`."""
+    mine = table[(table["split"] == split) & (table["measure"] == measure)]
+    wide = mine.pivot(index="pair", columns="classifier", values="value").reindex(columns=[first, second])
+    return (wide[first] - wide[second]).dropna().round(9).to_numpy()  # so that equal means are equal
+
+
+def paired_table(table: pd.DataFrame, first: str, confidence: float, margin: float) -> pd.DataFrame:
+    """`first` against every other classifier over the pairs, by split and measure: a row each.
+
+    Columns: `first`, `second`, `split`, `measure`, `n_pairs`, `n_ahead`, `n_equal`, `n_behind`, `difference` (mean, in [-1, 1]),
+    `low`, `high` (Student's interval), `sign_p` (sign test without ties), `wilcoxon_p` (signed ranks), both two-sided, and
+    `is_comparable`: the whole interval lies within `margin`. Pairs share classes, so the tests take for independent what is not
+    quite: they describe these pairs, and no population of tasks.
+    """
+    rows = []
+    for second in [name for name in dict.fromkeys(table["classifier"]) if name != first]:
+        for split in dict.fromkeys(table["split"]):
+            for measure in MEASURES:
+                difference = paired(table, first, second, split, measure)
+                if len(difference):
+                    about = {"first": first, "second": second, "split": split, "measure": measure}
+                    rows.append(about | _tests(difference, confidence, margin))
+    return pd.DataFrame(rows, columns=PAIRED)
+
+
+def sign_test(difference: np.ndarray) -> float:
+    """The two-sided p-value of the sign test, without ties."""
+    ahead, behind = int((difference > 0).sum()), int((difference < 0).sum())
+    return float(stats.binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
+
+
+def _tests(difference: np.ndarray, confidence: float, margin: float) -> dict[str, object]:
+    low, high = mean_interval(difference, confidence)
+    ahead, behind = int((difference > 0).sum()), int((difference < 0).sum())
+    differ = ahead + behind > 0
+    return {
+        "n_pairs": len(difference),
+        "n_ahead": ahead,
+        "n_equal": len(difference) - ahead - behind,
+        "n_behind": behind,
+        "difference": float(difference.mean()),
+        "low": low,
+        "high": high,
+        "sign_p": sign_test(difference),
+        "wilcoxon_p": float(stats.wilcoxon(difference).pvalue) if differ else 1.0,
+        "is_comparable": bool(-margin <= low and high <= margin),
+    }
+
+
+def seed_spread(table: pd.DataFrame, variants: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
+    """How much the mean over pairs varies between variants that are equal but for their `seed`; no rows where all differ.
+
+    `variants` must not have the searched one, whose settings are not in its block. Of one seed the first variant counts. Means
+    are over the pairs that all of them have.
+    Columns: `variants` (joined by a comma), `split`, `measure`, `n_seeds`, `mean`, `lowest`, `highest`, `standard_deviation`.
+    """
+    families: dict[str, dict[object, str]] = {}
+    for name, block in variants.items():
+        same = families.setdefault(repr({key: value for key, value in block.items() if key != "seed"}), {})
+        same.setdefault(block.get("seed"), name)
+    tables = []
+    for members in (list(names.values()) for names in families.values() if len(names) > 1):
+        mine = table[table["classifier"].isin(members)]
+        have = mine.groupby(["split", "measure", "pair"])["value"].transform("size")
+        means = mine[have == len(members)].groupby(["split", "measure", "classifier"], sort=False)["value"].mean()
+        of_each = means.groupby(["split", "measure"], sort=False)
+        spread = of_each.agg(n_seeds="size", mean="mean", lowest="min", highest="max", standard_deviation="std")
+        tables.append(spread.reset_index().assign(variants=", ".join(members)))
+    columns = ["variants", "split", "measure", "n_seeds", "mean", "lowest", "highest", "standard_deviation"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)

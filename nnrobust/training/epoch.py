@@ -1,0 +1,228 @@
+"""Networks trained side by side: their state, one epoch of it, and what is kept of them."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnrobust.networks.stack import Stack
+from nnrobust.runtime.machine import Machine
+from nnrobust.training.augment import crop_and_flip
+from nnrobust.training.graphs import captured
+from nnrobust.training.inner import TRADES_NOISE, InnerAttack, maximise_divergence
+from nnrobust.training.losses import standard_loss, trades_loss
+from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
+from nnrobust.training.validation import Examples, Validation, accuracies
+
+
+@dataclass
+class _Batch:
+    """What decides one step, at the same place in memory each time: positions, and draws for augmentation and inner attacks."""
+
+    chosen: Tensor
+    draws: Tensor
+    noises: list[Tensor]
+    step: Callable[[], None]
+
+
+class GroupRun:
+    """Tasks of one shape under way. `pixels` are the training images, uint8 on the machine's device."""
+
+    def __init__(
+        self, tasks: list[Task], data: TrainingSet, pixels: Tensor, validation: Validation, machine: Machine
+    ) -> None:
+        self.tasks, self.recipe, self.validation, self.machine = tasks, tasks[0].recipe, validation, machine
+        self.device = machine.device
+        self.generators = [task.generator(self.device) for task in tasks]
+        self.stack = Stack.of([task.fresh(data.build) for task in tasks], self.device, machine.precision)
+        self.momenta = {name: torch.zeros_like(value) for name, value in self.stack.parameters.items()}
+        self.best = {name: value.clone() for name, value in self._weights().items()}
+        self.examples, self.held = (
+            Examples(
+                pixels,
+                torch.from_numpy(np.stack(one)).to(self.device),
+                torch.from_numpy(
+                    np.stack([t.pair.targets(data.labels[i]) for t, i in zip(tasks, one, strict=True)])
+                ).to(self.device),
+            )
+            for one in ([task.indices for task in tasks], [task.held for task in tasks])
+        )
+        self.chance = self.held.majority_share()
+        self._take_settings()
+        self.rates, self.total = self._of_each([0.0] * len(tasks)), self._of_each([0.0] * len(tasks))
+        self.stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        self.batches: dict[int, _Batch] = {}
+        self.rows: list[list[Row]] = [[] for _ in tasks]
+        self.failures: list[str | None] = [None] * len(tasks)
+        self.best_epochs = [0] * len(tasks)
+        self.seconds = 0.0
+
+    def _take_settings(self) -> None:
+        recipes = [task.recipe for task in self.tasks]
+        self.weight_decays = self._of_each([r.weight_decay for r in recipes])
+        trades = [r.trades for r in recipes if r.trades is not None]
+        self.betas = self._of_each([one.beta for one in trades])
+        self.attacks = [
+            InnerAttack(
+                inner[0].norm,
+                inner[0].steps,
+                self._of_each([one.epsilon for one in inner]),
+                self._of_each([one.step_size for one in inner]),
+            )
+            for inner in zip(*(one.perturbations for one in trades), strict=True)
+        ]
+
+    def _of_each(self, values: list[float]) -> Tensor:
+        return torch.tensor(values, device=self.device)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach() for name, value in (self.stack.parameters | self.stack.buffers).items()}
+
+    @property
+    def n_epochs_done(self) -> int:
+        return len(self.rows[0])
+
+    @property
+    def is_over(self) -> bool:
+        return self.n_epochs_done == self.recipe.epochs or all(self.failures)
+
+    def state(self) -> dict[str, Any]:
+        """All that a run which goes on from here needs."""
+        generators = [generator.get_state() for generator in self.generators]
+        told = {"rows": self.rows, "failures": self.failures, "best_epochs": self.best_epochs, "seconds": self.seconds}
+        return {
+            "weights": self._weights(),
+            "momenta": self.momenta,
+            "best": self.best,
+            "generators": generators,
+            **told,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes back to what `state` returned."""
+        for mine, kept in ((self._weights(), "weights"), (self.momenta, "momenta"), (self.best, "best")):
+            for name, value in mine.items():
+                value.copy_(state[kept][name])
+        for generator, one in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(one.cpu())
+        for name in ("rows", "failures", "best_epochs", "seconds"):
+            setattr(self, name, state[name])
+
+    def trained(self) -> list[Trained]:
+        """Each network, as it is now and as it was at its best."""
+        last, best = self.stack.state_dicts(), Stack(self.stack.skeleton, self.best, {}).state_dicts()
+        share = self.seconds / len(self.tasks)
+        parts = zip(self.tasks, best, last, self.best_epochs, self.rows, self.failures, strict=True)
+        return [Trained(task.recipe, b, la, epoch, rows, why, share) for task, b, la, epoch, rows, why in parts]
+
+    def steps(self) -> Iterator[None]:
+        """One epoch, in an order that each network's generator draws; yields whenever a step has been handed to the device."""
+        n, size = self.examples.positions.shape[1], self.recipe.batch_size
+        if self.stream is not None:
+            self.stream.wait_stream(torch.cuda.current_stream(self.device))
+        with self._on_stream():
+            self.rates.copy_(self._of_each([task.recipe.learning_rate_in(self.n_epochs_done) for task in self.tasks]))
+            self.total.zero_()
+            order = torch.stack([torch.randperm(n, generator=g, device=self.device) for g in self.generators])
+        for start in range(0, n, size):
+            with self._on_stream():
+                chosen = order[:, start : start + size]
+                if chosen.shape[1] not in self.batches:
+                    self.batches[chosen.shape[1]] = self._batch(chosen)
+                batch = self.batches[chosen.shape[1]]
+                batch.chosen.copy_(chosen)
+                self._draw(batch)
+                batch.step()
+            yield
+
+    def end_epoch(self) -> None:
+        """Waits for the epoch's steps; notes its losses and, where due, how the networks do on held-out images."""
+        with self._on_stream():
+            losses = (self.total / self.examples.positions.shape[1]).cpu().tolist()
+            scores: list[tuple[float | None, float | None]] = [(None, None)] * len(self.tasks)
+            is_due = self.validation.is_due(self.n_epochs_done, self.recipe.epochs)
+            if is_due:
+                clean, robust = accuracies(
+                    self.stack, self.held, self.recipe.norms, self.validation, self.machine.batch_size
+                )
+                scores = list(zip(clean.tolist(), robust.tolist(), strict=True))
+        for i, (loss, (clean_accuracy, robust_accuracy)) in enumerate(zip(losses, scores, strict=True)):
+            row: Row = {"loss": loss, "clean_accuracy": clean_accuracy, "robust_accuracy": robust_accuracy}
+            self.rows[i].append(row)
+            self.failures[i] = self.failures[i] or self._failure(self.rows[i])
+            if is_due and self._is_best(self.rows[i]):
+                self.best_epochs[i] = self.n_epochs_done
+                for name, value in self._weights().items():
+                    self.best[name][i] = value[i]
+
+    def _failure(self, rows: list[Row]) -> str | None:
+        """What is wrong with a network: the loss of any epoch, or the first validation after a third of all epochs."""
+        if not math.isfinite(rows[-1]["loss"] or 0.0):
+            return f"the loss of epoch {len(rows)} is not finite"
+        first = min(math.ceil(self.recipe.epochs / 3), self.recipe.epochs - 1)
+        judged = [e for e in range(first, len(rows)) if rows[e]["clean_accuracy"] is not None]
+        if judged and judged[0] == len(rows) - 1 and (rows[-1]["clean_accuracy"] or 0.0) <= self.chance:
+            return f"no better than one answer for all held-out images after epoch {len(rows)}"
+        return None
+
+    @staticmethod
+    def _is_best(rows: list[Row]) -> bool:
+        """Whether no earlier epoch has a higher robust accuracy, or as high a one and a higher clean accuracy."""
+        scores = [(r["robust_accuracy"], r["clean_accuracy"]) for r in rows if r["robust_accuracy"] is not None]
+        return scores[-1] == max(scores)
+
+    def _on_stream(self) -> AbstractContextManager:
+        return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
+
+    def _batch(self, chosen: Tensor) -> _Batch:
+        """The place for batches of this size, and the step on them: on a GPU one graph."""
+        g, n = chosen.shape
+        noise = torch.empty(g, n, *self.examples.pixels.shape[1:], device=self.device)
+        noises = [torch.zeros_like(noise) for _ in self.attacks]
+        batch = _Batch(chosen.clone(), torch.zeros(g, 3, n, device=self.device), noises, lambda: None)
+        batch.step = lambda: self._step(batch)
+        if self.stream is not None:
+            state = [*self.stack.parameters.values(), *self.stack.buffers.values(), *self.momenta.values(), self.total]
+            batch.step = captured(batch.step, state, self.stream)
+        return batch
+
+    def _draw(self, batch: _Batch) -> None:
+        for i, generator in enumerate(self.generators):
+            if self.recipe.augment:
+                batch.draws[i].uniform_(generator=generator)
+            for noise in batch.noises:
+                noise[i].normal_(std=TRADES_NOISE, generator=generator)
+
+    def _step(self, batch: _Batch) -> None:
+        images = self.examples.pixels[self.examples.positions.gather(1, batch.chosen)].float() / 255
+        targets = self.examples.targets.gather(1, batch.chosen)
+        if self.recipe.augment:
+            images = crop_and_flip(images, batch.draws)
+        loss = self._loss(images, targets, batch.noises)
+        gradients = torch.autograd.grad(loss.sum(), list(self.stack.parameters.values()))
+        with torch.no_grad():
+            self._descend(gradients)
+            self.total += loss * batch.chosen.shape[1]
+
+    def _loss(self, images: Tensor, targets: Tensor, noises: list[Tensor]) -> Tensor:
+        if self.recipe.trades is None:
+            return standard_loss(self.stack, images, targets)
+        attacked = self.stack.folded()
+        adversarial = [
+            maximise_divergence(attacked, images, noise, attack)
+            for noise, attack in zip(noises, self.attacks, strict=True)
+        ]
+        return trades_loss(self.stack, images, targets, adversarial, self.betas, self.recipe.trades.combine)
+
+    def _descend(self, gradients: tuple[Tensor, ...]) -> None:
+        """One step of SGD with momentum and weight decay, as `torch.optim.SGD` takes it, at each network's own rates."""
+        for (name, parameter), gradient in zip(self.stack.parameters.items(), gradients, strict=True):
+            shape = (-1, *[1] * (parameter.dim() - 1))
+            momentum = self.momenta[name]
+            momentum.mul_(self.recipe.momentum).add_(gradient).addcmul_(parameter, self.weight_decays.view(shape))
+            parameter.addcmul_(momentum, self.rates.view(shape), value=-1)

@@ -1,0 +1,257 @@
+"""The choice of hyperparameters for each pair: the settings of a grid, tried by successive halving on held-out images.
+
+Optuna walks the grid, judges who goes on, and keeps the journal of all trials; a search that was killed goes on in it, and one
+with more trials adds to it.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nnrobust.config.recipes import Setting
+from nnrobust.data.datasets import Pair
+from nnrobust.runtime.progress import Progress, silent
+from nnrobust.runtime.store import fingerprint
+
+AS_IN_PARAMS = "as in params.yaml"
+"""What the search's result says of a variant that is not searched."""
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which settings are tried, and for how long.
+
+    A trial first gets `min_epochs`; the best of each `reduction_factor` trials then get that many times as many, trained from the
+    start so that the schedule is whole, and so on to `max_epochs` or the setting's own number.
+    """
+
+    space: dict[str, list[Any]]
+    n_trials: int
+    n_at_once: int
+    min_epochs: int
+    max_epochs: int
+    reduction_factor: int
+    seed: int
+
+    def limit(self, setting: Setting) -> int:
+        return min(self.max_epochs, setting.epochs)
+
+    def next_budget(self, setting: Setting, spent: list[int]) -> int:
+        """The epochs of a trial's next training, after trainings of `spent` epochs."""
+        budget = self.min_epochs * self.reduction_factor ** len(spent)
+        return min(budget, self.limit(setting))
+
+
+@dataclass(frozen=True)
+class Request:
+    """One training that a trial asks for; `is_last`: no longer one follows, so its test accuracy is wanted too."""
+
+    pair: Pair
+    setting: Setting
+    epochs: int
+    is_last: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """What came of it: accuracies on held-out images, on test images where wanted, why it failed, what it took."""
+
+    clean_accuracy: float
+    robust_accuracy: float
+    test_clean_accuracy: float | None
+    test_robust_accuracy: float | None
+    failure: str | None
+    seconds: float
+
+
+class Evaluate(Protocol):
+    """What trains and scores."""
+
+    def __call__(self, requests: list[Request]) -> list[Score]:
+        """The score of each request."""
+
+    def forget(self, requests: list[Request]) -> None:
+        """Lets go of what was kept of requests whose scores are in the journal."""
+
+
+class _Grid(optuna.samplers.GridSampler):
+    """Optuna's grid, each point once in an order drawn by the seed; it does not stop the study, whose trials are counted here."""
+
+    def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
+        return None
+
+
+class PairSearch:
+    """The trials of one pair, in a journal. `key` is a fingerprint of all that determines them beside the plan."""
+
+    def __init__(self, pair: Pair, key: str, plan: Plan, journal: JournalStorage) -> None:
+        self.pair, self.plan = pair, plan
+        entropy = np.random.SeedSequence([plan.seed, pair.first, pair.second]).generate_state(1)
+        self.study = optuna.create_study(
+            storage=journal,
+            sampler=_Grid(plan.space, seed=int(entropy[0])),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(plan.min_epochs, plan.reduction_factor, 0),
+            study_name=f"{pair} {fingerprint(key, {**asdict(plan), 'n_trials': 0, 'n_at_once': 0})}",
+            direction="maximize",
+            load_if_exists=True,
+        )
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self.live = [self._under_way(one) for one in running]
+        self.live = [one for one in self.live if self._reports(one) == [] or not self._settled(one)]
+
+    @property
+    def round(self) -> int:
+        """How often this pair has been told scores."""
+        return int(self.study.user_attrs.get("round", 0))
+
+    @property
+    def n_missing(self) -> int:
+        return max(0, self.plan.n_trials - len(self.study.get_trials(deepcopy=False)))
+
+    def requests(self) -> list[Request]:
+        """What the trials under way want next; new ones begin when none is."""
+        if not self.live:
+            self.live = [self._begun() for _ in range(min(self.plan.n_at_once, self.n_missing))]
+        wanted = []
+        for trial in self.live:
+            setting = Setting(**trial.params)
+            budget = self.plan.next_budget(setting, self._reports(trial))
+            wanted.append(Request(self.pair, setting, budget, budget == self.plan.limit(setting)))
+        return wanted
+
+    def tell(self, requests: list[Request], scores: list[Score]) -> None:
+        """Takes what came of `requests`; trials that are over leave."""
+        for trial, request, score in zip(self.live, requests, scores, strict=True):
+            for name, value in asdict(score).items():
+                trial.set_user_attr(f"seconds {request.epochs}" if name == "seconds" else name, value)
+            trial.report(0.0 if score.failure else score.robust_accuracy, request.epochs)
+        self.live = [trial for trial in self.live if not self._settled(trial)]
+        self.study.set_user_attr("round", self.round + 1)
+
+    def _begun(self) -> Trial:
+        number = self.study.ask().number
+        return self._under_way(self.study.get_trials(deepcopy=False)[number])
+
+    def _under_way(self, begun: FrozenTrial) -> Trial:
+        """A trial that has a setting: also one that a killed search had begun, and not yet given all of it."""
+        self.study.sampler.before_trial(self.study, begun)
+        trial = Trial(self.study, begun._trial_id)
+        for name, choices in self.plan.space.items():
+            trial.suggest_categorical(name, choices)
+        return trial
+
+    def _reports(self, trial: Trial) -> list[int]:
+        """The epochs of each of a trial's trainings so far."""
+        return sorted(self.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+
+    def _settled(self, trial: Trial) -> bool:
+        """Whether the trial is over after its last report, which then is noted; a failed training counts as a score of 0."""
+        if self._reports(trial)[-1] >= self.plan.limit(Setting(**trial.params)):
+            is_failed = trial.user_attrs["failure"]
+            self.study.tell(trial, *((None, TrialState.FAIL) if is_failed else (trial.user_attrs["robust_accuracy"],)))
+        elif trial.should_prune():
+            self.study.tell(trial, state=TrialState.PRUNED)
+        else:
+            return False
+        return True
+
+    def table(self) -> pd.DataFrame:
+        """One row for each trial."""
+        measured = [one.name for one in fields(Score) if one.name not in ("failure", "seconds")]
+        return pd.DataFrame(
+            {
+                "trial": one.number,
+                "pair": str(self.pair),
+                **one.params,
+                "state": STATES[one.state],
+                "failure": one.user_attrs["failure"] or "",
+                "epochs_trained": sum(one.intermediate_values),
+                **{name: one.user_attrs[name] for name in measured},
+                "seconds": sum(one.user_attrs[f"seconds {epochs}"] for epochs in one.intermediate_values),
+            }
+            for one in self.study.get_trials(deepcopy=False)
+        )
+
+
+def search(
+    keys: dict[Pair, str], plan: Plan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
+) -> pd.DataFrame:
+    """The table of all trials of all pairs: setting, state, budget, accuracies on held-out images, seconds.
+
+    Columns: trial, pair, the fields of `Setting`, state (complete, pruned, failed), failure, epochs_trained (over all its
+    trainings), clean_accuracy, robust_accuracy, and of complete trials test_clean_accuracy and test_robust_accuracy; seconds.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    Path(journal).parent.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    searches = [PairSearch(pair, key, plan, storage) for pair, key in keys.items()]
+    n_left = sum(len(one.live) + one.n_missing for one in searches)
+    ticks = iter(progress(range(n_left), "search"))
+    next(ticks, None)
+    while unfinished := [one for one in searches if one.live or one.n_missing]:
+        # Pairs that a killed search left behind catch up first: so the same networks are trained side by side as without a kill.
+        rounds = [one.round for one in unfinished]
+        waiting = [one for one, number in zip(unfinished, rounds, strict=True) if number == min(rounds)]
+        wanted = [one.requests() for one in waiting]
+        scores = iter(evaluate([request for requests in wanted for request in requests]))
+        for one, requests in zip(waiting, wanted, strict=True):
+            one.tell(requests, [next(scores) for _ in requests])
+            evaluate.forget(requests)
+            for _ in range(len(requests) - len(one.live)):
+                next(ticks, None)
+    return pd.concat([one.table() for one in searches], ignore_index=True)
+
+
+def choose(trials: pd.DataFrame, split: str = "") -> pd.DataFrame:
+    """The best complete trial of each pair, a row each: highest robust, then highest clean accuracy, then the first tried.
+
+    On held-out images; with `split` "test_" on test images, which is what nobody may do to choose, and shows what it would give.
+    Where no trial is complete, the best failed one is returned: its setting then fails in training, which reports it.
+    """
+    order = trials.assign(is_complete=trials["state"] == "complete").sort_values(
+        ["is_complete", f"{split}robust_accuracy", f"{split}clean_accuracy", "trial"],
+        ascending=[False, False, False, True],
+        kind="stable",
+    )
+    best = order.drop_duplicates("pair").set_index("pair")
+    return best.loc[trials["pair"].unique()].reset_index()
+
+
+def settings_of(chosen: pd.DataFrame) -> dict[str, Setting]:
+    """The setting in each row, by pair."""
+    names = [one.name for one in fields(Setting)]
+    rows = chosen.set_index("pair")[names].astype(object)
+    return {
+        str(pair): Setting(**{name: getattr(value, "item", lambda v=value: v)() for name, value in row.items()})
+        for pair, row in rows.iterrows()
+    }
+
+
+def outcome(variants: list[str], searched: str, trials: pd.DataFrame) -> dict[str, object]:
+    """What `search` hands to `train`: each pair's setting, and for each variant a fingerprint that says when to train anew."""
+    settings = {pair: asdict(setting) for pair, setting in settings_of(choose(trials)).items()}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return {
+        "fingerprints": {name: digest if name == searched else AS_IN_PARAMS for name in variants},
+        "settings": settings,
+    }
+
+
+def optimism(trials: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, float]]:
+    """Test accuracies, means over pairs under the search's own attack: of the trials `chosen` on held-out images, and
+    (`optimistic`, no result) of those that the test images themselves would have chosen."""
+    names = ("test_clean_accuracy", "test_robust_accuracy")
+    return {
+        how: {name: round(float(best[name].mean()), n_decimals) for name in names}
+        for how, best in (("chosen", choose(trials)), ("optimistic", choose(trials, "test_")))
+    }

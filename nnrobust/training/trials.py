@@ -1,0 +1,67 @@
+"""The trials of a search: the pair's network trained with each setting, judged on held-out images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnrobust.config.recipes import Recipe
+from nnrobust.data.datasets import Pair
+from nnrobust.networks.stack import Stack
+from nnrobust.runtime.machine import Machine
+from nnrobust.training.search import Request, Score
+from nnrobust.training.tasks import Task, Trained, TrainingSet
+from nnrobust.training.train import fingerprints, train_all
+from nnrobust.training.validation import Examples, Validation, accuracies
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trains what a search asks for. `split` has the positions of each pair's training and held-out images."""
+
+    recipe: Recipe
+    data: TrainingSet
+    split: dict[Pair, tuple[np.ndarray, np.ndarray]]
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    validation: Validation
+    machine: Machine
+
+    def keys(self) -> dict[Pair, str]:
+        """A fingerprint, for each pair, of all but the settings that decides its trials."""
+        tasks = [self._task(pair, self.recipe) for pair in self.split]
+        names = fingerprints(tasks, self.data, self.validation, self.machine)
+        return dict(zip(self.split, names, strict=True))
+
+    def __call__(self, requests: list[Request]) -> list[Score]:
+        """Trains the networks asked for side by side; the accuracies are those of the checkpoint that the recipe keeps."""
+        trained = train_all(self._tasks(requests), self.data, self.validation, self.machine)
+        return [self._score(request, one) for request, one in zip(requests, trained, strict=True)]
+
+    def forget(self, requests: list[Request]) -> None:
+        """Drops the networks from the work store: some 850 for each pair of a search of 600 settings."""
+        for key in fingerprints(self._tasks(requests), self.data, self.validation, self.machine):
+            self.machine.store.drop(key)
+
+    def _tasks(self, requests: list[Request]) -> list[Task]:
+        return [self._task(r.pair, r.setting.applied_to(self.recipe).shortened(r.epochs)) for r in requests]
+
+    def _task(self, pair: Pair, recipe: Recipe) -> Task:
+        return Task(pair, *self.split[pair], recipe)
+
+    def _score(self, request: Request, one: Trained) -> Score:
+        row = one.rows[one.epoch - 1]
+        test: tuple[float | None, float | None] = (None, None)
+        if request.is_last and not one.failure:
+            test = self._test_accuracies(request.pair, one.state)
+        return Score(row["clean_accuracy"] or 0.0, row["robust_accuracy"] or 0.0, *test, one.failure, one.seconds)
+
+    def _test_accuracies(self, pair: Pair, state: dict[str, Tensor]) -> tuple[float, float]:
+        stack, chosen = Stack.loaded(self.data.build, [state], self.machine.device), pair.indices(self.test_labels)
+        images = torch.from_numpy(np.array(self.test_images[chosen])).to(self.machine.device)
+        targets = torch.from_numpy(pair.targets(self.test_labels[chosen])).to(self.machine.device)
+        positions = torch.arange(len(chosen), device=self.machine.device)
+        examples = Examples(images, positions[None], targets[None])
+        clean, robust = accuracies(stack, examples, self.recipe.norms, self.validation, self.machine.batch_size)
+        return float(clean[0]), float(robust[0])

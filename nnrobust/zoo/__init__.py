@@ -1,0 +1,1 @@
+"""RobustBench's pretrained models: their names and published accuracies (`models`), checked files, download, loading."""

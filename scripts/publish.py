@@ -1,0 +1,188 @@
+"""Publishes a run as results/NAME, and lists all that are published in results/README.md.
+
+`python scripts/publish.py NAME`: the run of this working tree, as `dvc repro` left it, with its figures and its report.
+`python scripts/publish.py NAME FOLDER [FOLDER ...]`: folders that `gpu.py` left, added up. A pair trained in two folders is
+taken from the first. Claims about 1NN stay open there, as such folders hold networks alone.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nnrobust.claims.judge import ledger, ledger_table, setting_of
+from nnrobust.claims.measures import Evidence
+from nnrobust.config.params import read_params
+from nnrobust.errors import NnrobustError, RecordError
+from nnrobust.figures import accuracies as figures
+from nnrobust.figures.training import training_figure
+from nnrobust.records import read_records
+from nnrobust.report.published import as_markdown, publish_run, runs_table
+from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
+from nnrobust.runtime.process import COSTS
+from nnrobust.runtime.provenance import provenance
+from nnrobust.runtime.timing import read_timings
+from nnrobust.tables.accuracy import accuracy_table, check_threat_models, mean_over_pairs, summary, union_table
+from nnrobust.tables.comparison import scores
+from nnrobust.threat import parse_epsilon
+from nnrobust.training.outcomes import counts, training_table
+from nnrobust.zoo.models import roster
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
+KEY = ["classifier", "pair"]
+TABLES = ("benchmark.csv", "precision.csv")
+PAGE = """# Published runs
+
+Written by `make publish NAME=...`. Accuracies are means over pairs on test images, in percent. 1NN is exact; networks are
+attacked: an upper bound. `claims.csv` of a run judges the paper's sentences, `provenance.json` says where its numbers come
+from, and `report.html`, where there is one, opens from disk. `make compare A=NAME B=NAME` sets two runs side by side.
+
+"""
+
+
+def added_up(folders: list[Path], name: str) -> pd.DataFrame:
+    """A table of all folders, of each classifier and pair that a folder has finished (`training.csv`), from the first that has.
+
+    Raises:
+        RecordError: when a folder lacks it.
+    """
+    tables, seen = [], set()
+    for folder in folders:
+        finished = pd.read_csv(existing(folder / "training.csv"))
+        mine = set(zip(finished["classifier"], finished["pair"], strict=True)) - seen
+        if name.endswith(".parquet"):
+            parts = sorted(folder.glob(name)) or [existing(folder / name)]
+            table = pd.concat([read_records(path) for path in parts], ignore_index=True)
+            table = table.astype(dict.fromkeys((*KEY, "split", "norm", "kind", "method"), str))
+        else:
+            table = pd.read_csv(existing(folder / name))
+        is_mine = [key in mine for key in zip(table["classifier"], table["pair"], strict=True)]
+        tables.append(table[is_mine])
+        seen |= mine
+    return pd.concat(tables, ignore_index=True)
+
+
+def existing(path: Path) -> Path:
+    if not path.exists():
+        raise RecordError(f"{path}: expected a file that scripts/gpu.py leaves, found none; let it run for longer")
+    return path
+
+
+def calls_of(folders: list[Path]) -> list[dict[str, Any]]:
+    """What each call noted, once: a resumed folder has its predecessors' notes.
+
+    Raises:
+        RecordError: when calls differ in what decides the numbers.
+    """
+    calls: list[dict[str, Any]] = []
+    for folder in folders:
+        calls += [
+            one for one in json.loads(existing(folder / "provenance.json").read_text())["calls"] if one not in calls
+        ]
+    for key in ("profile", "n_attacked_per_class", "code", "archive_sha256", "torch", "device"):
+        if any(call[key] != calls[0][key] for call in calls):
+            raise RecordError(f"{folders[0]}: expected calls with one {key}, got several; publish them apart")
+    return calls
+
+
+def draw(out: Path, table: pd.DataFrame, history: pd.DataFrame, dataset: str, profile: dict[str, Any]) -> None:
+    classifiers = list(dict.fromkeys(table["classifier"]))
+    epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
+    with figures.style():
+        for name, split in (("figure_4", "train"), ("figure_5", "test")):
+            bars = figures.bars_table(table, split, classifiers, profile["claims"]["confidence"])
+            figures.save(figures.bars(bars, split, dataset, epsilon), out / f"{name}.png", 150)
+        histories = {name: history[history["classifier"] == name] for name in classifiers}
+        figures.save(training_figure(training_table(histories), dataset), out / "training.png", 150)
+
+
+def judged(table: pd.DataFrame, call: dict[str, Any]) -> list[dict[str, object]]:
+    """The ledger of networks alone."""
+    profile = call["profile"]
+    epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
+    options = profile["claims"]
+    evidence = Evidence.of_scores(table, epsilon, math.prod(call["image_shape"]), len(roster()), options["confidence"])
+    return ledger(evidence, options["accepted"], options["margin"], setting_of(profile["profile"], call["dataset"]))
+
+
+def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
+    """Writes results/NAME from folders of `gpu.py`, whole or not at all; `note` goes into the provenance."""
+    history, training, records = (
+        added_up(folders, file) for file in ("history.csv", "training.csv", "records_*.parquet")
+    )
+    calls = calls_of(folders)
+    call, confidence = calls[0], calls[0]["profile"]["summary"]["confidence"]
+    check_threat_models(records, math.prod(call["image_shape"]))
+    table, unions = accuracy_table(records, confidence), union_table(records, confidence)
+    score, content = scores(table, unions), summary(table, call["profile"]["summary"]["n_decimals"])
+    for variant, part in training.groupby("classifier"):
+        content.setdefault(str(variant), {}).update(counts(part))
+    entries = judged(score, call)
+    with finished_folder(RESULTS / name) as out:
+        tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions}
+        tables |= {"training": training, "claims": ledger_table(entries)}
+        for file, one in tables.items():
+            write_csv(out / f"{file}.csv", one.round(6))
+        for file in TABLES:
+            found = [folder / file for folder in folders if (folder / file).exists()]
+            if found:
+                (out / file).write_text(found[0].read_text())
+        about = [{key: value for key, value in one.items() if key != "profile"} for one in calls]
+        origin = {"commit": call["code"], "calls": about, "profile": call["profile"], "note": note}
+        for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
+            write_json(out / f"{file}.json", value)
+        draw(out, score, history, call["dataset"], call["profile"])
+    return RESULTS / name
+
+
+def publish_here(name: str, note: str = "") -> Path:
+    """Writes results/NAME from this working tree; `note` goes into the provenance.
+
+    Raises:
+        RecordError: when `dvc repro plot` would run something: the outputs are then not those of the code and the params.
+    """
+    state = subprocess.run(
+        ["dvc", "status", "--with-deps", "plot"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    if "up to date" not in state.stdout:
+        raise RecordError(
+            f"expected outputs of this code and these params, got changes; run `dvc repro` first:\n{state.stdout}"
+        )
+    about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
+    params = read_params(ROOT / "params.yaml")
+    devices = [str(one["device"]) for one in read_timings(ROOT / "metrics/timings", params.classifiers).values()]
+    extra = {
+        "params.yaml": ROOT / "params.yaml",
+        "report.html": ROOT / "report/index.html",
+        "class_distances.csv": ROOT / "data/prepared/class_distances.csv",
+    }
+    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.classifiers, *params.zoo.models})
+    publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
+    return RESULTS / name
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the folder in results/")
+    parser.add_argument("folders", nargs="*", type=Path, help="that gpu.py left; none: this working tree")
+    parser.add_argument("--note", default="", help="what a reader of the provenance should know")
+    options = parser.parse_args()
+    try:
+        if options.folders:
+            print(publish_folders(options.name, options.folders, options.note))
+        else:
+            print(publish_here(options.name, options.note))
+        with finished_file(RESULTS / "README.md") as temporary:
+            runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
+            temporary.write_text(PAGE + as_markdown(runs_table(runs)), encoding="utf-8")
+    except NnrobustError as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nnrobust.config.params import read_params
+from nnrobust.errors import ParamError
+
+PROFILES = Path(__file__).parents[2] / "profiles"
+
+
+def written(tmp_path, change):
+    content = yaml.safe_load((PROFILES / "embedded.yaml").read_text())
+    change(content)
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["embedded", "smoke", "cifar10", "paper"])
+def test_every_profile_is_complete(name):
+    assert read_params(PROFILES / f"{name}.yaml").profile == name
+
+
+def test_the_paper_profile_has_the_papers_numbers():
+    params = read_params(PROFILES / "paper.yaml")
+    recommended = params.variants["T_R"]
+    assert (recommended.epochs, recommended.batch_size, recommended.learning_rate) == (110, 128, 0.1)
+    assert (recommended.weight_decay, recommended.momentum, recommended.milestones) == (5e-4, 0.9, [100, 105])
+    assert recommended.trades.beta == 6.0
+    (inner,) = recommended.trades.perturbations
+    assert (inner.epsilon, inner.step_size, inner.steps) == (8 / 255, 2 / 255, 10)
+    assert pytest.approx(1.7388, abs=5e-5) == params.epsilon.L2
+    assert len(params.search.space.settings()) == 600
+    assert params.search.n_trials == 600
+    assert len(params.zoo.models) == 69
+    assert params.zoo.models == params.zoo.rosters["published"]
+    assert [p.norm for p in params.variants["T_B_A"].trades.perturbations] == ["Linf", "L2"]
+    (ball,) = params.variants["T_L2"].trades.perturbations
+    assert (ball.norm, ball.epsilon) == ("L2", params.epsilon.L2)
+    assert {name: one.checkpoint for name, one in params.variants.items() if "T_" not in name} == {
+        "S": "last",
+        "E_S": "last",
+    }
+    assert params.classifiers == ["1NN", "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"]
+
+
+def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
+    path = written(tmp_path, lambda c: c["variants"]["S"].update(weight_decay="5e-4"))
+    assert read_params(path).variants["S"].weight_decay == 5e-4
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda c: c["variants"]["T_R"]["trades"].update(betta=6), r"params\.yaml: variants\.T_R\.trades\.betta: unknown key; did you mean beta\?"),
+        (lambda c: c["attack"]["attacks"][0].update(name="apgd"), r"attack\.attacks\.0\.name: expected 'apgd-ce', 'apgd-margin'.*got 'apgd'"),
+        (lambda c: c["attack"]["attacks"].append(c["attack"]["attacks"][0]), r"attack\.attacks: expected each attack once, as results go by name, got apgd-ce"),
+        (lambda c: c["validation"].pop("steps"), r"params\.yaml: validation\.steps: expected this key, got none; add it"),
+        (lambda c: c["validation"].update(steps="forty"), r"validation\.steps: expected a valid integer, got 'forty' \(str\)"),
+        (lambda c: c["validation"].update(steps=1.5), r"validation\.steps: expected a valid integer, got 1\.5 \(float\)"),
+        (lambda c: c["validation"].update(steps=True), r"validation\.steps: expected a valid integer, got True \(bool\)"),
+        (lambda c: c["validation"].update(steps=0), r"validation\.steps: expected greater than or equal to 1, got 0 \(int\)"),
+        (lambda c: c["epsilon"].update(Linf="-8/255"), r"epsilon\.Linf: expected a number or a text like"),
+        (lambda c: c["epsilon"].update(L2=0), r"epsilon\.L2: expected greater than 0, got 0"),
+        (lambda c: c["data"].update(test_fraction=1.0), r"data\.test_fraction: expected less than 1, got 1\.0"),
+        (lambda c: c["data"].update(source="mnist"), r"data\.source: expected 'digits', 'cifar10' or 'image_folder', got 'mnist'"),
+        (lambda c: c["data"].update(pairs=[["3"]]), r"data\.pairs.*expected"),
+        (lambda c: c["search"].update(n_settings=5), r"search: space has 8 combinations, but n_settings says 5"),
+        (lambda c: c["search"].update(variants=["T_X"]), r"search\.variants: expected one of .*'T_B'.*, got 'T_X'"),
+        (lambda c: c["search"].update(variants=["S"]), r"search\.variants: expected a variant with a trades block of one perturbation, got 'S'"),
+        (lambda c: c["search"].update(variants=["T_B_A"]), r"search\.variants: expected a variant with a trades block of one perturbation, got 'T_B_A'"),
+        (lambda c: c["search"].update(variants=[]), r"search\.variants: expected one of the variants in a list, or \[\] where there are no variants, got \[\]"),
+        (lambda c: c["search"].update(n_trials=9), r"search: n_trials: expected at most the 8 settings of the space, got 9"),
+        (lambda c: c["search"].update(min_epochs=9), r"search: expected min_epochs <= max_epochs, got 9 > 8"),
+        (lambda c: c["compute"].update(engine="dask"), r"compute\.engine: expected 'local' or 'ray', got 'dask'"),
+        (lambda c: c["variants"]["S"].update(checkpoint="first"), r"variants\.S\.checkpoint: expected 'best' or 'last', got 'first'"),
+        (lambda c: c["variants"].update({"a-b": c["variants"]["S"]}), r"variants: expected names of letters, digits and _"),
+        (lambda c: c["zoo"].update(models=["Standard", "Standard"]), r"zoo: models: expected each model once, got Standard again"),
+        (lambda c: c["zoo"].update(models=["Standart"]), r"zoo: models: expected RobustBench's names, got 'Standart'; did you mean Standard\?"),
+        (lambda c: c["zoo"].update(models=["x"]), r"got 'x'; the names are in nnrobust/zoo/robustbench_cifar10_linf69\.csv and nnrobust/zoo/robustbench_cifar10_linf_newer\.csv"),
+        (lambda c: c["zoo"].update(models="published"), r"zoo\.models: expected a list of names, got the word 'published'; write \*published"),
+        (lambda c: c["zoo"].update(rosters={"newer": ["Standard"]}), r"zoo: rosters\.newer: expected RobustBench's names, got 'Standard'"),
+        (lambda c: c["zoo"].update(rosters={"published": ["Standard"]}), r"zoo: rosters\.published: expected all 69 .* got the list without Andriushchenko2020Understanding, "),
+        (lambda c: c["zoo"].update(rosters={"mine": []}), r"zoo\.rosters\.mine.*expected 'published' or 'newer'"),
+        (lambda c: c["claims"].pop("accepted"), r"params\.yaml: claims\.accepted: expected this key, got none; add it"),
+        (lambda c: c["claims"]["accepted"].update(test_l3=[0.2, 0.1]), r"claims: accepted\.test_l3: expected \[from, to\] with from <= to, not both null, got \[0\.2, 0\.1\]"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[None, None]), r"claims: accepted\.test_l2: expected \[from, to\] with from <= to, not both null, got \[None, None\]"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.2, 0.1]), r"claims: accepted\.test_l2: expected \[from, to\] with from <= to, not both null, got \[0\.2, 0\.1\]"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.2]), r"claims\.accepted\.test_l2: expected .*at least 2 items.*, got \[0\.2\] \(list\)"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, 0.2, 0.3]), r"claims\.accepted\.test_l2: expected .*at most 2 items"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, "much"]), r"claims\.accepted\.test_l2\.1.*: expected a valid number, got 'much' \(str\)"),
+        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, float("inf")]), r"claims\.accepted\.test_l2\.1.*: expected a finite number, got inf"),
+        (lambda c: c["claims"].update(margin=0), r"claims\.margin: expected greater than 0, got 0"),
+        (lambda c: c["claims"].update(confidence=95), r"claims\.confidence: expected less than 1, got 95"),
+        (lambda c: c["illustrate"]["classifiers"].update(T_X="models/trained/T_X.safetensors"), r"params\.yaml: illustrate\.classifiers: expected 1NN, variants or zoo\.models, got 'T_X'"),
+        (lambda c: c["illustrate"]["classifiers"].update(Standard="models/zoo/Standard"), r"illustrate\.classifiers: expected 1NN, variants or zoo\.models, got 'Standard'"),
+        (lambda c: c["illustrate"].update(problem="all"), r"illustrate\.problem: expected two class names for the variant T_R, got all"),
+        (lambda c: (c["zoo"].update(models=["Standard"]), c["illustrate"].update(classifiers={"Standard": "models/zoo/Standard"})), r"illustrate\.problem: expected all for the zoo model Standard, got \['3', '5'\]"),
+        (lambda c: c["illustrate"].update(problem=["3"]), r"illustrate\.problem.*: expected .*at least 2 items"),
+        (lambda c: c["illustrate"].update(problem="3-5"), r"illustrate\.problem.*: expected 'all', got '3-5'"),
+        (lambda c: c["illustrate"].update(classifiers={}), r"illustrate\.classifiers: expected .*at least 1 item"),
+        (lambda c: c["variants"]["S"].update(learning_rate=float("nan")), r"variants\.S\.learning_rate: expected .*finite"),
+    ],
+)  # fmt: skip
+def test_a_wrong_key_is_named_with_what_was_expected_and_got(tmp_path, change, expected):
+    with pytest.raises(ParamError, match=expected):
+        read_params(written(tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"), [([0.1, 0.1], [0.1, 0.1]), (["1e-3", None], [0.001, None]), ([None, -2], [None, -2.0])]
+)
+def test_a_claims_range_may_be_open_or_one_value(tmp_path, accepted, expected):
+    path = written(tmp_path, lambda c: c["claims"]["accepted"].update(test_l2=accepted))
+    assert read_params(path).claims.accepted["test_l2"] == expected
+
+
+def test_which_claims_there_are_is_not_asked_when_params_are_read(tmp_path):
+    # So that no stage but the judge depends on the list of claims; the ledger refuses what is missing or unknown.
+    path = written(tmp_path, lambda c: c["claims"].update(accepted={"test_l3": [0, 1]}))
+    assert read_params(path).claims.accepted == {"test_l3": [0.0, 1.0]}
+
+
+def test_examples_of_all_classes_are_of_1nn_and_the_zoo(tmp_path):
+    chosen = {"1NN": "data/prepared", "Standard": "models/zoo/Standard"}
+    path = written(
+        tmp_path,
+        lambda c: (c["zoo"].update(models=["Standard"]), c["illustrate"].update(problem="all", classifiers=chosen)),
+    )
+    assert read_params(path).illustrate.classifiers == chosen
+
+
+def test_every_wrong_key_gets_its_line(tmp_path):
+    path = written(tmp_path, lambda c: (c["validation"].update(steps=0), c["plot"].update(dpi=3)))
+    with pytest.raises(ParamError) as caught:
+        read_params(path)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a: [", "expected YAML"), ("- 1", "expected blocks of keys"), (None, "found none")]
+)
+def test_a_file_that_is_no_parameters_file_is_refused(tmp_path, text, expected):
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ParamError, match=expected):
+        read_params(path)

@@ -1,0 +1,388 @@
+"""What a run has to show: read from its files, drawn figure by figure with captions, and put into the report's tables."""
+
+import json
+from dataclasses import replace
+from itertools import product
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from made.radii import attacked as attacked_radii
+from made.radii import records as radii
+from made.records import attacked, exact
+from nnrobust.claims.judge import NOT_RUN
+from nnrobust.config.blocks import Epsilons
+from nnrobust.errors import DataError
+from nnrobust.examples import Examples, changes_table
+from nnrobust.experiments.plane import Problem, measure, nearest_panel
+from nnrobust.figures import accuracies as figures
+from nnrobust.figures.gallery import gallery
+from nnrobust.report.contents import not_run, report_of
+from nnrobust.report.report import CLAIM_COLUMNS, render
+from nnrobust.tables.accuracy import accuracy_table, mean_over_pairs, union_table
+from nnrobust.tables.comparison import paired_table, scores
+from nnrobust.tables.curves import epsilon_curves
+from nnrobust.tables.runs import Run
+from nnrobust.tables.zoo import zoo_table
+
+PAIRS, SPLITS, NORMS = ("a-b", "a-c", "b-c"), ("train", "test"), ("Linf", "L2")
+WHOLE, OTHER = "Standard", "Zhang2019Theoretically"
+ALWAYS = [
+    "figure_2",
+    "figure_3",
+    "figure_4",
+    "figure_5",
+    "table_1",
+    "curve_epsilon",
+    "certificates",
+    "curve_growth",
+    "class_distances",
+]
+ALL = ["figure_1", *ALWAYS[:4], "figure_6", "figure_7", "figure_8", *ALWAYS[4:], "training", "attack_strength"]
+
+
+def every(make, **constants):
+    """Records of each pair, split and norm."""
+    frames = [make(pair=pair, norm=norm, split=split) for pair, split, norm in product(PAIRS, SPLITS, NORMS)]
+    return pd.concat(frames, ignore_index=True).assign(**constants)
+
+
+def accuracy_tables(networks):
+    """Tables `pairs`, `means` and `unions` of 1NN and of networks that stand on half of the images."""
+    parts = [every(exact)] + [every(attacked, classifier=name) for name in networks]
+    pairs = pd.concat([accuracy_table(part, 0.95) for part in parts], ignore_index=True)
+    unions = pd.concat([union_table(part, 0.95) for part in parts], ignore_index=True)
+    return {"pairs": pairs, "means": mean_over_pairs(pairs), "unions": unions}
+
+
+def curve_table(networks):
+    parts = []
+    for norm in NORMS:
+        parts.append(pd.concat([radii(pair, [0.5, 2.0], norm) for pair in PAIRS] + [radii("all", [0.5], norm)]))
+        parts += [pd.concat([attacked_radii(name, pair, [0.5, 2.0], norm) for pair in PAIRS]) for name in networks]
+    return pd.concat([epsilon_curves(part, "test", 5, 2.0) for part in parts], ignore_index=True)
+
+
+def zoo_of(models):
+    """The table of pretrained models, each under two attacks; a value of `models` is the status of its test images in L2."""
+    frames = {}
+    for name, status in models.items():
+        parts = [attacked(norm, "all", split=split, attacks="apgd-ce + fmn") for split, norm in product(SPLITS, NORMS)]
+        one = pd.concat(parts, ignore_index=True).assign(classifier=name, index=np.tile(np.arange(4), 4))
+        one["status"] = np.where((one["split"] == "test") & (one["norm"] == "L2"), status, "ok")
+        frames[name] = one
+    mine = [
+        exact("all", norm, split).assign(classifier="1NN", index=np.arange(4)) for split, norm in product(SPLITS, NORMS)
+    ]
+    return zoo_table(frames, pd.concat(mine, ignore_index=True), 0.95)
+
+
+def examples_of(predictions):
+    """Three grey images, each fooled at one pixel unless it is wrong as it is."""
+    images, labels = np.full((3, 1, 2, 2), 51, np.uint8), np.array([0, 1, 0])
+    is_found = np.array(predictions) == labels
+    adversarial = images / 255
+    adversarial[is_found, 0, 0, 0] += 0.4
+    return Examples(images, adversarial, is_found, np.arange(3), labels, np.array(predictions), 0.4 * is_found)
+
+
+def growth():
+    rows = product(NORMS, (("exact", 0.5), ("half gap", 0.25)), ((0.5, 10, 0), (0.5, 10, 1), (1.0, 20, 0)))
+    return pd.DataFrame([
+        {"norm": norm, "method": method, "n_pairs": 3, "clean_accuracy": 0.75, "robust_accuracy": accuracy,
+         "fraction": fraction, "n_train_per_class": n, "seed": seed}
+        for norm, (method, accuracy), (fraction, n, seed) in rows
+    ])  # fmt: skip
+
+
+def plane():
+    problem = Problem(np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]]), np.array([0, 1, 0]), 0.5)
+    table, regions = measure([nearest_panel(problem)], problem, 9)
+    return table, {"regions": regions, "axis": problem.axis(9)}
+
+
+def trained(networks):
+    """Tables `training` and `strength`."""
+    epochs = [(name, epoch, 3, 1 / epoch, 0.5, 0.25) for name, epoch in product(networks, (1, 2))]
+    rungs = [
+        (norm, 0.5, "apgd-ce", steps, n, 40, 0.5, name)
+        for name, norm, (steps, n) in product(networks, NORMS, ((5, 1), (9, 1), (9, 2)))
+    ]
+    return {
+        "training": pd.DataFrame(epochs, columns=["variant", "epoch", "n_pairs", "loss", "clean_accuracy", "robust_accuracy"]),
+        "strength": pd.DataFrame(rungs, columns=["norm", "epsilon", "attack", "steps", "restarts", "n", "robust_accuracy", "classifier"]),
+    }  # fmt: skip
+
+
+def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), trained_names=None):
+    """A run that is written to files and read back; `trained_names`: the variants that some pair has a network of."""
+    there = networks if trained_names is None else trained_names
+    tables = accuracy_tables(there) | trained(there) | {"curves": curve_table(there), "growth": growth()}
+    tables["zoo"] = zoo_of(models or {})
+    tables["synthetic"], regions = plane()
+    examples = {name: examples_of([0, 1, 0] if name == "1NN" else [0, 0, 0]) for name in illustrated}
+    changes = [changes_table(one, name, {"Linf": 0.1, "L2": 0.5}) for name, one in examples.items()]
+    tables["changes"] = (
+        pd.concat(changes) if changes else changes_table(examples_of([0, 1, 0]), "", {"Linf": 1, "L2": 1})[:0]
+    )
+    tables["paired"] = paired_table(scores(tables["pairs"], tables["unions"]), "1NN", 0.95, 0.02)
+    tables["seeds"] = pd.DataFrame(
+        columns=["variants", "split", "measure", "n_seeds", "mean", "lowest", "highest", "standard_deviation"]
+    )
+    for name in ("prepared", "metrics/timings"):
+        (folder / name).mkdir(parents=True)
+    for name, table in tables.items():
+        table.to_csv(folder / "metrics" / f"{name}.csv", index=False)
+    for name in ("1NN", *networks):
+        timing = {
+            "training_seconds_per_pair": 1.0,
+            "inference_seconds_per_image": {"1": 0.1, "512": 0.01},
+            "device": "CPU",
+        }
+        (folder / "metrics/timings" / f"{name}.json").write_text(json.dumps(timing))
+    about = {"name": "made", "classes": ["a", "b", "c"], "image_shape": [1, 4, 4]}
+    (folder / "prepared/dataset.json").write_text(json.dumps(about))
+    distances = pd.DataFrame({"first": ["a", "a", "b"], "second": ["b", "c", "c"], "distance": [0.5, 0.8, 2.0]})
+    distances.to_csv(folder / "prepared/class_distances.csv", index=False)
+    np.savez(folder / "regions.npz", **regions)
+    for name, one in examples.items():
+        one.save(folder / "examples" / f"{name}.npz")
+    return read(folder, networks, illustrated)
+
+
+def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S")):
+    params = SimpleNamespace(
+        classifiers=["1NN", *networks], searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
+        claims=SimpleNamespace(confidence=0.9), synthetic=SimpleNamespace(seed=3), illustrate=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
+    )  # fmt: skip
+    return Run.read(params, folder / "prepared", folder / "metrics", folder / "examples", folder / "regions.npz")
+
+
+def drawings(run):
+    with figures.style():
+        return {one.name: one for one in gallery(run)}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run with networks and two models, and its drawings."""
+    run = made(tmp_path_factory.mktemp("whole"), models={WHOLE: "ok", OTHER: "ok"})
+    return run, drawings(run)
+
+
+def claims(**verdicts):
+    rows = [dict.fromkeys(CLAIM_COLUMNS, "") | {"id": name, "verdict": verdict} for name, verdict in verdicts.items()]
+    return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))
+
+
+# The run
+
+
+def test_a_run_is_what_its_files_say(tmp_path):
+    run = made(tmp_path)
+    assert (run.dataset, run.classes, run.n_dimensions) == ("made", ["a", "b", "c"], 16)
+    assert (run.classifiers, run.searched, run.plane_seed, run.confidence) == (["1NN", "S", "T_B"], "T_B", 3, 0.9)
+    assert run.epsilon == {"Linf": 0.1, "L2": 0.5}
+    assert list(run.timings) == ["1NN", "S", "T_B"]
+    assert list(run.examples) == ["1NN", "S"]
+    assert set(run.scores["measure"]) == {"clean", "Linf", "L2", "mean", "union"}
+    assert run.tables["class_distances"]["distance"].tolist() == [0.5, 0.8, 2.0]
+    assert run.regions["regions"].shape == (1, 9, 9)
+
+
+def test_examples_whose_stage_failed_are_left_out_and_damaged_ones_are_an_error_that_names_the_file(tmp_path):
+    made(tmp_path)
+    (tmp_path / "examples" / "S.npz").write_bytes(b"PK\x03\x04")
+    with pytest.raises(DataError, match="S.npz: expected examples.* run `dvc repro illustrate`"):
+        read(tmp_path)
+    (tmp_path / "examples" / "S.npz").unlink()
+    run = read(tmp_path)
+    assert list(run.examples) == ["1NN"]
+    assert "Figure 1: illustrate.classifiers names no network, or its stage failed." in not_run(run, claims())
+
+
+# The gallery
+
+
+def test_with_networks_and_models_every_figure_is_there_in_order(whole):
+    assert list(whole[1]) == ALL
+
+
+def test_without_networks_there_is_what_1nn_alone_can_show(tmp_path):
+    run = made(tmp_path, networks=(), illustrated=("1NN",))
+    assert list(drawings(run)) == ["figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
+
+
+def test_without_examples_neither_figure_of_images_is_drawn(tmp_path):
+    found = drawings(made(tmp_path, illustrated=()))
+    assert list(found) == [name for name in ALL if name not in ("figure_1", "figure_7", "figure_8")]
+
+
+def test_a_searched_variant_that_no_pair_has_a_network_of_leaves_figure_6_out(tmp_path):
+    run = made(tmp_path, trained_names=("S",))
+    assert list(drawings(run)) == [name for name in ALL if name not in ("figure_6", "figure_8")]
+    assert "Figure 6: no pair has a network of T_B." in not_run(run, claims())
+
+
+def test_where_no_variant_has_a_network_the_figures_of_networks_are_left_out(tmp_path):
+    found = drawings(made(tmp_path, trained_names=(), illustrated=("1NN",)))
+    assert list(found) == ["figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
+
+
+def test_figure_8_needs_a_model_with_every_verdict(tmp_path):
+    run = made(tmp_path / "one", models={WHOLE: "ok", OTHER: "attack failed: nan"})
+    figure_8 = drawings(run)["figure_8"]
+    assert set(figure_8.table["classifier"]) == {"1NN", WHOLE}
+    assert "1 of 2 models" in figure_8.caption
+    assert f"{OTHER}: attack failed: nan." in not_run(run, claims())
+    run = made(tmp_path / "two", models={WHOLE: "attack failed: nan"})
+    assert "figure_8" not in drawings(run)
+
+
+def test_every_figure_can_be_saved_and_has_a_table_title_and_caption(whole, tmp_path):
+    for name, one in whole[1].items():
+        with figures.style():
+            figures.save(one.figure, tmp_path / f"{name}.png", 50)
+        assert (tmp_path / f"{name}.png").stat().st_size > 2000
+        assert len(one.table) > 0
+        assert one.title
+        assert one.caption.endswith(".")
+
+
+def test_captions_say_how_many_of_what(whole):
+    found = whole[1]
+    expected = {
+        "figure_1": "3 training images, 2 of them fooled",
+        "figure_2": "3 training points",
+        "figure_4": "3 pairs: the mean over them, whiskers its 90% interval",
+        "figure_5": "3 pairs: the mean over them, whiskers its 90% interval",
+        "figure_6": "3 pairs, test images",
+        "figure_7": "3 training images, 3 of them fooled",
+        "figure_8": "2 of 2 models, 4 training and 4 test images",
+        "curve_growth": "Mean over 3 pairs",
+        "training": "Mean over 3 pairs",
+        "attack_strength": "40 test images",
+    }
+    assert {name: text for name, text in expected.items() if not found[name].caption.startswith(text)} == {}
+
+
+def test_what_is_proven_and_what_is_attacked_is_said_of_each(whole):
+    found = whole[1]
+    assert "Attacked: a nearer one may exist" in found["figure_1"].caption
+    assert "Proven: no nearer image" in found["figure_7"].caption
+    assert "1NN, on all classes and the same images, exact." in found["figure_8"].caption
+    assert set(found["figure_7"].table["classifier"]) == {"1NN"}
+    assert set(found["figure_1"].table["classifier"]) == {"S"}
+    assert set(found["certificates"].table["classifier"]) == {"1NN"}
+    assert set(found["curve_epsilon"].table["classifier"]) == {"1NN", "S", "T_B"}
+
+
+def test_a_certified_1nn_is_not_called_exact_in_figure_8(whole):
+    run = whole[0]
+    zoo = run.tables["zoo"]
+    is_open = (zoo["split"] == "test") & (zoo["norm"] == "L2") & (zoo["kind"] == "exact")
+    one = drawings(replace(run, tables={**run.tables, "zoo": zoo[~is_open]}))["figure_8"]
+    assert one.caption.endswith("the same images, exact or certified.")
+
+
+def test_the_pairs_that_the_theorems_promise_nothing_for_are_those_below_2_epsilon_sqrt_n(whole):
+    table = whole[1]["class_distances"].table
+    assert set(table["needed"]) == {2 * 0.1 * 4}
+    assert table["is_enough"].tolist() == [False, True, True]
+
+
+# The report
+
+
+def report(run, found):
+    pictures = [(one, b"\x89PNG\r\n\x1a\n" + bytes(16)) for one in found.values()]
+    return report_of(run, pictures, claims(one="holds"), "a made one", {"commit": "abc"})
+
+
+def tables_of(run):
+    return {one.name: one.rows for one in report(run, {}).tables}
+
+
+def test_the_report_has_every_drawing_with_its_caption_and_data(whole):
+    page = report(*whole)
+    assert [(one.name, one.data) for one in page.pictures] == [(name, f"{name}.csv") for name in ALL]
+    assert [one.caption for one in page.pictures] == [one.caption for one in whole[1].values()]
+    text = render(page)
+    assert all(f'id="{name}"' in text for name in ALL)
+
+
+def test_the_reports_tables_are_in_percent_and_points(whole):
+    tables = tables_of(whole[0])
+    assert list(tables) == ["means", "paired", "pairs", "changes", "zoo"]
+    means = tables["means"].set_index(["classifier", "split", "norm", "method"])
+    assert means.loc[("1NN", "test", "L2", "exact"), ["kind", "n_pairs", "clean_accuracy", "robust_accuracy"]].tolist() == [
+        "exact", 3, 75.0, 75.0,
+    ]  # fmt: skip
+    assert means.loc[("S", "test", "L2", "apgd-ce"), ["kind", "robust_accuracy"]].tolist() == ["attacked", 50.0]
+    paired = tables["paired"].set_index(["second", "split", "measure"])
+    assert paired.loc[("S", "test", "L2"), ["n_pairs", "n_ahead", "difference", "low"]].tolist() == [3, 3, 25.0, 25.0]
+    assert paired.loc[("S", "test", "L2"), "sign_p"] == 0.25
+    changes = tables["changes"].set_index(["classifier", "index"])
+    assert changes.loc[("1NN", 0), ["norm", "largest_change", "share_below", "share_above"]].tolist() == [
+        0.4,
+        0.4,
+        75,
+        25,
+    ]
+    assert changes.loc[("S", 1), ["norm", "largest_change", "share_below", "share_above"]].isna().all()
+
+
+def test_the_report_has_every_pair_on_test_images_by_its_strongest_proofs_or_attacks(whole):
+    pairs = tables_of(whole[0])["pairs"]
+    assert set(pairs["split"]) == {"test"}
+    assert set(pairs["pair"]) == set(PAIRS)
+    assert set(pairs.loc[pairs["classifier"] == "1NN", "method"]) == {"exact", "bisector"}
+    assert len(pairs) == len(PAIRS) * len(NORMS) * (2 + 2)
+    row = pairs[(pairs["classifier"] == "S") & (pairs["norm"] == "L2")].iloc[0]
+    assert row["robust_accuracy_low"] < row["robust_accuracy"] == 50 < row["robust_accuracy_high"] < 100
+
+
+def test_the_table_of_the_models_tells_its_rows_apart(tmp_path):
+    run = made(tmp_path, models={WHOLE: "ok", OTHER: "attack failed: nan"})
+    table = tables_of(run)["zoo"]
+    assert not table.duplicated(["classifier", "split", "norm", "method", "status"]).any()
+    mine = table[(table["classifier"] == "1NN") & (table["split"] == "test") & (table["norm"] == "L2")]
+    assert mine[["method", "robust_accuracy"]].values.tolist() == [
+        ["half gap", 25.0], ["bisector", 50.0], ["exact", 75.0], ["exact in box", 75.0],
+    ]  # fmt: skip
+    assert table.loc[table["classifier"] == OTHER, "published_autoattack_accuracy"].iloc[0] == 53.08
+    assert "attack failed: nan" in set(table["status"])
+
+
+def test_variants_that_differ_in_their_seed_get_a_table(whole):
+    row = {"variants": "S, S_1", "split": "test", "measure": "L2", "n_seeds": 2,
+           "mean": 0.5, "lowest": 0.25, "highest": 0.75, "standard_deviation": 0.125}  # fmt: skip
+    run = replace(whole[0], tables={**whole[0].tables, "seeds": pd.DataFrame([row])})
+    assert tables_of(run)["seeds"].iloc[0].tolist() == ["S, S_1", "test", "L2", 2, 50.0, 25.0, 75.0, 12.5]
+
+
+def test_the_report_says_what_was_not_run(whole):
+    run = whole[0]
+    assert not_run(run, claims(one="holds", two="fails")) == []
+    lines = not_run(
+        replace(run, tables={**run.tables, "zoo": zoo_of({})}), claims(one="holds", two=NOT_RUN, three=NOT_RUN)
+    )
+    assert lines == ["2 of 3 claims: two, three.", "The pretrained models (figure 8): none is named in zoo.models."]
+
+
+def test_a_run_of_1nn_alone_says_what_it_lacks(tmp_path):
+    lines = not_run(made(tmp_path / "one", networks=(), illustrated=("1NN",)), claims())
+    assert lines[1:] == [
+        "Figure 1: illustrate.classifiers names no network, or its stage failed.",
+        "The trained variants: params name none, so figure 6 and the networks' numbers are missing.",
+    ]
+    lines = not_run(made(tmp_path / "two", illustrated=("S",)), claims())
+    assert lines[1:] == ["Figure 7: illustrate.classifiers does not name 1NN, or its stage failed."]
+
+
+def test_claims_that_were_not_run_come_last_and_the_others_stay_in_order(tmp_path):
+    table = claims(one=NOT_RUN, two="fails", three=NOT_RUN, four="holds")
+    report = report_of(made(tmp_path), [], table, "a made one", {})
+    assert report.claims["id"].tolist() == ["two", "four", "one", "three"]

@@ -1,0 +1,151 @@
+"""Two Ray workers on this machine against this process."""
+
+import os
+import signal
+import sys
+import warnings
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from made.project import ROOT
+from made.training import TRADES, VALIDATION, recipe, tasks_of, train, training_set
+from made.victims import Small, network_problem
+from nnrobust.attacks.attack import AttackInputs
+from nnrobust.attacks.batches import attack_in_blocks
+from nnrobust.attacks.pairs import PairSource
+from nnrobust.attacks.victim import Attack
+from nnrobust.config.params import read_params
+from nnrobust.errors import ParamError, TrainingError
+from nnrobust.runtime.cluster import Ray, training_machine
+from nnrobust.runtime.machine import Machine
+from nnrobust.runtime.store import WorkStore
+from nnrobust.threat import ThreatModel
+from nnrobust.training.train import train_all
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray = pytest.importorskip("ray")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        n_cpus = 2 * torch.get_num_threads()
+        # Workers import what the driver does, this file included.
+        ray.init(num_cpus=n_cpus, include_dashboard=False, log_to_driver=False,
+                 runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}})  # fmt: skip
+        yield Ray(gpus_per_worker=0)
+        ray.shutdown()
+
+
+def square(x):
+    return x * x
+
+
+def killed_once(marker, x):
+    if x == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return -x
+
+
+def refused(x):
+    raise TrainingError(f"expected nothing, got {x}")
+
+
+def in_which_process(_):
+    import time
+
+    time.sleep(0.5)
+    return os.getpid()
+
+
+@pytest.mark.slow
+def test_every_item_comes_back_with_its_number(cluster):
+    assert dict(cluster.map(square, range(10))) == {i: i * i for i in range(10)}
+    assert dict(cluster.map(square, [])) == {}
+
+
+@pytest.mark.slow
+def test_two_workers_share_the_work(cluster):
+    processes = {pid for _, pid in cluster.map(in_which_process, range(6))}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_replaced_and_its_item_tried_again(cluster, tmp_path):
+    marker = tmp_path / "died"
+    assert dict(cluster.map(partial(killed_once, marker), range(4))) == {i: -i for i in range(4)}
+    assert marker.exists()
+
+
+@pytest.mark.slow
+def test_an_error_of_the_work_arrives_as_it_was_raised(cluster):
+    with pytest.raises(TrainingError, match="^expected nothing, got 7$"):
+        dict(cluster.map(refused, [7]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trades", [None, TRADES])
+def test_workers_train_what_this_process_trains_to_the_bit(cluster, dataset, trades):
+    tasks, told = tasks_of(dataset, recipe(trades=trades, augment=True, checkpoint="best")), []
+    here = train(dataset, tasks, group_size=1)
+    machine = replace(Machine(torch.device("cpu"), 1, 100), engine=cluster)
+    there = train_all(
+        tasks, training_set(dataset), VALIDATION, machine, watch=lambda some, epoch, _: told.append(epoch)
+    )
+    for one, other in zip(here, there, strict=True):
+        assert one.rows == other.rows
+        for name in one.last:
+            assert torch.equal(one.last[name], other.last[name])
+            assert torch.equal(one.best[name], other.best[name])
+    assert sorted(told) == sorted(epoch for one in here for epoch in range(1, len(one.rows) + 1))
+
+
+@pytest.mark.slow
+def test_workers_attack_what_this_process_attacks(cluster):
+    networks, inputs = [network_problem(seed)[1] for seed in range(2)], network_problem(0)[0]
+    source = PairSource(Small, [one.state_dict() for one in networks])
+    inputs = AttackInputs(inputs.images, inputs.targets, np.arange(60) % 2, inputs.ids)
+    here = Machine(torch.device("cpu"), 1, 20)
+    threats, attacks = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)], [Attack("apgd-ce", 5, 1, 0)]
+    one, other = (attack_in_blocks(source, inputs, threats, attacks, m) for m in (here, replace(here, engine=cluster)))
+    for norm in ("Linf", "L2"):
+        assert 0 < one[norm].is_fooled.sum() < 60
+        for name in ("predictions", "is_fooled", "method"):
+            assert np.array_equal(getattr(one[norm], name), getattr(other[norm], name))
+        np.testing.assert_array_equal(one[norm].perturbation_norm, other[norm].perturbation_norm)
+
+
+def test_on_a_machine_without_a_gpu_workers_want_none(tmp_path):
+    options = read_params(ROOT / "profiles" / "paper.yaml").compute.model_copy(
+        update={"engine": "ray", "device": "cpu"}
+    )
+    machine = training_machine(options, WorkStore(tmp_path, "code"))
+    assert machine.engine == Ray(gpus_per_worker=0)
+    assert (machine.n_streams, machine.precision) == (1, torch.float32)
+
+
+def test_workers_without_a_gpu_for_training_on_one_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    options = read_params(ROOT / "profiles" / "paper.yaml").compute
+    with pytest.raises(
+        ParamError, match=r"compute\.gpus_per_worker: expected more than 0 .*, got 0; give each worker a part"
+    ):
+        training_machine(
+            options.model_copy(update={"engine": "ray", "gpus_per_worker": 0.0}), WorkStore(tmp_path, "code")
+        )
+    machine = training_machine(
+        options.model_copy(update={"engine": "ray", "gpus_per_worker": 0.25}), WorkStore(tmp_path, "code")
+    )
+    assert machine.engine == Ray(gpus_per_worker=0.25)
+    assert (machine.n_streams, machine.precision) == (4, torch.bfloat16)
+
+
+def test_without_ray_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ParamError, match=r"compute\.engine: expected the package ray .*; `pip install \.\[cluster\]`"):
+        list(Ray(0.5).map(square, [1]))

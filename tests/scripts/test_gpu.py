@@ -1,0 +1,177 @@
+"""The command for a GPU machine on the CPU: a tiny budget, a bare machine, a second call that goes on, and the published run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from made.project import ROOT
+from nnrobust.records import read_records
+
+ABSENT = [
+    "dvc",
+    "dvclive",
+    "faiss",
+    "robustbench",
+    "pydantic",
+    "optuna",
+    "ray",
+    "safetensors",
+    "tqdm",
+    "scipy",
+    "sklearn",
+]
+BARE = "import sys, runpy; sys.modules.update(dict.fromkeys({absent})); sys.argv = {argv}; runpy.run_path({path!r}, run_name='__main__')"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Three classes of 32x32 RGB images that differ in brightness: ten for training, four for testing of each."""
+    folder, generator = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for split, n in (("train", 10), ("test", 4)):
+        for number, name in enumerate(("airplane", "automobile", "bird")):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(n):
+                pixels = generator.integers(100 * number, 100 * number + 55, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / split / name / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    """The profile `paper`, with two variants, one or two epochs, and an attack of two steps."""
+    content = yaml.safe_load((ROOT / "profiles" / "paper.yaml").read_text())
+    variants = {name: content["variants"][name] for name in ("S", "T_R")}
+    for one in variants.values():
+        one.update(epochs=2, batch_size=8, learning_rate=0.01)
+    variants["T_R"]["trades"]["perturbations"][0]["steps"] = 2
+    content["variants"] = variants
+    content["validation"]["steps"] = 2
+    content["attack"]["attacks"] = [
+        {"name": "apgd-ce", "steps": 2, "restarts": 1},
+        {"name": "fmn", "steps": 2, "restarts": 1},
+    ]
+    path = tmp_path_factory.mktemp("profile") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def run(out, images, profile, *more, budget=300):
+    argv = ["gpu.py", "--archive", str(images), "--budget", str(budget), "--out", str(out), "--profile", str(profile),
+            "--work", str(out.parent / f"{out.name}.work"), "--n-train-per-class", "3", *more]  # fmt: skip
+    code = BARE.format(absent=ABSENT, argv=argv, path=str(ROOT / "scripts" / "gpu.py"))
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, images, profile):
+    """A call that is given no time, one that goes on from it and is stopped after some networks, and one that finishes."""
+    first, second, third = (tmp_path_factory.mktemp(name) for name in ("first", "second", "third"))
+    done = run(first, images, profile, "--only-train", budget=0.001)
+    assert done.returncode == 0, done.stderr
+    assert not (first / "training.csv").exists()
+    done = run(second, images, profile, "--only-train", "--resume", str(first))
+    assert done.returncode == 0, done.stderr
+    for path in second.glob("*.csv"):
+        table = pd.read_csv(path)
+        table[table["classifier"] == "S"].to_csv(path, index=False)
+    done = run(third, images, profile, "--only-train", "--resume", str(second))
+    assert done.returncode == 0, done.stderr
+    return third
+
+
+@pytest.mark.slow
+def test_every_variant_is_trained_and_attacked_on_every_pair_and_resumed_ones_are_kept(finished):
+    training = pd.read_csv(finished / "training.csv")
+    assert training.groupby("classifier")["pair"].apply(sorted).to_dict() == {
+        "S": ["0-1", "0-2", "1-2"],
+        "T_R": ["0-1", "0-2", "1-2"],
+    }
+    assert len(pd.read_csv(finished / "history.csv")) == 12
+    (path,) = finished.glob("records_*.parquet")
+    records = read_records(path)
+    kept = records[records["classifier"] == "S"]
+    assert kept.groupby(["pair", "split", "norm"], observed=True).size().to_dict() == {
+        (pair, split, norm): n
+        for pair in ("0-1", "0-2", "1-2")
+        for split, n in (("train", 6), ("test", 8))
+        for norm in ("Linf", "L2")
+    }
+    calls = json.loads((finished / "provenance.json").read_text())["calls"]
+    assert [call["stopped"] for call in calls][-1] == "all is done"
+    assert {call["image_shape"][-1] for call in calls} == {32}
+
+
+@pytest.mark.slow
+def test_a_call_leaves_a_handful_of_files(finished):
+    names = sorted(path.name for path in finished.iterdir())
+    assert names == ["history.csv", "provenance.json", "records_01.parquet", "training.csv"]
+
+
+@pytest.mark.slow
+def test_folders_are_added_up_to_a_published_run(finished, tmp_path, monkeypatch):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import publish
+
+    monkeypatch.setattr(publish, "RESULTS", tmp_path)
+    twice = tmp_path / "twice"
+    shutil.copytree(finished, twice)
+    out = publish.publish_folders("both", [finished, twice])
+    table = pd.read_csv(out / "pairs.csv")
+    assert set(table["n"]) == {6, 8}
+    trained = pd.read_csv(out / "training.csv")
+    assert len(table) == 2 * 2 * 2 * (trained["status"] != "failed").sum() > 0
+    assert (table["kind"] == "attacked").all()
+    assert len(trained) == 6
+    provenance = json.loads((out / "provenance.json").read_text())
+    assert len(provenance["calls"]) == 3
+    assert provenance["profile"]["profile"] == "paper"
+    assert {path.name for path in out.glob("*.png")} == {"figure_4.png", "figure_5.png", "training.png"}
+    summary = json.loads((out / "summary.json").read_text())
+    assert sorted(summary) == ["S", "T_R"]
+    verdicts = {one["id"]: one["verdict"] for one in json.loads((out / "claims.json").read_text())}
+    assert verdicts["standard_training"] != "not run"
+    assert verdicts["train_1nn_l2"] == "not run"
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "publish.py"), "x", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "RecordError" in done.stderr
+    assert "training.csv: expected a file that scripts/gpu.py leaves, found none" in done.stderr
+    assert not Path(ROOT / "results" / "x").exists()
+
+
+@pytest.mark.slow
+def test_the_benchmark_and_the_tests_of_a_call_leave_their_numbers(images, profile, tmp_path, monkeypatch):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    import gpu
+
+    monkeypatch.setattr(gpu, "TESTS", ["training/test_train"])
+    monkeypatch.setattr(gpu, "SHORT", 1)
+    argv = ["gpu.py", "--archive", str(images), "--budget", "600", "--out", str(tmp_path), "--profile", str(profile),
+            "--work", str(tmp_path / "work"), "--n-train-per-class", "1", "--n-test-per-class", "1"]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", argv)
+    gpu.main()
+    benchmark = pd.read_csv(tmp_path / "benchmark.csv")
+    assert benchmark["way"].tolist() == ["published loop, float32", "this engine, float32", "this engine, bfloat16"]
+    assert (benchmark["images_per_second"] > 0).all()
+    precision = pd.read_csv(tmp_path / "precision.csv")
+    assert precision.groupby("precision").size().to_dict() == {"bfloat16": 3, "float32": 3}
+    (call,) = json.loads((tmp_path / "provenance.json").read_text())["calls"]
+    assert "skipped" in call["tests"]
+    assert "deselected" in call["tests"]

@@ -1,0 +1,311 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from made.records import attacked, certified, exact
+from nnrobust.tables.accuracy import accuracy_table, mean_over_pairs, union_table
+from nnrobust.tables.comparison import (
+    MEASURES,
+    PAIRED,
+    difference_interval,
+    headline,
+    mean_interval,
+    paired,
+    paired_table,
+    scores,
+    seed_spread,
+    sign_test,
+)
+
+
+def rows(classifier, values, measure="mean", split="test", first=0):
+    """Rows of `scores`: a value for each pair, which are named by their number."""
+    pairs = [f"{first + i}" for i in range(len(values))]
+    return pd.DataFrame(
+        {
+            "classifier": classifier,
+            "split": split,
+            "pair": pairs,
+            "measure": measure,
+            "kind": "attacked",
+            "value": values,
+        }
+    )
+
+
+def compared(difference, margin=0.02):
+    """The row of `paired_table` for 1NN and a network that it is ahead of by `difference` (n,)."""
+    table = pd.concat([rows("1NN", 0.5 + np.array(difference)), rows("S", np.full(len(difference), 0.5))])
+    (row,) = paired_table(table, "1NN", 0.95, margin).to_dict("records")
+    return row
+
+
+def scored(*records):
+    """The scores out of records."""
+    joined = pd.concat(records, ignore_index=True)
+    return scores(accuracy_table(joined, 0.95), union_table(joined, 0.95))
+
+
+def test_the_headline_is_the_exact_number_where_there_is_one_and_all_attacks_together():
+    both = "apgd-ce + apgd-margin"
+    parts = [
+        exact(),
+        certified("0-2"),
+        attacked(attacks=both, method=np.array([both, "apgd-ce", "apgd-margin", both], dtype=object)),
+    ]
+    table = pd.concat([accuracy_table(one, 0.95) for one in parts], ignore_index=True)
+    assert headline(table)[["classifier", "pair", "kind", "method"]].values.tolist() == [
+        ["1NN", "0-1", "exact", "exact"], ["1NN", "0-2", "certified", "bisector"], ["S", "0-1", "attacked", both],
+    ]  # fmt: skip
+
+
+def test_the_headline_takes_tables_that_repeat_an_index():
+    table = pd.concat([accuracy_table(one, 0.95) for one in (certified("0-2"), exact(), attacked())])
+    assert headline(table.set_axis([0] * len(table)))["method"].tolist() == ["exact", "apgd-ce", "bisector"]
+
+
+def test_means_over_pairs_have_a_headline_too():
+    table = pd.concat([accuracy_table(exact(pair), 0.95) for pair in ("0-1", "0-2")], ignore_index=True)
+    assert headline(mean_over_pairs(table))["method"].tolist() == ["exact"]
+
+
+def test_each_measure_has_its_value_and_says_of_what_kind_it_is():
+    records = [one(norm=norm) for one in (exact, attacked) for norm in ("Linf", "L2")]
+    table = scored(*records).set_index(["classifier", "measure"])
+    assert table.loc["1NN"].index.tolist() == list(MEASURES)
+    assert table.loc["1NN", "value"].tolist() == [0.75, 0.75, 0.75, 0.75, 0.75]
+    assert table.loc["1NN", "kind"].tolist() == ["measured", "exact", "exact", "exact", "exact"]
+    assert table.loc["S", "value"].tolist() == [1.0, 0.5, 0.5, 0.5, 0.5]
+    assert table.loc["S", "kind"].tolist() == ["measured", "attacked", "attacked", "attacked", "attacked"]
+
+
+def test_the_mean_is_of_both_norms_and_the_union_of_each_image_in_both():
+    table = scored(
+        attacked("Linf", robust=(True, True, True, False)), attacked("L2", robust=(True, False, False, True))
+    )
+    assert table.set_index("measure")["value"].to_dict() == {
+        "clean": 1.0,
+        "Linf": 0.75,
+        "L2": 0.5,
+        "mean": 0.625,
+        "union": 0.25,
+    }
+
+
+def test_a_mean_of_an_exact_and_a_certified_number_names_both():
+    assert scored(exact(norm="Linf"), certified(norm="L2")).set_index("measure")["kind"].to_dict() == {
+        "clean": "measured", "Linf": "exact", "L2": "certified", "mean": "exact and certified", "union": "certified",
+    }  # fmt: skip
+
+
+def test_the_problem_of_all_classes_is_no_pair():
+    assert set(scored(*[exact(pair, norm) for pair in ("0-1", "all") for norm in ("Linf", "L2")])["pair"]) == {"0-1"}
+
+
+def test_what_was_measured_in_one_norm_alone_has_no_mean_and_no_union():
+    table = scored(attacked("Linf"), attacked("L2"), attacked("Linf", "0-2"))
+    assert table[table["pair"] == "0-1"]["measure"].tolist() == list(MEASURES)
+    assert table[table["pair"] == "0-2"]["measure"].tolist() == ["clean", "Linf"]
+    assert table["value"].notna().all()
+
+
+def test_equal_counts_are_equal_though_their_rates_are_stored_with_six_digits():
+    # 1 + 1 of 120 images, and 2 + 0: by rounded rates, 0.008333 and 0.0083335.
+    counts = {"1NN": (1, 1), "S": (2, 0)}
+    table = pd.DataFrame(
+        [
+            {"classifier": name, "pair": "0-1", "split": "test", "norm": norm, "kind": "attacked", "method": "apgd-ce",
+             "n": 120, "n_correct": 120, "n_robust": n, "clean_accuracy": 1.0, "robust_accuracy": round(n / 120, 6)}
+            for name, both in counts.items() for norm, n in zip(("Linf", "L2"), both, strict=True)
+        ]
+    )  # fmt: skip
+    unions = table[table["norm"] == "L2"].drop(columns=["norm", "method"])
+    assert paired(scores(table, unions), "1NN", "S", "test", "mean").tolist() == [0.0]
+
+
+def test_students_interval_is_that_of_a_table():
+    # Mean 0.2, standard deviation 0.1, t of 2 degrees of freedom at 97.5 %: 4.302653.
+    half = 4.302653 * 0.1 / np.sqrt(3)
+    assert mean_interval(np.array([0.1, 0.2, 0.3]), 0.95) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-7)
+    # And of 1 degree of freedom at 95 %: 6.313752.
+    half = 6.313752 * np.sqrt(0.5) / np.sqrt(2)
+    assert mean_interval(np.array([0.0, 1.0]), 0.9) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+
+
+def test_a_single_value_has_an_interval_without_ends():
+    assert mean_interval(np.array([0.3]), 0.95) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("value", [0.8, 0.02, 1.0, -0.02])
+def test_equal_values_have_themselves_for_an_interval(value):
+    assert mean_interval(np.full(45, value), 0.95) == (value, value)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((6, 7), (2, 7), 0.0582, 0.8062),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((0, 10), (0, 10), -0.2775, 0.2775),
+        ((10, 10), (0, 20), 0.6791, 1.0),
+        ((10, 10), (0, 10), 0.6075, 1.0),
+    ],
+)
+def test_the_interval_of_a_difference_of_proportions_is_the_published_one(first, second, low, high):
+    # Newcombe 1998, table II, method 10.
+    assert difference_interval(first, second, 0.95) == pytest.approx((low, high), abs=6e-5)
+
+
+def test_the_interval_of_a_difference_turns_round_with_it():
+    low, high = difference_interval((43, 1000), (60, 1000), 0.95)
+    assert difference_interval((60, 1000), (43, 1000), 0.95) == pytest.approx((-high, -low), abs=1e-15)
+    assert low < 0 < high
+
+
+def test_a_pair_that_one_of_them_lacks_is_left_out():
+    table = pd.concat([rows("1NN", [0.5, 0.6, 0.7]), rows("S", [0.4, np.nan], first=1)], ignore_index=True)
+    assert paired(table, "1NN", "S", "test", "mean").tolist() == [0.2]
+    assert paired(table, "S", "1NN", "test", "mean").tolist() == [-0.2]
+    assert paired(table, "1NN", "T_R", "test", "mean").tolist() == []
+    assert paired(table, "1NN", "S", "train", "mean").tolist() == []
+
+
+def test_equal_means_differ_by_nothing_though_sums_are_inexact():
+    first, second = (0.1 + 0.2) / 2, 0.3 / 2
+    assert first != second
+    table = pd.concat([rows("1NN", [first]), rows("S", [second])])
+    assert paired(table, "1NN", "S", "test", "mean").tolist() == [0.0]
+
+
+def test_the_sign_and_the_rank_test_are_counted_by_hand():
+    # All five ahead: 2 of 2^5 choices of signs are as one-sided.
+    row = compared([0.01, 0.02, 0.03, 0.04, 0.05])
+    assert (row["n_pairs"], row["n_ahead"], row["n_equal"], row["n_behind"]) == (5, 5, 0, 0)
+    assert (row["sign_p"], row["wilcoxon_p"]) == pytest.approx((2 / 32, 2 / 32), abs=1e-12)
+    # The least of six behind. Signs: 6 + 1 of 64 on either side. Ranks: the sums 0 and 1 on either side.
+    row = compared([-0.01, 0.02, 0.03, 0.04, 0.05, 0.06])
+    assert (row["sign_p"], row["wilcoxon_p"]) == pytest.approx((14 / 64, 4 / 64), abs=1e-12)
+    # The greatest of six behind: rank sums of at most 6 come from 14 choices, on either side.
+    row = compared([0.01, 0.02, 0.03, 0.04, 0.05, -0.06])
+    assert (row["sign_p"], row["wilcoxon_p"]) == pytest.approx((14 / 64, 28 / 64), abs=1e-12)
+
+
+def test_the_rank_test_of_nine_patients_is_the_published_one():
+    # Hollander and Wolfe 1973, p. 29: depression scores at two visits; V = 40, one-sided p = 0.01953.
+    first = np.array([1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30])
+    second = np.array([0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29])
+    row = compared(first - second)
+    assert (row["n_ahead"], row["n_behind"]) == (7, 2)
+    assert row["wilcoxon_p"] == pytest.approx(2 * 0.01953, abs=1e-5)
+    assert row["sign_p"] == pytest.approx(2 * (1 + 9 + 36) / 512, abs=1e-12)
+
+
+def test_with_ties_the_tests_are_those_of_scipy_without_the_pairs_that_are_equal():
+    difference = np.array([3, -1, 4, 1, -5, 9, 2, 6, 5, -3, 5, 8, 9, 7, -9, 3, 2, 3, 8, 4, 0, 0, 0]) / 1000
+    row, differ = compared(difference), difference[:-3]
+    assert (row["n_ahead"], row["n_equal"], row["n_behind"]) == (16, 3, 4)
+    assert row["wilcoxon_p"] == pytest.approx(stats.wilcoxon(differ).pvalue, abs=1e-9)
+    assert row["sign_p"] == pytest.approx(stats.binomtest(16, 20).pvalue, abs=1e-12)
+
+
+def test_ties_count_neither_for_nor_against():
+    # Of the three that differ, all ahead by as much: 2 of 2^3 choices of signs.
+    row = compared([0.1, 0.0, 0.1, 0.1, 0.0])
+    assert (row["n_ahead"], row["n_equal"], row["n_behind"]) == (3, 2, 0)
+    assert (row["sign_p"], row["wilcoxon_p"]) == pytest.approx((2 / 8, 2 / 8), abs=1e-12)
+
+
+def test_nothing_but_ties_is_no_difference():
+    row = compared([0.0, 0.0, 0.0])
+    assert (row["n_equal"], row["difference"], row["low"], row["high"]) == (3, 0.0, 0.0, 0.0)
+    assert (row["sign_p"], row["wilcoxon_p"], row["is_comparable"]) == (1.0, 1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("difference", "expected"),
+    [
+        ([0.1] * 36 + [-0.1] * 9, 2 * sum(math.comb(45, k) for k in range(10)) / 2**45),
+        ([-0.1] * 36 + [0.1] * 9, 2 * sum(math.comb(45, k) for k in range(10)) / 2**45),
+        ([0.1, -0.02, -0.021, -0.1, 0.0], 2 * (1 + 4) / 16),
+        ([0.1, -0.1], 1.0),
+        ([0.1, 0.0], 1.0),
+        ([0.0, 0.0], 1.0),
+        ([], 1.0),
+    ],
+)
+def test_the_sign_test_counts_the_choices_of_signs_on_both_sides(difference, expected):
+    assert sign_test(np.array(difference)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_single_pair_has_a_difference_without_ends_and_is_not_comparable():
+    row = compared([0.0])
+    assert (row["n_pairs"], row["difference"], row["low"], row["high"]) == (1, 0.0, -np.inf, np.inf)
+    assert (row["sign_p"], row["is_comparable"]) == (1.0, False)
+
+
+@pytest.mark.parametrize(
+    ("difference", "is_comparable"),
+    [([0.02] * 45, True), ([-0.02] * 45, True), ([0.021] * 45, False), ([0.1, -0.1], False)],
+)
+def test_comparable_is_an_interval_within_the_margin_ends_included(difference, is_comparable):
+    assert compared(difference)["is_comparable"] is is_comparable
+
+
+def test_each_other_classifier_split_and_measure_has_its_row():
+    table = pd.concat(
+        [
+            rows(name, [0.5, 0.4], measure, split)
+            for name in ("S", "1NN", "T_R")
+            for measure in MEASURES
+            for split in ("train", "test")
+        ]
+    )
+    found = paired_table(table, "1NN", 0.95, 0.02)
+    assert found.columns.tolist() == PAIRED
+    assert len(found) == 2 * 2 * len(MEASURES)
+    assert set(found["first"]) == {"1NN"}
+    assert found["second"].unique().tolist() == ["S", "T_R"]
+    empty = paired_table(table[table["classifier"] == "1NN"], "1NN", 0.95, 0.02)
+    assert (len(empty), empty.columns.tolist()) == (0, PAIRED)
+
+
+def test_the_interval_in_the_table_is_students_of_the_differences():
+    row = compared([0.1, 0.2, 0.3])
+    assert (row["difference"], row["low"], row["high"]) == pytest.approx(
+        (0.2, *mean_interval(np.array([0.1, 0.2, 0.3]), 0.95))
+    )
+
+
+def test_seeds_are_those_of_variants_that_are_equal_otherwise():
+    table = pd.concat([rows("A", [0.4, 0.6]), rows("B", [0.5, 0.7]), rows("C", [0.9, 0.9]), rows("1NN", [0.1, 0.1])])
+    variants = {"A": {"epochs": 3, "seed": 0}, "B": {"epochs": 3, "seed": 1}, "C": {"epochs": 4, "seed": 0}}
+    (row,) = seed_spread(table, variants).to_dict("records")
+    assert (row["variants"], row["split"], row["measure"], row["n_seeds"]) == ("A, B", "test", "mean", 2)
+    assert (row["mean"], row["lowest"], row["highest"]) == pytest.approx((0.55, 0.5, 0.6))
+    assert row["standard_deviation"] == pytest.approx(0.1 / np.sqrt(2))
+
+
+def test_a_variant_that_is_equal_in_its_seed_too_is_no_further_seed():
+    table = pd.concat([rows(name, [0.4, 0.6]) for name in "AB"] + [rows("C", [0.6, 0.8])])
+    variants = {"A": {"epochs": 3, "seed": 0}, "B": {"epochs": 3, "seed": 0}}
+    assert len(seed_spread(table, variants)) == 0
+    (row,) = seed_spread(table, variants | {"C": {"epochs": 3, "seed": 1}}).to_dict("records")
+    assert (row["variants"], row["n_seeds"], row["mean"]) == ("A, C", 2, pytest.approx(0.6))
+
+
+def test_seeds_are_compared_over_the_pairs_that_all_of_them_have():
+    table = pd.concat([rows("A", [0.4, 0.6, 0.9]), rows("B", [0.4, 0.6])])
+    variants = {"A": {"seed": 0}, "B": {"seed": 1}}
+    (row,) = seed_spread(table, variants).to_dict("records")
+    assert (row["lowest"], row["highest"], row["standard_deviation"]) == (0.5, 0.5, 0.0)
+
+
+def test_without_a_second_seed_there_is_an_empty_table_with_its_head():
+    empty = seed_spread(rows("A", [0.4]), {"A": {"seed": 0}})
+    assert (len(empty), empty.columns.tolist()[:4]) == (0, ["variants", "split", "measure", "n_seeds"])

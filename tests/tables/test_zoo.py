@@ -1,0 +1,109 @@
+"""The table of the pretrained models: whole, failed and missing ones, and 1NN on the same images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from made.records import attacked, exact
+from nnrobust.errors import DataError
+from nnrobust.records import write_records
+from nnrobust.runtime.outputs import write_csv
+from nnrobust.tables.zoo import COLUMNS, MISSING, zoo_counts, zoo_records, zoo_table
+from nnrobust.zoo.images import zoo_images
+
+WHOLE, BROKEN, ABSENT = "Standard", "Zhang2019Theoretically", "Wong2020Fast"
+
+
+def of_model(name, **changes):
+    return attacked(pair="all").assign(classifier=name, index=np.arange(4) * 2, **changes)
+
+
+def nearest(n=8):
+    return pd.concat([exact(pair="all")] * 2, ignore_index=True).assign(classifier="1NN", index=np.arange(n))
+
+
+@pytest.fixture
+def table():
+    failed = of_model(BROKEN)
+    failed["status"] = ["ok", "ok", "attack failed: AttackError: nan", "attack failed: AttackError: nan"]
+    noted = of_model(WHOLE, note="probabilities")
+    return zoo_table({WHOLE: noted, BROKEN: failed, ABSENT: None}, nearest(), 0.95)
+
+
+def test_each_model_has_its_accuracies_and_what_robustbench_says_of_it(table):
+    (row,) = table[table["classifier"] == WHOLE].to_dict("records")
+    assert (row["n"], row["robust_accuracy"], row["status"]) == (4, 0.5, "ok")
+    assert row["note"] == "probabilities (4 records)"
+    assert (row["is_adversarially_trained"], row["published_autoattack_accuracy"]) == (False, 0.0)
+    published = table[table["classifier"] == BROKEN].iloc[0]
+    assert (published["trained_for"], published["published_autoattack_accuracy"]) == ("0.031", 0.5308)
+
+
+def test_it_is_known_which_models_saw_more_images_than_cifar10s(tmp_path):
+    with_more = "Carmon2019Unlabeled"
+    write_csv(tmp_path / "zoo.csv", zoo_table({WHOLE: of_model(WHOLE), with_more: None}, nearest(), 0.95))
+    read = pd.read_csv(tmp_path / "zoo.csv").drop_duplicates("classifier").set_index("classifier")["has_extra_data"]
+    assert (read[WHOLE], read[with_more]) == (False, True)
+    assert pd.isna(read["1NN"])
+    assert read.isin([False]).tolist() == [True, False, False]
+
+
+def test_a_model_that_failed_or_is_missing_says_so_and_is_not_counted(table):
+    rows = table[table["classifier"] == BROKEN]
+    assert rows["status"].tolist() == ["ok", "attack failed: AttackError: nan"]
+    assert rows["n"].tolist() == [2, 2]
+    assert table[table["classifier"] == ABSENT]["status"].tolist() == [MISSING]
+    assert zoo_counts(table) == {"n_models": 3, "n_measured": 1}
+
+
+def test_1nn_is_beside_them_on_the_same_images_alone(table):
+    mine = table[table["classifier"] == "1NN"].set_index("method")
+    assert mine["n"].tolist() == [4] * 4
+    expected = nearest().iloc[::2]
+    assert mine.loc["exact", "n_robust"] == (expected["is_robust"] & expected["is_correct"]).sum()
+    assert mine["architecture"].isna().all()
+
+
+def test_no_models_are_an_empty_table_with_its_head():
+    empty = zoo_table({}, nearest(), 0.95)
+    assert (len(empty), empty.columns.tolist()) == (0, COLUMNS)
+
+
+def test_the_first_images_are_those_stored_first():
+    labels = np.array([3, 0, 0, 1, 2, 3, 1, 2])
+    assert zoo_images(labels, 3, "first", "test").tolist() == [0, 1, 2]
+
+
+def test_the_first_of_each_class_suit_a_folder_that_is_sorted_by_class():
+    assert zoo_images(np.repeat(np.arange(4), 5), 8, "first_per_class", "test").tolist() == [0, 1, 5, 6, 10, 11, 15, 16]
+
+
+@pytest.mark.parametrize(
+    ("n", "order", "expected"),
+    [
+        (9, "first", "zoo.n_test: expected at most the 8 images of the split, got 9"),
+        (6, "first_per_class", "zoo.n_test: expected a multiple of 4 classes for first_per_class, got 6"),
+        (8, "first_per_class", "zoo.n_test: expected at most 1 images of each class, got 2"),
+    ],
+)
+def test_more_images_than_there_are_is_an_error(n, order, expected):
+    labels = np.array([0, 1, 2, 3, 0, 0, 0, 0])
+    with pytest.raises(DataError, match=expected):
+        zoo_images(labels, n, order, "test")
+
+
+@pytest.mark.parametrize(
+    ("attacks", "epsilon", "n", "is_current"),
+    [
+        ("apgd-ce", 0.5, 4, True),
+        ("apgd-ce + apgd-dlr", 0.5, 4, False),
+        ("apgd-ce", 0.4, 4, False),
+        ("apgd-ce", 0.5, 5, False),
+    ],
+)
+def test_records_of_an_earlier_run_with_other_settings_are_not_taken_for_this_ones(
+    tmp_path, attacks, epsilon, n, is_current
+):
+    write_records([of_model(WHOLE).assign(index=np.arange(4, dtype=np.int32))], tmp_path / f"{WHOLE}.parquet")
+    found = zoo_records(tmp_path, [WHOLE, ABSENT], attacks, {"L2": epsilon}, {"test": n})
+    assert [found[name] is not None for name in (WHOLE, ABSENT)] == [is_current, False]

@@ -1,0 +1,335 @@
+"""The contracts of the workflow: wiring, imports, params, and a whole run of the profile `smoke`."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from made.project import ROOT, copy_project, dvc, environment
+from nnrobust.config.params import read_params
+from nnrobust.config.rosters import TABLES
+
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
+LIBRARY = {".".join(path.relative_to(ROOT / "nnrobust").with_suffix("").parts): path
+           for path in sorted((ROOT / "nnrobust").rglob("*.py")) if path.stem != "__init__"}  # fmt: skip
+
+
+def pipeline():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    return {name: stage.get("do", stage) for name, stage in stages.items()}
+
+
+def imports_of(path):
+    """Library modules that a file imports, at any depth of its code."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nnrobust":
+            package = node.module.removeprefix("nnrobust").removeprefix(".")
+            found |= {package} if package in LIBRARY else {f"{package}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.removeprefix("nnrobust.") for alias in node.names if alias.name.startswith("nnrobust.")
+            }
+    return found
+
+
+def all_imports_of(path):
+    found, todo = set(), imports_of(path)
+    while todo:
+        module = todo.pop()
+        if module not in found:
+            found.add(module)
+            todo |= imports_of(LIBRARY[module])
+    return found
+
+
+def paths_of(entries):
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def test_every_stage_runs_the_script_of_its_name():
+    assert sorted(pipeline()) == STAGES
+    for name, stage in pipeline().items():
+        assert stage["cmd"].startswith(f"exec python -m nnrobust.runtime.process $PPID stages/{name}.py")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_deps_of_a_stage_are_its_script_and_all_that_it_imports(name):
+    deps = pipeline()[name]["deps"]
+    code = {dep for dep in deps if dep.endswith(".py")}
+    assert code == {f"stages/{name}.py"} | {
+        str(LIBRARY[m].relative_to(ROOT)) for m in all_imports_of(ROOT / "stages" / f"{name}.py")
+    }
+    files = {dep for dep in deps if not dep.endswith(".py") and dep.startswith("nnrobust/")}
+    tables = {f"nnrobust/zoo/{table}" for table in TABLES.values()} if "nnrobust/zoo/models.py" in code else set()
+    assert files == tables | ({"nnrobust/report/report.html.j2"} if "nnrobust/report/report.py" in code else set())
+
+
+def test_no_stage_imports_a_stage_and_no_library_file_imports_one():
+    for path in [*(ROOT / "stages").glob("*.py"), *LIBRARY.values()]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not any(name.split(".")[0] in {"stages", *STAGES} for name in names), path
+
+
+def test_no_module_imports_itself_in_a_circle():
+    for module, path in LIBRARY.items():
+        assert module not in all_imports_of(path), f"{module} imports itself in a circle"
+
+
+def test_the_library_prints_nothing_and_sets_no_global_seed():
+    for module, path in LIBRARY.items():
+        text = path.read_text()
+        if module not in {"runtime.process", "runtime.progress"}:
+            assert not re.search(r"^\s*print\(", text, re.MULTILINE), module
+        assert "np.random.seed(" not in text
+        if module not in {"training.tasks", "training.validation", "attacks.victim"}:
+            assert "manual_seed(" not in text
+
+
+def test_every_key_of_params_is_used():
+    """Each field of the typed parameters is read somewhere in the stages or the library, by attribute."""
+    from nnrobust.config import blocks as module
+
+    text = "".join(path.read_text() for path in [*(ROOT / "stages").glob("*.py"), *LIBRARY.values()])
+    blocks = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, module.Block)]
+    fields = {name for block in blocks for name in block.model_fields}
+    assert {name for name in fields if not re.search(rf"\.{name}\b", text)} == set()
+
+
+def test_every_output_is_written_by_its_script_and_every_input_is_some_output():
+    outs = {}
+    for name, stage in pipeline().items():
+        for path in paths_of(stage.get("outs", []) + stage.get("metrics", [])):
+            assert path not in outs
+            outs[path] = name
+    for name, stage in pipeline().items():
+        for dep in stage["deps"]:
+            if dep.startswith(("stages/", "nnrobust/")) or dep in {"${data.path}", "${item}"}:
+                continue
+            made = [out for out in outs if out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")]
+            assert made, f"{name} depends on {dep}, which no stage writes"
+
+
+def test_the_live_plots_show_every_variant_of_every_profile():
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    live = [
+        next(iter(plot.values()))["y"] for plot in plots if isinstance(plot, dict) and "Training" in next(iter(plot))
+    ]
+    assert [len(set(files.values())) for files in live] == [1, 1, 1]
+    for profile in (ROOT / "profiles").glob("*.yaml"):
+        for files in live:
+            assert {path.split("/")[2] for path in files} == set(read_params(profile).variants)
+
+
+def test_every_stage_has_params_or_data_to_depend_on():
+    assert all(stage["deps"] for stage in pipeline().values())
+
+
+def test_the_default_is_the_embedded_profile():
+    assert (ROOT / "params.yaml").read_text() == (ROOT / "profiles" / "embedded.yaml").read_text()
+
+
+def stages_run(output):
+    return re.findall(r"Running stage '(.+?)'", output)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A copy of the project in the profile `smoke`, run from nothing."""
+    return made_workspace(tmp_path_factory.mktemp("first"))
+
+
+def made_workspace(folder):
+    copy_project(folder)
+    shutil.copy(ROOT / "profiles" / "smoke.yaml", folder / "params.yaml")
+    output = dvc(folder, "repro")
+    assert len(stages_run(output)) == 24
+    return folder
+
+
+def deterministic_files(folder):
+    """By name, all that a run leaves but what holds measured times, and the claims that are not about those."""
+    files = [
+        *folder.glob("metrics/*"),
+        *folder.glob("data/records/**/*"),
+        *folder.glob("plots/**/*"),
+        folder / "models/search.json",
+        folder / "data/synthetic.npz",
+    ]
+    timed = {"claims.json", "claims.csv", "search_trials.csv", "table_1.csv", "table_1.png", "table_1.pdf"}
+    contents = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in files
+        if path.is_file()
+        and (path.name not in timed or (path.name == "search_trials.csv" and path.parent.name == "metrics"))
+    }
+    claims = json.loads((folder / "metrics" / "claims.json").read_text())
+    return contents | {"claims": [claim for claim in claims if claim["unit"] != "times"]}
+
+
+@pytest.mark.slow
+def test_two_runs_from_nothing_end_with_equal_metrics_records_and_figures(workspace, tmp_path):
+    one, other = deterministic_files(workspace), deterministic_files(made_workspace(tmp_path))
+    assert len(one) >= 20
+    assert sorted(one) == sorted(other)
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+@pytest.mark.slow
+def test_a_second_repro_runs_nothing_and_the_status_is_clean(workspace):
+    assert stages_run(dvc(workspace, "repro")) == []
+    assert "up to date" in dvc(workspace, "status")
+
+
+@pytest.mark.slow
+def test_the_outputs_have_what_their_names_promise(workspace):
+    params = read_params(workspace / "params.yaml")
+    table = pd.read_csv(workspace / "metrics" / "pairs.csv")
+    assert set(table["classifier"]) == set(params.classifiers)
+    assert set(table["pair"]) == {"3-5", "3-8", "5-8", "all"}
+    networks = table[table["kind"] == "attacked"]
+    assert len(networks) == 6 * 3 * 2 * 2 * 3
+    assert set(networks["method"]) == {"apgd-ce", "apgd-ce + apgd-margin", "apgd-ce + apgd-margin + fmn"}
+    by_attacks = networks.pivot(index=["classifier", "pair", "split", "norm"], columns="method", values="n_robust")
+    assert (by_attacks["apgd-ce"] >= by_attacks["apgd-ce + apgd-margin + fmn"]).all()
+    assert (networks[networks["split"] == "test"]["n"] == 20).all()
+    summary = json.loads((workspace / "metrics" / "summary.json").read_text())
+    assert sorted(summary) == sorted(["1NN", "1NN_all_classes", "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"])
+    for name in (*(f"figure_{number}" for number in range(1, 8)), "table_1", "curve_epsilon", "class_distances"):
+        assert (workspace / "plots" / "images" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (workspace / "plots" / "pdf" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    distances = pd.read_csv(workspace / "data" / "prepared" / "class_distances.csv")
+    assert len(distances) == 45
+    claims = json.loads((workspace / "metrics" / "claims.json").read_text())
+    assert [claim["id"] for claim in claims] == list(params.claims.accepted)
+    assert {claim["setting"] for claim in claims} == {"not the paper's experiment (profile smoke, digits)"}
+    assert {claim["verdict"] for claim in claims if claim["id"].startswith("zoo_")} == {"not run"}
+    report = (workspace / "report" / "index.html").read_text()
+    assert len(report) < 5_000_000
+    assert report.count("data:image/png;base64") == 14
+
+
+@pytest.mark.slow
+def test_a_changed_beta_reruns_its_variant_and_what_follows_only(workspace):
+    path = workspace / "params.yaml"
+    original = path.read_text()
+    head, tail = original.split("\n  T_R:")
+    path.write_text(f"{head}\n  T_R:{tail.replace('beta: 6.0 ', 'beta: 2.0 ', 1)}")
+    ran = stages_run(dvc(workspace, "repro"))
+    assert sorted(ran) == sorted(
+        ["train@T_R", "attack@T_R", "illustrate@1NN", "illustrate@T_R", "summarize", "judge", "plot"]
+    )
+    path.write_text(original)
+    # All comes back from DVC's run-cache but the metrics, which live in git.
+    assert stages_run(dvc(workspace, "repro")) == ["summarize", "judge"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_killed_dvc_takes_its_stage_with_it(workspace, shell):
+    def running():
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and b"stages/search.py" in cmdline(pid)]
+
+    def cmdline(pid):
+        try:
+            same_folder = os.readlink(f"/proc/{pid}/cwd") == str(workspace)
+            return Path(f"/proc/{pid}/cmdline").read_bytes() if same_folder else b""
+        except OSError:
+            return b""
+
+    def wait_until(condition):
+        deadline = time.monotonic() + 30
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        held = condition()
+        if not held:
+            for pid in running():
+                os.kill(int(pid), signal.SIGKILL)
+        assert held
+
+    params = workspace / "params.yaml"
+    original = params.read_text()
+    endless = original.replace("  min_epochs: 2 ", "  min_epochs: 1000000 ").replace(
+        "  max_epochs: 4 ", "  max_epochs: 1000000 "
+    )
+    endless = re.sub(r"epochs: \[4\]", "epochs: [1000000]", endless)
+    assert endless != original
+    params.write_text(endless)
+    command = ["dvc", "repro", "--single-item", "search@T_B"]
+    with subprocess.Popen(
+        command, cwd=workspace, env=environment() | {"SHELL": shell}, stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_until(running)
+        finally:
+            process.kill()
+    try:
+        wait_until(lambda: not running())
+    finally:
+        params.write_text(original)
+    assert not [path for path in workspace.rglob(".search*") if path.suffix in {".json", ".csv"}]
+    assert stages_run(dvc(workspace, "repro")) == []
+
+
+@pytest.mark.slow
+def test_training_killed_at_any_moment_ends_with_the_same_weights(workspace, tmp_path):
+    """SIGKILL of the stage while epochs are being saved, several times; then the weights of the run that was not disturbed."""
+    made = workspace / "models" / "trained" / "T_B_A.safetensors"
+    expected = made.read_bytes()
+    shutil.rmtree(workspace / ".work")
+    command = [sys.executable, "stages/train.py", "T_B_A"]
+    for n_files in (1, 2, 3):
+        made.unlink(missing_ok=True)
+        stage = subprocess.Popen(command, cwd=workspace, env=environment(), stderr=subprocess.DEVNULL)
+        while stage.poll() is None and len(list(workspace.glob(".work/*.pt"))) < n_files:
+            time.sleep(0.005)
+        stage.send_signal(signal.SIGKILL)
+        stage.wait()
+    subprocess.run(command, cwd=workspace, env=environment(), check=True, capture_output=True)
+    assert made.read_bytes() == expected
+
+
+@pytest.mark.slow
+def test_a_changed_machine_reruns_nothing(workspace):
+    path = workspace / "params.yaml"
+    original = path.read_text()
+    path.write_text(original.replace("group_size: 45", "group_size: 2"))
+    assert stages_run(dvc(workspace, "repro")) == []
+    path.write_text(original)
+
+
+@pytest.mark.slow
+def test_the_plots_page_needs_no_network(workspace):
+    dvc(workspace, "plots", "show")
+    page = (workspace / "dvc_plots" / "index.html").read_text()
+    assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
+    assert page.count("vegaEmbed(") == 9
+    assert len(re.findall(r"<img\s+src=.static/", page)) == 14
+
+
+@pytest.mark.slow
+def test_a_wrong_key_stops_a_stage_with_one_line_and_leaves_its_output(workspace):
+    path = workspace / "params.yaml"
+    original = path.read_text()
+    before = (workspace / "metrics" / "summary.json").read_bytes()
+    path.write_text(original.replace("summary:\n  confidence: 0.95", "summary:\n  confidence: 95"))
+    done = subprocess.run(
+        [sys.executable, "stages/summarize.py"], cwd=workspace, capture_output=True, text=True, check=False
+    )
+    path.write_text(original)
+    assert done.returncode == 1
+    assert done.stderr == "ParamError: params.yaml: summary.confidence: expected less than 1, got 95 (int)\n"
+    assert (workspace / "metrics" / "summary.json").read_bytes() == before

@@ -1,0 +1,167 @@
+"""The roster, and the stages over a zoo of models from local files; nothing is downloaded."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from made.project import ROOT, copy_project, dvc, environment
+from made.zoo import SMALL, import_zoo, write_checkpoints
+from nnrobust.config.params import read_params
+from nnrobust.errors import FetchError
+from nnrobust.zoo.load import zoo_module
+from nnrobust.zoo.models import find, newer, roster
+
+
+def test_the_roster_has_69_models_of_which_one_is_not_adversarially_trained_and_four_were_for_another_epsilon():
+    models = roster()
+    assert len(models) == 69
+    assert [name for name, model in models.items() if not model.is_adversarially_trained] == ["Standard"]
+    assert models["Standard"].autoattack_accuracy == 0.0
+    assert {name for name, model in models.items() if model.epsilon != "8/255"} == {
+        "Zhang2019Theoretically",
+        "Huang2020Self",
+        "Cui2020Learnable_34_20",
+        "Cui2020Learnable_34_10",
+    }
+    assert sum(model.is_timm for model in models.values()) == 3
+
+
+def test_a_model_has_what_robustbench_publishes_of_it():
+    model = find("Kang2021Stable")
+    assert (model.clean_accuracy, model.autoattack_accuracy, model.external_accuracy) == (93.73, 71.28, 64.20)
+    assert (model.architecture, model.n_parameters) == ("WideResNet-70-16, Neural ODE block", 266.857)
+    model = find("Bai2024MixedNUTS")
+    assert (model.clean_accuracy, model.autoattack_accuracy, model.external_accuracy) == (95.19, 70.08, 69.71)
+    assert model.n_parameters is None
+
+
+def test_the_newer_models_are_others_than_the_69():
+    assert len(newer()) == 7
+    assert not set(newer()) & set(roster())
+
+
+def test_every_identifier_is_robustbenchs_own():
+    import_zoo()
+    enums = zoo_module("robustbench.model_zoo.enums")
+    entries = zoo_module("robustbench.model_zoo").model_dicts[enums.BenchmarkDataset.cifar_10][enums.ThreatModel.Linf]
+    for name, model in (roster() | newer()).items():
+        if not model.is_timm:
+            published = entries[name]["gdrive_id"]
+            assert list(model.identifiers) == (published if isinstance(published, list) else [published]), name
+
+
+def test_an_ensemble_has_a_file_for_each_member():
+    assert find("Chen2020Adversarial").file_names == [f"Chen2020Adversarial.pt_m{i}.pt" for i in range(3)]
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_name():
+    with pytest.raises(
+        FetchError, match=r"Wong2020: expected one of 76 models \(zoo.models\), .*; did you mean Wong2020Fast\?"
+    ):
+        find("Wong2020")
+
+
+@pytest.mark.parametrize("profile", ["cifar10", "paper"])
+def test_the_profiles_list_the_roster_by_architecture_with_its_footnotes(profile):
+    params = read_params(ROOT / "profiles" / f"{profile}.yaml")
+    assert params.zoo.rosters["newer"] == list(newer())
+    text = (ROOT / "profiles" / f"{profile}.yaml").read_text()
+    footnotes = dict(re.findall(r"^      - (\S+) # (.+)$", text, re.MULTILINE))
+    assert footnotes.pop("Standard") == "not adversarially trained"
+    assert footnotes == {
+        name: f"trained for {model.epsilon}, not 8/255" for name, model in roster().items() if model.epsilon != "8/255"
+    }
+    architectures = [find(name).architecture for name in params.zoo.rosters["published"]]
+    runs = [one for i, one in enumerate(architectures) if i == 0 or architectures[i - 1] != one]
+    assert architectures.count("WideResNet-28-10") == 16
+    assert runs.count("PreActResNet-18") == runs.count("WideResNet-34-10") == runs.count("ResNet-18") == 1
+
+
+def test_dvc_runs_a_stage_for_each_model_that_a_starred_roster_stands_for(tmp_path):
+    copy_project(tmp_path)
+    shutil.copy(ROOT / "profiles" / "paper.yaml", tmp_path / "params.yaml")
+    stages = dvc(tmp_path, "stage", "list", "--name-only").split()
+    assert {name for name in stages if name.startswith("fetch@")} == {f"fetch@{name}" for name in roster()}
+    assert sum(name.startswith("attack_zoo@") for name in stages) == 69
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A copy of the project with made images of ten classes, a zoo of one model, and a folder with its file."""
+    generator = np.random.default_rng(0)
+    for split, n in (("train", 2), ("test", 1)):
+        for class_id in range(10):
+            folder = tmp_path / "data" / "raw" / "made" / split / f"class{class_id}"
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    copy_project(tmp_path)
+    (tmp_path / "weights").mkdir()
+    write_checkpoints(SMALL, tmp_path / "weights")
+    params = yaml.safe_load((ROOT / "profiles" / "cifar10.yaml").read_text())
+    params["data"] |= {"source": "image_folder", "path": "data/raw/made", "name": "made"}
+    params["variants"], params["search"]["variants"] = {}, []
+    params["attack"]["attacks"] = [{"name": "fmn", "steps": 2, "restarts": 1}]
+    params["illustrate"] = {
+        "problem": "all",
+        "n_images": 4,
+        "classifiers": {"1NN": "data/prepared", SMALL: f"models/zoo/{SMALL}"},
+    }
+    params["zoo"] |= {"models": [SMALL], "local_dir": "weights", "n_train": 3, "n_test": 2}
+    params["zoo"]["attacks"] = [{"name": "apgd-ce", "steps": 2, "restarts": 1}]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    return tmp_path
+
+
+def changed(workspace, **options):
+    """Writes params.yaml with other options of the zoo."""
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    params["zoo"] |= options
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+@pytest.mark.slow
+def test_the_stages_bring_and_attack_a_model_and_judge_and_draw_it_beside_1nn(workspace):
+    dvc(workspace, "repro")
+    table = pd.read_csv(workspace / "metrics" / "zoo.csv")
+    rows = table[table["classifier"] == SMALL][["split", "norm", "n"]].drop_duplicates().values.tolist()
+    assert sorted(rows) == [["test", "L2", 2], ["test", "Linf", 2], ["train", "L2", 3], ["train", "Linf", 3]]
+    assert list(json.loads((workspace / "models" / "zoo.lock.json").read_text())) == [f"{SMALL}.pt"]
+    claims = {claim["id"]: claim for claim in json.loads((workspace / "metrics" / "claims.json").read_text())}
+    assert claims["zoo_test_l2"]["sample"] == "1 of 69 models, 2 test images"
+    assert claims["zoo_test_l2"]["verdict"] != "not run"
+    assert claims["test_l2"]["verdict"] == "not run"
+    images = {path.stem for path in (workspace / "plots" / "images").iterdir()}
+    assert {"figure_1", "figure_7", "figure_8"} <= images
+    assert not images & {"figure_6", "training", "attack_strength"}
+    assert "1 of 1 models" in (workspace / "report" / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_model_that_is_there_is_kept_when_its_stage_runs_again_and_one_that_fails_stops_no_other(workspace):
+    dvc(workspace, "repro", f"fetch@{SMALL}")
+    (workspace / "weights").rename(workspace / "elsewhere")
+    (workspace / "empty").mkdir()
+    changed(workspace, local_dir="empty")
+    assert "Running stage" in dvc(workspace, "repro", f"fetch@{SMALL}")
+    changed(workspace, models=["Ding2020MMA", SMALL])
+    command = ["dvc", "repro", "--keep-going", "summarize"]
+    done = subprocess.run(command, cwd=workspace, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "FetchError: Ding2020MMA: expected empty/Ding2020MMA.pt or " in done.stderr
+    assert [path.name for path in (workspace / "data" / "records" / "zoo").iterdir()] == [f"{SMALL}.parquet"]
+    dvc(workspace, "repro", "--single-item", "summarize")
+    summary = json.loads((workspace / "metrics" / "summary.json").read_text())
+    assert summary["zoo"] == {"n_measured": 1, "n_models": 2}
+    table = pd.read_csv(workspace / "metrics" / "zoo.csv").set_index("classifier")
+    assert table.loc["Ding2020MMA", "status"] == "missing: not fetched, or not attacked with these settings"
+    assert set(table.loc[SMALL, "status"]) == {"ok"}
+    assert "exact" in set(table.loc["1NN", "method"])
