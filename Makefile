@@ -21,6 +21,7 @@ lint: $(READY)
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 
 profile: $(READY)
 	cp profiles/$(P).yaml params.yaml

@@ -25,6 +25,7 @@ from nnrobust.networks.stack import Stack
 from nnrobust.runtime.machine import machine, precision_of
 from nnrobust.runtime.progress import shown
 from nnrobust.runtime.store import WorkStore
+from nnrobust.training.schedule import shortened
 from nnrobust.training.tasks import Task, TrainingSet, hold_out
 from nnrobust.training.train import train_all
 from nnrobust.training.validation import Examples, Validation, accuracies
@@ -46,7 +47,7 @@ def main() -> None:
     computer = machine(options.device, 1, 500)
     computer = replace(computer, precision=precision_of("auto", computer.device),
                        store=WorkStore.of_loaded_code(Path(options.work).resolve()))  # fmt: skip
-    recipe = Recipe.of(yaml.safe_load(PROFILE.read_text())["variants"]["T_R"]).shortened(options.epochs)
+    recipe = shortened(Recipe.of(yaml.safe_load(PROFILE.read_text())["variants"]["T_R"]), options.epochs)
     build = partial(
         build_network, "resnet18", dataset.image_shape, *channel_statistics(train.images), classes.n_classes
     )

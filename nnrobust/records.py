@@ -14,6 +14,8 @@ from nnrobust.runtime.outputs import finished_file
 KINDS = ("exact", "certified", "attacked")
 ALL_CLASSES = "all"
 """What the column `pair` holds for the problem that has every class at once."""
+TRAINED, TRAINED_SLOWER, UNTRAINED = "ok", "ok at half the learning rate", "failed"
+"""How the training of a pair ended, in the column `status` of the tables of training."""
 TEXT = pa.dictionary(pa.int16(), pa.string())
 SCHEMA = pa.schema(
     [

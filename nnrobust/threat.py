@@ -3,8 +3,10 @@
 import math
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 NORMS = ("Linf", "L2", "L1")
 ORDER = {"Linf": math.inf, "L2": 2.0, "L1": 1.0}
@@ -32,8 +34,10 @@ class ThreatModel:
         return other.epsilon * growth <= self.epsilon * (1 + 1e-12)
 
 
-def norm_of(perturbations: np.ndarray, norm: str) -> np.ndarray:
+def norm_of(perturbations: "np.ndarray", norm: str) -> "np.ndarray":
     """Norms, float64 of shape (n,), of perturbations of shape (n, ...)."""
+    import numpy as np  # here: params read epsilons, and need no numpy
+
     values = np.asarray(perturbations, dtype=np.float64)
     flat = values.reshape(len(values), math.prod(values.shape[1:]))
     return np.linalg.norm(flat, ord=ORDER[norm], axis=1)

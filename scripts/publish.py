@@ -28,8 +28,8 @@ from nnrobust.runtime.provenance import provenance
 from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.accuracy import accuracy_table, check_threat_models, mean_over_pairs, summary, union_table
 from nnrobust.tables.comparison import scores
+from nnrobust.tables.details import counts, training_table
 from nnrobust.threat import parse_epsilon
-from nnrobust.training.outcomes import counts, training_table
 from nnrobust.zoo.models import roster
 
 ROOT = Path(__file__).parent.parent

@@ -1,10 +1,8 @@
-"""Attacks one variant's networks on their train and test images: `python stages/attack.py VARIANT`."""
+"""Attacks one variant's networks on their train and test images: `dvc repro attack@VARIANT`."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.convergence import ladder, strength_curve
@@ -13,28 +11,28 @@ from nnrobust.attacks.verdicts import attack_records, untrained_records
 from nnrobust.attacks.victim import Attack
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import SPLITS, load_dataset
-from nnrobust.networks.storage import PairNetworks, load_networks
+from nnrobust.networks.architectures import builder
+from nnrobust.networks.storage import load_networks, stored_pairs
 from nnrobust.records import write_records
 from nnrobust.runtime.cluster import attack_machine
 from nnrobust.runtime.machine import precision_of
 from nnrobust.runtime.outputs import write_csv
-from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown
-from nnrobust.training.outcomes import trained_pairs
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = stage_item()
     params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
     options, variant, threats = params.attack, params.variants[name], params.epsilon.threat_models()
     machine, frames = attack_machine(params.compute), []
     attacks = [Attack(**one.model_dump(), seed=options.seed) for one in options.attacks]
-    trained = trained_pairs(pd.read_csv(Path("data/records/training") / f"{name}.csv"))
+    path = Path("models/trained") / f"{name}.safetensors"
+    trained = stored_pairs(path)
     pairs = [pair for pair in prepared.pairs if str(pair) in trained]
-    states = load_networks(Path("models/trained") / f"{name}.safetensors", pairs, variant.checkpoint)
-    build = PairNetworks.of(prepared, "test", variant.architecture, machine).build
+    states = load_networks(path, pairs, variant.checkpoint)
     precision = precision_of(params.compute.attack_precision, machine.device)
-    source = PairSource(build, states, precision, params.compute.attack_compile)
+    source = PairSource(builder(prepared, variant.architecture), states, precision, params.compute.attack_compile)
     for split, wanted in zip(SPLITS, (options.n_train_per_class, options.n_test_per_class), strict=True):
         part = getattr(prepared.dataset, split)
         inputs = pair_inputs(part, pairs, wanted)

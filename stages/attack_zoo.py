@@ -1,6 +1,5 @@
-"""Attacks one pretrained RobustBench model on the first train and test images: `python stages/attack_zoo.py NAME`."""
+"""Attacks one pretrained RobustBench model on the first train and test images: `dvc repro attack_zoo@NAME`."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from nnrobust.errors import AttackError
 from nnrobust.records import ALL_CLASSES, write_records
 from nnrobust.runtime.cluster import attack_machine
 from nnrobust.runtime.machine import precision_of
-from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown
 from nnrobust.zoo.images import zoo_images
 from nnrobust.zoo.models import IMAGE_SHAPE, N_CLASSES, find
@@ -25,7 +24,7 @@ LOCK = Path("models/zoo.lock.json")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = stage_item()
     params, dataset = read_params("params.yaml"), load_dataset("data/prepared").dataset
     if dataset.image_shape != IMAGE_SHAPE or len(dataset.classes) != N_CLASSES:
         raise AttackError(f"{name}: expected {N_CLASSES} classes of images {IMAGE_SHAPE}, as CIFAR-10 has, got "

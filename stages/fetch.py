@@ -1,10 +1,9 @@
-"""Brings one pretrained RobustBench model here: `python stages/fetch.py NAME`."""
+"""Brings one pretrained RobustBench model here: `dvc repro fetch@NAME`."""
 
-import sys
 from pathlib import Path
 
 from nnrobust.config.params import read_params
-from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown
 from nnrobust.zoo.fetch import fetch
 from nnrobust.zoo.models import find
@@ -14,7 +13,7 @@ LOCK = Path("models/zoo.lock.json")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = stage_item()
     local_dir = read_params("params.yaml").zoo.local_dir
     fetch(find(name), Path("models/zoo") / name, LOCK, Path(local_dir) if local_dir else None, shown)
 

@@ -1,6 +1,5 @@
-"""Finds the nearest images that fool one classifier on a few training images: `python stages/illustrate.py CLASSIFIER`."""
+"""Finds the nearest images that fool one classifier on a few training images: `dvc repro illustrate@CLASSIFIER`."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,10 @@ from nnrobust.config.params import Params, read_params
 from nnrobust.data.datasets import Prepared, load_dataset, select_pairs
 from nnrobust.examples import class_ids_of, first_in_turn
 from nnrobust.experiments.illustrate import fool_nearest_neighbor, fool_network
-from nnrobust.networks.storage import PairNetworks, load_networks
+from nnrobust.networks.architectures import builder
+from nnrobust.networks.storage import load_networks
 from nnrobust.runtime.machine import Machine, machine
-from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.zoo.models import find
 
 LOCK, OUTPUT = Path("models/zoo.lock.json"), Path("data/records/examples")
@@ -30,12 +30,11 @@ def victim_of(name: str, params: Params, prepared: Prepared, where: Machine) -> 
         return ZooSource(find(name), path, LOCK).victim(FIRST, where.device)
     pairs = select_pairs(prepared.dataset.classes, [(options.problem[0], options.problem[1])])
     states = load_networks(path, pairs, params.variants[name].checkpoint)
-    build = PairNetworks.of(prepared, "test", params.variants[name].architecture, where).build
-    return PairSource(build, states).victim(FIRST, where.device)
+    return PairSource(builder(prepared, params.variants[name].architecture), states).victim(FIRST, where.device)
 
 
 def main() -> None:
-    name, params, prepared = sys.argv[1], read_params("params.yaml"), load_dataset("data/prepared")
+    name, params, prepared = stage_item(), read_params("params.yaml"), load_dataset("data/prepared")
     options, train = params.illustrate, prepared.dataset.train
     class_ids = class_ids_of(options.problem, prepared.dataset.classes)
     indices = first_in_turn(train.labels, class_ids, options.n_images)

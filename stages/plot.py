@@ -18,23 +18,28 @@ from nnrobust.tables.runs import Run
 
 PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
 REGIONS, PARAMS = Path("data/synthetic.npz"), Path("params.yaml")
-OUTPUT, REPORT = Path("plots"), Path("report/index.html")
+PLOTS, REPORT = Path("plots"), Path("report/index.html")
 
 
-def drawn(one: Drawing, folder: Path, dots_per_inch: int) -> tuple[Drawing, bytes]:
+def drawn(one: Drawing, images: Path, pdf: Path, tables: Path, dots_per_inch: int) -> tuple[Drawing, bytes]:
     """The drawing with its PNG file, after writing that, the PDF and the CSV."""
-    image = folder / "images" / f"{one.name}.png"
+    image = images / f"{one.name}.png"
     figures.save(one.figure, image, dots_per_inch)
-    figures.save(one.figure, folder / "pdf" / f"{one.name}.pdf", dots_per_inch)
-    write_csv(folder / f"{one.name}.csv", one.table)
+    figures.save(one.figure, pdf / f"{one.name}.pdf", dots_per_inch)
+    write_csv(tables / f"{one.name}.csv", one.table)
     return one, image.read_bytes()
 
 
 def main() -> None:
     params = read_params(PARAMS)
     run = Run.read(params, PREPARED, METRICS, EXAMPLES, REGIONS)
-    with finished_folder(OUTPUT) as folder, figures.style():
-        drawings = [drawn(one, folder, params.plot.dots_per_inch) for one in gallery(run)]
+    with (
+        finished_folder(PLOTS / "images") as images,
+        finished_folder(PLOTS / "pdf") as pdf,
+        finished_folder(PLOTS / "tables") as tables,
+        figures.style(),
+    ):
+        drawings = [drawn(one, images, pdf, tables, params.plot.dots_per_inch) for one in gallery(run)]
     devices = [str(one["device"]) for one in run.timings.values()]
     items = {*params.classifiers, *params.zoo.models}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))

@@ -1,39 +1,37 @@
-"""Chooses one variant's hyperparameters, pair by pair, on held-out training images: `python stages/search.py VARIANT`."""
+"""Chooses one variant's hyperparameters, pair by pair, on held-out training images: `dvc repro search@VARIANT`."""
 
-import sys
 from pathlib import Path
 
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import load_dataset
-from nnrobust.networks.storage import PairNetworks
 from nnrobust.runtime.cluster import training_machine
 from nnrobust.runtime.outputs import write_csv, write_json
-from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown
 from nnrobust.runtime.store import WorkStore
 from nnrobust.training.search import Plan, optimism, outcome, search
-from nnrobust.training.tasks import hold_out
+from nnrobust.training.tasks import TrainingSet, hold_out
 from nnrobust.training.trials import Trials
 from nnrobust.training.validation import Validation
 
 INPUT = Path("data/prepared")
-OUTPUT = Path("models/search.json")
+OUTPUT = Path("metrics/search_settings.json")
 METRICS = Path("metrics/search.json")
 TABLE = Path("data/records/search_trials.csv")
 WORK = Path(".work")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = stage_item()
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     options, held = params.search, params.validation
     machine = training_machine(params.compute, WorkStore.of_loaded_code(WORK.resolve()))
     variant = params.variants[name]
-    networks = PairNetworks.of(prepared, "train", variant.architecture, machine)
+    data = TrainingSet.of(prepared, variant.architecture)
     trials = Trials(
         variant.recipe(),
-        networks.training_set,
-        {pair: hold_out(pair, networks.labels, held.fraction, held.seed) for pair in prepared.pairs},
+        data,
+        {pair: hold_out(pair, data.labels, held.fraction, held.seed) for pair in prepared.pairs},
         prepared.dataset.test.images,
         prepared.dataset.test.labels,
         Validation(params.epsilon.model_dump(), held.steps, held.every, held.seed),

@@ -18,9 +18,8 @@ from nnrobust.tables.accuracy import (
     union_table,
 )
 from nnrobust.tables.curves import epsilon_curves
-from nnrobust.tables.details import Details
+from nnrobust.tables.details import Details, counts
 from nnrobust.tables.zoo import zoo_counts, zoo_records, zoo_table
-from nnrobust.training.outcomes import counts
 
 RECORDS, METRICS = Path("data/records"), Path("metrics")
 

@@ -1,23 +1,24 @@
-"""Trains one variant on every pair: `python stages/train.py VARIANT`."""
+"""Trains one variant on every pair: `dvc repro train@VARIANT`."""
 
 import json
-import sys
 from functools import partial
 from pathlib import Path
 
 from nnrobust.config.params import read_params
 from nnrobust.config.recipes import Setting
 from nnrobust.data.datasets import load_dataset
-from nnrobust.networks.storage import PairNetworks, save_networks
+from nnrobust.networks.stack import Stack, seconds_per_image
+from nnrobust.networks.storage import save_networks
 from nnrobust.runtime.cluster import training_machine
 from nnrobust.runtime.machine import describe
 from nnrobust.runtime.outputs import write_csv, write_json
-from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown
 from nnrobust.runtime.store import WorkStore
 from nnrobust.training.live import live_log
 from nnrobust.training.outcomes import history, outcomes
-from nnrobust.training.tasks import Task, hold_out
+from nnrobust.training.schedule import with_setting
+from nnrobust.training.tasks import Task, TrainingSet, hold_out
 from nnrobust.training.train import train_all, train_with_retry
 from nnrobust.training.validation import Validation
 
@@ -25,29 +26,31 @@ METRICS, RECORDS = Path("metrics"), Path("data/records")
 
 
 def main() -> None:
-    name = sys.argv[1]
+    name = stage_item()
     params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
     variant, held = params.variants[name], params.validation
     machine = training_machine(params.compute, WorkStore.of_loaded_code(Path(".work").resolve()))
-    networks = PairNetworks.of(prepared, "train", variant.architecture, machine)
+    data = TrainingSet.of(prepared, variant.architecture)
     recipes = dict.fromkeys(prepared.pairs, variant.recipe())
     if name == params.searched:
-        settings = json.loads(Path("models/search.json").read_text(encoding="utf-8"))["settings"]
-        recipes = {pair: Setting(**settings[str(pair)]).applied_to(recipes[pair]) for pair in recipes}
-    tasks = [Task(pair, *hold_out(pair, networks.labels, held.fraction, held.seed), recipes[pair]) for pair in recipes]
+        settings = json.loads(Path("metrics/search_settings.json").read_text(encoding="utf-8"))["settings"]
+        recipes = {pair: with_setting(recipes[pair], Setting(**settings[str(pair)])) for pair in recipes}
+    tasks = [Task(pair, *hold_out(pair, data.labels, held.fraction, held.seed), recipes[pair]) for pair in recipes]
     validation = Validation(params.epsilon.model_dump(), held.steps, held.every, held.seed)
 
     with live_log(METRICS / "live" / name) as watch:
-        train = partial(train_all, data=networks.training_set, validation=validation, machine=machine)
+        train = partial(train_all, data=data, validation=validation, machine=machine)
         trained, first_failures = train_with_retry(tasks, partial(train, progress=shown, watch=watch))
-    save_networks(tasks, trained, Path("models/trained") / f"{name}.safetensors")
+    stored = {str(task.pair): one.checkpoints for task, one in zip(tasks, trained, strict=True) if not one.failure}
+    save_networks(stored, Path("models/trained") / f"{name}.safetensors")
     write_csv(RECORDS / "history" / f"{name}.csv", history(tasks, trained))
     write_csv(RECORDS / "training" / f"{name}.csv", outcomes(tasks, trained, first_failures))
     seconds = sum(one.seconds for one in trained)
+    stack = Stack.loaded(data.build, [trained[0].state], machine.device)
     timings = {
         "training_seconds_per_pair": seconds / len(trained),
         "training_device_hours": seconds * machine.engine.device_share / 3600,
-        "inference_seconds_per_image": networks.inference_seconds(trained[0].state),
+        "inference_seconds_per_image": seconds_per_image(stack, data.images),
         "device": describe(machine.device),
     }
     write_json(METRICS / "timings" / f"{name}.json", timings)

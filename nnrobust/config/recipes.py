@@ -1,7 +1,7 @@
 """How a network is trained: plain values that need no validation library, so that they travel to workers and to bare machines."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nnrobust.threat import parse_epsilon
@@ -59,25 +59,6 @@ class Recipe:
         numbers = {name: float(block[name]) for name in ("learning_rate", "momentum", "weight_decay", "decay")}
         return cls(**{**block, **numbers, "milestones": tuple(block["milestones"]), "trades": trades})
 
-    @property
-    def norms(self) -> tuple[str, ...]:
-        """The norms that validation attacks in: those trained against, Linf for standard training."""
-        return ("Linf",) if self.trades is None else tuple(dict.fromkeys(p.norm for p in self.trades.perturbations))
-
-    def learning_rate_in(self, epoch: int) -> float:
-        """The learning rate in an epoch, counted from 0."""
-        return self.learning_rate * self.decay ** sum(milestone <= epoch for milestone in self.milestones)
-
-    def shortened(self, epochs: int) -> "Recipe":
-        """This recipe in another number of epochs, its milestones at the same fractions of the whole, before the last epoch."""
-        last = max(1, epochs - 1)
-        milestones = tuple(min(last, max(1, round(one * epochs / self.epochs))) for one in self.milestones)
-        return replace(self, epochs=epochs, milestones=milestones)
-
-    def slowed(self) -> "Recipe":
-        """This recipe at half the learning rate."""
-        return replace(self, learning_rate=self.learning_rate / 2)
-
     def content(self) -> dict[str, Any]:
         """The recipe as dictionaries and lists, for fingerprints and provenance."""
         return asdict(self)
@@ -99,17 +80,3 @@ class Setting:
     epochs: int
     batch_size: int
     augment: bool
-
-    def applied_to(self, recipe: Recipe) -> Recipe:
-        """The recipe with this setting."""
-        assert recipe.trades is not None
-        (old,) = recipe.trades.perturbations
-        inner = Perturbation(old.norm, self.epsilon, self.relative_step_size * self.epsilon, self.steps)
-        return replace(
-            recipe.shortened(self.epochs),
-            trades=replace(recipe.trades, beta=self.beta, perturbations=(inner,)),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            augment=self.augment,
-        )

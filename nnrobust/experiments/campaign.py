@@ -25,6 +25,7 @@ from nnrobust.runtime.machine import Machine
 from nnrobust.runtime.outputs import finished_file, write_csv
 from nnrobust.threat import ThreatModel, parse_epsilon
 from nnrobust.training.outcomes import history, outcomes
+from nnrobust.training.schedule import shortened, validation_norms
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet, hold_out
 from nnrobust.training.train import train_all, train_with_retry
 from nnrobust.training.validation import Validation
@@ -99,7 +100,7 @@ class Campaign:
         n_train = len(pair.indices(self.data.labels))
         inner = recipe.trades.perturbations if recipe.trades else ()
         step = 3 + 3 * len(inner) + sum(1 + 2 * one.steps for one in inner)
-        n_held, norms = self.plan.fraction * n_train, len(recipe.norms)
+        n_held, norms = self.plan.fraction * n_train, len(validation_norms(recipe))
         checks = n_held * (1 + norms * (2 * self.plan.validation.steps + 1)) / self.plan.validation.every
         n_attacked = sum(len(self._attacked(pair, split)) for split in SPLITS)
         steps = sum(one.steps * one.restarts for one in self.plan.attacks)
@@ -118,10 +119,10 @@ class Campaign:
             for pair in unit.pairs
         ]
         trained, first_failures = train_with_retry(tasks, self._train)
-        for task, one, first in zip(tasks, trained, first_failures, strict=True):
+        for pair, task, one, first in zip(unit.pairs, tasks, trained, first_failures, strict=True):
             self.check_time(attack_seconds)
-            start, part = time.monotonic(), Unit(unit.variant, (task.pair,))
-            frames = [frame for split in SPLITS for frame in self._attack(unit.variant, task.pair, split, one)]
+            start, part = time.monotonic(), Unit(unit.variant, (pair,))
+            frames = [frame for split in SPLITS for frame in self._attack(unit.variant, pair, split, one)]
             seconds = {"seconds": round(one.seconds, 1), "attack_seconds": round(time.monotonic() - start, 1)}
             self._append("history.csv", history([task], [one]), part)
             self._append_records(frames, part)
@@ -129,7 +130,7 @@ class Campaign:
 
     def compare_precisions(self, pair: Pair, variant: str, epochs: int, seeds: int) -> pd.DataFrame:
         """How well networks of one short recipe do on held-out images when trained in float32 and in bfloat16, seed by seed."""
-        short = replace(self.plan.recipes[variant].shortened(epochs), checkpoint="last")
+        short = replace(shortened(self.plan.recipes[variant], epochs), checkpoint="last")
         split = hold_out(pair, self.data.labels, self.plan.fraction, self.plan.validation.seed)
         tasks, rows = [Task(pair, *split, replace(short, seed=seed)) for seed in range(seeds)], []
         for name, precision in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):

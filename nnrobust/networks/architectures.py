@@ -1,11 +1,13 @@
 """The network architectures, each with its input normalisation as the first layer, so that all take pixels in [0, 1]."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nnrobust.data.datasets import Prepared
 from nnrobust.errors import TrainingError
 
 
@@ -117,3 +119,9 @@ def build_network(
             f"choose another architecture in params.yaml (variants.*.architecture): {', '.join(ARCHITECTURES)}"
         )
     return builder(mean, std, n_classes)
+
+
+def builder(prepared: Prepared, architecture: str, n_classes: int = 2) -> Callable[[], nn.Module]:
+    """A function that makes an untrained network for the dataset's images, normalised as its training images are."""
+    shape, mean, std = prepared.dataset.image_shape, prepared.channel_mean, prepared.channel_std
+    return partial(build_network, architecture, shape, mean, std, n_classes)

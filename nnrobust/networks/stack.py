@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+
+from nnrobust.runtime.timing import inference_seconds
 
 
 class Stack:
@@ -178,3 +181,14 @@ def predictor(stack: Stack) -> Callable[[Tensor, Tensor], Tensor]:
         return part.logits(packed, training=False)[group[network], place]
 
     return logits_of
+
+
+def seconds_per_image(stack: Stack, images: np.ndarray) -> dict[str, float]:
+    """How long the first network takes for one of these uint8 images, by batch size, from this machine's memory and back."""
+    frozen = stack.frozen([0])
+
+    def classify(some: np.ndarray) -> Tensor:
+        pixels = torch.from_numpy(some).to(stack.device).float() / 255
+        return frozen.logits(pixels[None], training=False).cpu()
+
+    return inference_seconds(classify, images)

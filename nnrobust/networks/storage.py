@@ -1,71 +1,46 @@
-"""The two-class networks of a dataset's pairs: built, timed, stored and loaded."""
+"""The file of the two-class networks of a dataset's pairs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from nnrobust.data.datasets import Pair, Prepared
+from nnrobust.data.datasets import Pair
 from nnrobust.errors import DataError
-from nnrobust.networks.architectures import build_network
-from nnrobust.networks.stack import Stack
-from nnrobust.runtime.machine import Machine
 from nnrobust.runtime.outputs import finished_file
-from nnrobust.runtime.timing import inference_seconds
-from nnrobust.training.tasks import Task, Trained, TrainingSet
 
 
-@dataclass(frozen=True)
-class PairNetworks:
-    """Images uint8 (n, c, h, w) and class ids (n,) of a split, the architecture, and the machine that networks run on."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    build: Callable[[], nn.Module]
-    machine: Machine
-
-    @classmethod
-    def of(cls, prepared: Prepared, split: str, architecture: str, machine: Machine) -> "PairNetworks":
-        part = getattr(prepared.dataset, split)
-        shape = prepared.dataset.image_shape
-        build = partial(build_network, architecture, shape, prepared.channel_mean, prepared.channel_std, 2)
-        return cls(np.array(part.images), part.labels, build, machine)
-
-    @property
-    def training_set(self) -> TrainingSet:
-        return TrainingSet(self.images, self.labels, self.build)
-
-    def inference_seconds(self, state: dict[str, Tensor]) -> dict[str, float]:
-        """How long a network takes for an image, by batch size, from this machine's memory and back."""
-        stack = Stack.loaded(self.build, [state], self.machine.device).frozen()
-
-        def classify(images: np.ndarray) -> Tensor:
-            pixels = torch.from_numpy(images).to(self.machine.device).float() / 255
-            return stack.logits(pixels[None], training=False).cpu()
-
-        return inference_seconds(classify, self.images)
-
-
-def save_networks(tasks: list[Task], trained: list[Trained], path: Path | str) -> None:
-    """Writes both checkpoints of each pair's network as one safetensors file, whole or not at all; failed ones are left out.
+def save_networks(networks: Mapping[str, Mapping[str, Mapping[str, Tensor]]], path: Path | str) -> None:
+    """Writes the `state_dict` of each pair's network at each checkpoint as one safetensors file, whole or not at all.
 
     Tensors are named `3-5/best/<parameter>` and `3-5/last/<parameter>`.
+
+    Args:
+        networks: by pair (`3-5`), then by checkpoint (`best`, `last`).
     """
     tensors = {
-        f"{task.pair}/{checkpoint}/{name}": tensor
-        for task, one in zip(tasks, trained, strict=True)
-        if not one.failure
-        for checkpoint, state in (("best", one.best), ("last", one.last))
+        f"{pair}/{checkpoint}/{name}": tensor
+        for pair, checkpoints in networks.items()
+        for checkpoint, state in checkpoints.items()
         for name, tensor in state.items()
     }
     with finished_file(path) as temporary:
         save_file(tensors, str(temporary))
+
+
+def stored_pairs(path: Path | str) -> set[str]:
+    """The pairs (`3-5`) that have a network in the file.
+
+    Raises:
+        DataError: when the file is missing or damaged.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as tensors:
+            return {name.split("/", 1)[0] for name in tensors.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
 
 
 def load_networks(path: Path | str, pairs: list[Pair], checkpoint: str) -> list[dict[str, Tensor]]:
@@ -77,7 +52,7 @@ def load_networks(path: Path | str, pairs: list[Pair], checkpoint: str) -> list[
     try:
         tensors = load_file(str(path))
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: expected trained networks: {error}; run `dvc repro train`") from error
+        raise _unreadable(path, error) from error
     states = [
         {name.split("/", 2)[2]: value for name, value in tensors.items() if name.startswith(f"{pair}/{checkpoint}/")}
         for pair in pairs
@@ -86,3 +61,7 @@ def load_networks(path: Path | str, pairs: list[Pair], checkpoint: str) -> list[
         if not state:
             raise DataError(f"{path}: no network for pair {pair}; run `dvc repro train`")
     return states
+
+
+def _unreadable(path: Path | str, error: Exception) -> DataError:
+    return DataError(f"{path}: expected trained networks: {error}; run `dvc repro train`")

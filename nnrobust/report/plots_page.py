@@ -1,13 +1,11 @@
 """The HTML page that `dvc plots show` fills: Vega's scripts are inside, so that it works without the network."""
 
-LIVE = "Training as it runs"
-"""How the names of the plots begin that the page folds away."""
 SCRIPT_FLAW = "</script"
 STYLE = """
 body { font-family: system-ui, sans-serif; line-height: 1.4; margin: 0 auto; padding: 1rem 2rem; max-width: 84rem; color: #222; }
 section { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
 section > div { box-sizing: border-box; flex: 1 1 auto; min-width: min(36rem, 100%); max-width: 100%; overflow-x: auto; }
-h2, summary { font-size: 1.25rem; font-weight: bold; margin: 2rem 0 1rem; }
+h2 { font-size: 1.25rem; font-weight: bold; margin: 2rem 0 1rem; }
 #figures > div { display: flex; flex: 1 1 36rem; flex-wrap: wrap; gap: 0 1rem; padding: 0.75rem;
   border: 1px solid #ddd !important; text-align: left !important; }
 #figures > div:has(div + div) { flex-basis: 100%; }
@@ -35,7 +33,6 @@ document.addEventListener("DOMContentLoaded", () => {
     const images = plot.querySelectorAll("img");
     for (const image of images) image.alt = plot.querySelector("p").textContent;
     if (images.length) place("figures").append(plot);
-    else if (plot.id.startsWith("LIVE")) place("live").append(plot);
   }
   for (const section of document.querySelectorAll("section")) section.parentElement.hidden = !section.children.length;
 });
@@ -47,8 +44,7 @@ def plots_page() -> str:
     """A template for DVC's `plots.html_template`, with Vega's scripts themselves in place of DVC's links to them."""
     import vl_convert
 
-    script = SCRIPT.replace("LIVE", LIVE.replace(" ", "_"))
-    bundle = vl_convert.javascript_bundle(script).replace(SCRIPT_FLAW, "<\\/script")
+    bundle = vl_convert.javascript_bundle(SCRIPT).replace(SCRIPT_FLAW, "<\\/script")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -73,10 +69,6 @@ def plots_page() -> str:
 <h2>Figures</h2>
 <section id="figures"></section>
 </div>
-<details>
-<summary>{LIVE}</summary>
-<section id="live"></section>
-</details>
 </body>
 </html>
 """

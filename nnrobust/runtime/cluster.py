@@ -2,14 +2,33 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from nnrobust.config.blocks import Compute
 from nnrobust.errors import ParamError
 from nnrobust.runtime.machine import Machine, machine, precision_of
 from nnrobust.runtime.store import WorkStore
+
+
+class Options(Protocol):
+    """How to compute, as the block `compute` of params has it."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def group_size(self) -> int: ...
+    @property
+    def n_streams(self) -> int: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def gpus_per_worker(self) -> float: ...
+    @property
+    def batch_size(self) -> int: ...
+
 
 MAX_RETRIES = 3
 """How often an item is tried anew when the worker that has it dies."""
@@ -67,7 +86,7 @@ def _call(work: Callable[[Any], Any], item: Any, n_threads: int) -> Any:
     return work(item)
 
 
-def training_machine(options: Compute, store: WorkStore) -> Machine:
+def training_machine(options: Options, store: WorkStore) -> Machine:
     """The machine that networks are trained on, as params describe it.
 
     Raises:
@@ -78,7 +97,7 @@ def training_machine(options: Compute, store: WorkStore) -> Machine:
     return replace(here, n_streams=n_streams, precision=precision_of(options.precision, here.device), store=store)
 
 
-def attack_machine(options: Compute, group_size: int | None = None) -> Machine:
+def attack_machine(options: Options, group_size: int | None = None) -> Machine:
     """The machine that networks are attacked on, as params describe it; `group_size` in place of theirs where given.
 
     Raises:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nnrobust.errors import NnrobustError
+from nnrobust.errors import NnrobustError, ParamError
 
 COSTS = Path(".work/stages")
 """Where the cost of each stage's last run is kept, below the folder of the workflow."""
@@ -58,6 +58,22 @@ def run_stage(main: Callable[[], None]) -> None:
         name = os.environ["DVC_STAGE"].rpartition(":")[2]  # from a folder below, dvc says ../dvc.yaml:train@S
         path = Path(os.environ["DVC_ROOT"]) / COSTS / f"{name.replace('@', ' ')}.json"
         write_json(path, {"seconds": round(time.perf_counter() - start, 1), "peak_memory_gb": _peak_memory_gb()})
+
+
+def stage_item() -> str:
+    """What this process's stage is of: `T_R` in `train@T_R`, as DVC says in DVC_STAGE; by hand, the script's one argument.
+
+    So no name from params is part of a command, where a shell would read it.
+
+    Raises:
+        ParamError: when neither names one.
+    """
+    if len(sys.argv) == 2:
+        return sys.argv[1]
+    _, at, item = os.environ.get("DVC_STAGE", "").partition("@")
+    if not at:
+        raise ParamError(f"expected `dvc repro STAGE@NAME`, or `python {sys.argv[0]} NAME`, got no name; give one")
+    return item
 
 
 def _peak_memory_gb() -> float:

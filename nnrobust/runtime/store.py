@@ -26,9 +26,11 @@ class WorkStore:
 
     @classmethod
     def of_loaded_code(cls, folder: Path | str) -> "WorkStore":
-        """A store for what the library files loaded by now make."""
+        """A store for what the library files loaded by now make; `nnrobust.config` makes nothing but values."""
         files = sorted(
-            module.__file__ for name, module in sys.modules.items() if name.startswith("nnrobust.") and module.__file__
+            module.__file__
+            for name, module in sys.modules.items()
+            if name.startswith("nnrobust.") and not name.startswith("nnrobust.config") and module.__file__
         )
         digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
         return cls(Path(folder), fingerprint(torch.__version__, *digests))

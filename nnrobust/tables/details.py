@@ -1,11 +1,12 @@
 """What training, search and attacks left beside the records of images, joined over the variants."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from nnrobust.training.outcomes import training_table
+from nnrobust.records import TRAINED_SLOWER, UNTRAINED
 
 STRENGTH = ["norm", "epsilon", "attack", "steps", "restarts", "n", "robust_accuracy", "classifier"]
 TRIALS = ["pair", "state", "robust_accuracy"]
@@ -35,3 +36,25 @@ class Details:
         strength = pd.concat(of_each("strength").values(), ignore_index=True)
         trials = pd.read_csv(folder / "search_trials.csv").drop(columns="seconds")
         return cls(of_each("training"), training_table(of_each("history")), strength, trials)
+
+
+def training_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Means over pairs by variant and epoch: columns variant, epoch, n_pairs, loss, clean_accuracy, robust_accuracy."""
+    quantities = ("loss", "clean_accuracy", "robust_accuracy")
+    tables = [pd.DataFrame(columns=["variant", "epoch", "n_pairs", *quantities])]
+    for variant, table in histories.items():
+        means = table.groupby("epoch", as_index=False).agg(
+            n_pairs=("pair", "size"), **{name: (name, "mean") for name in quantities}
+        )
+        tables.append(means.assign(variant=variant)[tables[0].columns])
+    return (pd.concat(tables[1:], ignore_index=True) if histories else tables[0]).round(6)
+
+
+def counts(table: pd.DataFrame) -> dict[str, int]:
+    """How many pairs have a network, how many of those only at half the learning rate, and how many have none."""
+    status = table["status"]
+    return {
+        "n_pairs": int((status != UNTRAINED).sum()),
+        "n_pairs_retried": int((status == TRAINED_SLOWER).sum()),
+        "n_pairs_failed": int((status == UNTRAINED).sum()),
+    }

@@ -16,6 +16,7 @@ from nnrobust.training.augment import crop_and_flip
 from nnrobust.training.graphs import captured
 from nnrobust.training.inner import TRADES_NOISE, InnerAttack, maximise_divergence
 from nnrobust.training.losses import standard_loss, trades_loss
+from nnrobust.training.schedule import learning_rate_in, validation_norms
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
 from nnrobust.training.validation import Examples, Validation, accuracies
 
@@ -126,7 +127,7 @@ class GroupRun:
         if self.stream is not None:
             self.stream.wait_stream(torch.cuda.current_stream(self.device))
         with self._on_stream():
-            self.rates.copy_(self._of_each([task.recipe.learning_rate_in(self.n_epochs_done) for task in self.tasks]))
+            self.rates.copy_(self._of_each([learning_rate_in(task.recipe, self.n_epochs_done) for task in self.tasks]))
             self.total.zero_()
             order = torch.stack([torch.randperm(n, generator=g, device=self.device) for g in self.generators])
         for start in range(0, n, size):
@@ -148,7 +149,7 @@ class GroupRun:
             is_due = self.validation.is_due(self.n_epochs_done, self.recipe.epochs)
             if is_due:
                 clean, robust = accuracies(
-                    self.stack, self.held, self.recipe.norms, self.validation, self.machine.batch_size
+                    self.stack, self.held, validation_norms(self.recipe), self.validation, self.machine.batch_size
                 )
                 scores = list(zip(clean.tolist(), robust.tolist(), strict=True))
         for i, (loss, (clean_accuracy, robust_accuracy)) in enumerate(zip(losses, scores, strict=True)):

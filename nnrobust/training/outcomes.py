@@ -1,13 +1,9 @@
 """What the training of a variant's pairs came to: tables of epochs and of how each pair ended."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
+from nnrobust.records import TRAINED, TRAINED_SLOWER, UNTRAINED
 from nnrobust.training.tasks import Task, Trained
-
-OK, RETRIED, FAILED = "ok", "ok at half the learning rate", "failed"
-"""How the training of a pair ended."""
 
 
 def history(tasks: list[Task], trained: list[Trained]) -> pd.DataFrame:
@@ -22,18 +18,6 @@ def history(tasks: list[Task], trained: list[Trained]) -> pd.DataFrame:
     )
 
 
-def training_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Means over pairs by variant and epoch: columns variant, epoch, n_pairs, loss, clean_accuracy, robust_accuracy."""
-    quantities = ("loss", "clean_accuracy", "robust_accuracy")
-    tables = [pd.DataFrame(columns=["variant", "epoch", "n_pairs", *quantities])]
-    for variant, table in histories.items():
-        means = table.groupby("epoch", as_index=False).agg(
-            n_pairs=("pair", "size"), **{name: (name, "mean") for name in quantities}
-        )
-        tables.append(means.assign(variant=variant)[tables[0].columns])
-    return (pd.concat(tables[1:], ignore_index=True) if histories else tables[0]).round(6)
-
-
 def outcomes(tasks: list[Task], trained: list[Trained], first_failures: list[str | None]) -> pd.DataFrame:
     """One row for each pair: how its training ended (`status`: ok, ok at half the learning rate, failed), and with which network.
 
@@ -46,7 +30,7 @@ def outcomes(tasks: list[Task], trained: list[Trained], first_failures: list[str
         table.append(
             {
                 "pair": str(task.pair),
-                "status": FAILED if one.failure else RETRIED if first else OK,
+                "status": UNTRAINED if one.failure else TRAINED_SLOWER if first else TRAINED,
                 "failure": one.failure or first or "",
                 "seed": one.recipe.seed,
                 "learning_rate": one.recipe.learning_rate,
@@ -57,18 +41,3 @@ def outcomes(tasks: list[Task], trained: list[Trained], first_failures: list[str
             }
         )
     return pd.DataFrame(table)
-
-
-def trained_pairs(table: pd.DataFrame) -> set[str]:
-    """The pairs that have a network, in a table of `outcomes`."""
-    return set(table.loc[table["status"] != FAILED, "pair"])
-
-
-def counts(table: pd.DataFrame) -> dict[str, int]:
-    """How many pairs have a network, how many of those only at half the learning rate, and how many have none."""
-    status = table["status"]
-    return {
-        "n_pairs": int((status != FAILED).sum()),
-        "n_pairs_retried": int((status == RETRIED).sum()),
-        "n_pairs_failed": int((status == FAILED).sum()),
-    }

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from nnrobust.config.recipes import Recipe
-from nnrobust.data.datasets import AllClasses, Pair
+from nnrobust.data.datasets import AllClasses, Pair, Prepared
 from nnrobust.errors import TrainingError
+from nnrobust.networks.architectures import builder
 
 Row = dict[str, float | None]
 """One epoch of a network: `loss`, and `clean_accuracy` and `robust_accuracy` on held-out images, None where not taken."""
@@ -73,6 +74,12 @@ class TrainingSet:
     labels: np.ndarray
     build: Callable[[], nn.Module]
 
+    @classmethod
+    def of(cls, prepared: Prepared, architecture: str) -> "TrainingSet":
+        """The training split of a prepared dataset, read into memory, for two-class networks of an architecture."""
+        train = prepared.dataset.train
+        return cls(np.array(train.images), train.labels, builder(prepared, architecture))
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -89,6 +96,11 @@ class Trained:
     rows: list[Row]
     failure: str | None
     seconds: float
+
+    @property
+    def checkpoints(self) -> dict[str, dict[str, Tensor]]:
+        """The `state_dict` at each checkpoint."""
+        return {"best": self.best, "last": self.last}
 
     @property
     def state(self) -> dict[str, Tensor]:

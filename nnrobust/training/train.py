@@ -18,6 +18,7 @@ from nnrobust.runtime.memory import is_out_of_memory
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import fingerprint
 from nnrobust.training.epoch import GroupRun
+from nnrobust.training.schedule import slowed
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
 from nnrobust.training.validation import Validation
 
@@ -76,7 +77,7 @@ def train_with_retry(
     """The trained networks, those that failed tried once more at half the learning rate; and why each failed at first."""
     first = train(tasks)
     again = [i for i, one in enumerate(first) if one.failure]
-    second = train([replace(tasks[i], recipe=tasks[i].recipe.slowed()) for i in again]) if again else []
+    second = train([replace(tasks[i], recipe=slowed(tasks[i].recipe)) for i in again]) if again else []
     both = [replace(one, seconds=one.seconds + first[i].seconds) for i, one in zip(again, second, strict=True)]
     results = {**dict(enumerate(first)), **dict(zip(again, both, strict=True))}
     return [results[i] for i in range(len(tasks))], [one.failure for one in first]

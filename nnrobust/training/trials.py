@@ -10,6 +10,7 @@ from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import Pair
 from nnrobust.networks.stack import Stack
 from nnrobust.runtime.machine import Machine
+from nnrobust.training.schedule import shortened, validation_norms, with_setting
 from nnrobust.training.search import Request, Score
 from nnrobust.training.tasks import Task, Trained, TrainingSet
 from nnrobust.training.train import fingerprints, train_all
@@ -45,7 +46,7 @@ class Trials:
             self.machine.store.drop(key)
 
     def _tasks(self, requests: list[Request]) -> list[Task]:
-        return [self._task(r.pair, r.setting.applied_to(self.recipe).shortened(r.epochs)) for r in requests]
+        return [self._task(r.pair, shortened(with_setting(self.recipe, r.setting), r.epochs)) for r in requests]
 
     def _task(self, pair: Pair, recipe: Recipe) -> Task:
         return Task(pair, *self.split[pair], recipe)
@@ -63,5 +64,7 @@ class Trials:
         targets = torch.from_numpy(pair.targets(self.test_labels[chosen])).to(self.machine.device)
         positions = torch.arange(len(chosen), device=self.machine.device)
         examples = Examples(images, positions[None], targets[None])
-        clean, robust = accuracies(stack, examples, self.recipe.norms, self.validation, self.machine.batch_size)
+        clean, robust = accuracies(
+            stack, examples, validation_norms(self.recipe), self.validation, self.machine.batch_size
+        )
         return float(clean[0]), float(robust[0])

@@ -10,20 +10,20 @@ import yaml
 from dvc.render.match import match_defs_renderers
 
 from made.project import ROOT
-from nnrobust.report.plots_page import LIVE, plots_page
+from nnrobust.report.plots_page import plots_page
 
 TEMPLATES = ROOT / ".dvc" / "plots"
 PLOTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
 NAMED = {name: plot for entry in PLOTS if isinstance(entry, dict) for name, plot in entry.items()}
 CURVES = ("loss", "clean_accuracy", "robust_accuracy")
 COLUMNS = {
-    "plots/figure_4.csv": ["classifier", "measure", "kind", "accuracy", "low", "high", "n_pairs"],
-    "plots/figure_5.csv": ["classifier", "measure", "kind", "accuracy", "low", "high", "n_pairs"],
-    "plots/figure_6.csv": [
+    "plots/tables/figure_4.csv": ["classifier", "measure", "kind", "accuracy", "low", "high", "n_pairs"],
+    "plots/tables/figure_5.csv": ["classifier", "measure", "kind", "accuracy", "low", "high", "n_pairs"],
+    "plots/tables/figure_6.csv": [
         "pair",
         *(f"{one}_{what}" for one in ("1NN", "T_B") for what in ("sum", "Linf", "L2", "union")),
     ],
-    "plots/training.csv": ["variant", "epoch", "n_pairs", *CURVES],
+    "plots/tables/training.csv": ["variant", "epoch", "n_pairs", *CURVES],
 }
 BARS = [
     ["1NN", "clean", "clean", "99.5", "99.25", "99.75", "3"],
@@ -90,11 +90,7 @@ def test_a_plot_of_dvc_yaml_has_its_template_and_columns(name):
     plot = NAMED[name]
     assert (TEMPLATES / f"{plot['template']}.json").is_file()
     for path, column in plot["y"].items():
-        columns = COLUMNS.get(path, ["step", *CURVES])
-        assert {plot["x"], column} <= set(columns)
-        if path not in COLUMNS:
-            assert path == f"metrics/live/{path.split('/')[2]}/plots/metrics/{column}.tsv"
-            assert name.startswith(LIVE)
+        assert {plot["x"], column} <= set(COLUMNS[path])
 
 
 def test_the_images_are_a_folder_of_the_plot_stage_so_that_none_is_missed_where_one_was_not_drawn():
@@ -116,7 +112,7 @@ def test_bars_have_a_whisker_from_low_to_high_and_all_columns_in_the_tooltip(nam
 
 
 def test_bars_of_two_revisions_stand_in_two_facets_in_the_order_asked():
-    path = "plots/figure_5.csv"
+    path = "plots/tables/figure_5.csv"
     filled = spec("Figure 5, test images", {"new": file(path, BARS), "main": file(path, BARS[:3])})
     drawn = vl_convert.vegalite_to_svg(filled)
     count, labels = marks(drawn)
@@ -129,7 +125,7 @@ def test_bars_of_two_revisions_stand_in_two_facets_in_the_order_asked():
 
 
 def test_bars_of_a_revision_without_intervals_have_no_whiskers():
-    path, short = "plots/figure_5.csv", ["classifier", "measure", "kind", "accuracy", "error", "n_pairs"]
+    path, short = "plots/tables/figure_5.csv", ["classifier", "measure", "kind", "accuracy", "error", "n_pairs"]
     old = file(path, [[*row[:4], "0.5", row[6]] for row in BARS], short)
     count, labels = draw("Figure 5, test images", {"old": old, "new": file(path, BARS)})
     assert (count["bar"], count["errorbar"]) == (12, 6)
@@ -139,7 +135,7 @@ def test_bars_of_a_revision_without_intervals_have_no_whiskers():
 @pytest.mark.parametrize("revisions", [["workspace"], ["main", "workspace"]])
 def test_the_scatter_has_a_dot_for_each_pair_and_equal_axes(revisions):
     (name,) = [name for name, plot in NAMED.items() if plot["template"] == "pairs_scatter"]
-    filled = spec(name, {revision: file("plots/figure_6.csv", PAIRS) for revision in revisions})
+    filled = spec(name, {revision: file("plots/tables/figure_6.csv", PAIRS) for revision in revisions})
     count, labels = marks(vl_convert.vegalite_to_svg(filled))
     assert count["point"] == 3 * len(revisions)
     assert [label for kind, label in labels if kind == "rule mark"] == ["low: 90; high: 197"]
@@ -151,15 +147,15 @@ def test_the_scatter_has_a_dot_for_each_pair_and_equal_axes(revisions):
     assert 197 < high <= 202
     assert filled["width"] == filled["height"]
     assert filled["layer"][1]["mark"]["tooltip"] == {"content": "data"}
-    assert list(filled["data"]["values"][0]) == [*COLUMNS["plots/figure_6.csv"], "rev"]
+    assert list(filled["data"]["values"][0]) == [*COLUMNS["plots/tables/figure_6.csv"], "rev"]
 
 
 @pytest.mark.parametrize("revisions", [["workspace"], ["main", "workspace"]])
 @pytest.mark.parametrize("column", CURVES)
 def test_curves_have_a_line_for_each_variant_and_no_dot_where_nothing_was_taken(column, revisions):
-    (name,) = [name for name, plot in NAMED.items() if plot["y"] == {"plots/training.csv": column}]
+    (name,) = [name for name, plot in NAMED.items() if plot["y"] == {"plots/tables/training.csv": column}]
     drawn = vl_convert.vegalite_to_svg(
-        spec(name, {revision: file("plots/training.csv", EPOCHS) for revision in revisions})
+        spec(name, {revision: file("plots/tables/training.csv", EPOCHS) for revision in revisions})
     )
     count, labels = marks(drawn)
     assert count["line mark"] == 2 * len(revisions)
@@ -174,18 +170,6 @@ def test_curves_have_a_line_for_each_variant_and_no_dot_where_nothing_was_taken(
     assert sum(shown in dot and "variant: S" in dot and "epoch: 11;" in dot for dot in dots) == len(revisions)
 
 
-def test_live_curves_take_the_variant_from_the_path_and_one_that_is_absent_is_left_out():
-    name = f"{LIVE}, clean accuracy"
-    there = [path for path in NAMED[name]["y"] if "/S/" in path or "/T_B/" in path]
-    files = {}
-    for path in there:
-        files |= file(path, [["4", "0.5"], ["8", "0.75"], ["12", "0.8"]], ["step", "clean_accuracy"])
-    count, labels = draw(name, {"workspace": files})
-    assert (count["line mark"], count["point"]) == (2, 6)
-    variants = Counter(re.search(r"variant: (\w+)", label)[1] for kind, label in labels if kind == "point")
-    assert variants == {"S": 3, "T_B": 3}
-
-
 def test_a_plot_without_any_file_is_an_empty_specification():
     assert spec("Figure 5, test images", {"workspace": {}}) == {}
 
@@ -193,9 +177,9 @@ def test_a_plot_without_any_file_is_an_empty_specification():
 def test_the_legend_picks_measures_revisions_and_variants():
     """A click on a legend entry changes the parameter that the opacity of all marks of the plot asks."""
     for name, files, field in (
-        ("Figure 4, train images", file("plots/figure_4.csv", BARS), "measure"),
-        ("Figure 6, test images, pairs", file("plots/figure_6.csv", PAIRS), "rev"),
-        ("Learning curves, loss", file("plots/training.csv", EPOCHS), "variant"),
+        ("Figure 4, train images", file("plots/tables/figure_4.csv", BARS), "measure"),
+        ("Figure 6, test images, pairs", file("plots/tables/figure_6.csv", PAIRS), "rev"),
+        ("Learning curves, loss", file("plots/tables/training.csv", EPOCHS), "variant"),
     ):
         signals = vl_convert.vegalite_to_vega(spec(name, {"workspace": files}))["signals"]
         assert [one["name"] for one in signals if one["name"].endswith(f"_{field}_legend")] != []
@@ -212,8 +196,5 @@ def test_the_plots_page_has_its_scripts_inside_and_dvcs_place_for_plots():
     assert "@import" not in page
 
 
-def test_the_page_folds_the_live_plots_away():
-    page = plots_page()
-    assert f"<summary>{LIVE}</summary>" in page
-    assert f'startsWith("{LIVE.replace(" ", "_")}")' in page
-    assert sum(name.startswith(LIVE) for name in NAMED) == 3
+def test_the_page_in_the_repository_is_what_its_script_writes():
+    assert (ROOT / ".dvc" / "plots" / "page.html").read_text(encoding="utf-8") == plots_page()

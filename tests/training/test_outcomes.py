@@ -11,9 +11,10 @@ from nnrobust.attacks.attack import AttackInputs, Verdicts
 from nnrobust.attacks.verdicts import attack_records, untrained_records
 from nnrobust.records import check_records
 from nnrobust.tables.accuracy import accuracy_table, check_certificates, check_threat_models
+from nnrobust.tables.details import counts, training_table
 from nnrobust.threat import ThreatModel
 from nnrobust.training.live import live_log
-from nnrobust.training.outcomes import counts, history, outcomes, trained_pairs, training_table
+from nnrobust.training.outcomes import history, outcomes
 from nnrobust.training.train import train_with_retry
 
 INPUTS = AttackInputs(np.zeros((2, 1, 8, 8), np.uint8), np.array([0, 1]), np.array([0, 0]), np.array([4, 5]))
@@ -70,14 +71,12 @@ def test_how_each_pair_ended_is_told_with_its_seed_and_learning_rate(mixed):
     assert mixed["failure"].tolist() == ["", "the loss of epoch 1 is not finite", "made to fail"]
     assert mixed["seed"].tolist() == [0, 0, 0]
     assert counts(mixed) == {"n_pairs": 2, "n_pairs_retried": 1, "n_pairs_failed": 1}
-    assert trained_pairs(mixed) == {"0-1", "1-2"}
 
 
 def test_the_table_is_the_same_after_a_file(mixed, tmp_path):
     mixed.to_csv(tmp_path / "t.csv", index=False)
     again = pd.read_csv(tmp_path / "t.csv")
     assert counts(again) == counts(mixed)
-    assert trained_pairs(again) == trained_pairs(mixed)
 
 
 def test_records_of_a_pair_without_a_network_say_so_and_count_in_no_accuracy():

@@ -1,0 +1,42 @@
+"""What a recipe means for training: its learning rates, its norms, and recipes made from it."""
+
+from dataclasses import replace
+
+from nnrobust.config.recipes import Perturbation, Recipe, Setting
+
+
+def learning_rate_in(recipe: Recipe, epoch: int) -> float:
+    """The learning rate in an epoch, counted from 0."""
+    return recipe.learning_rate * recipe.decay ** sum(milestone <= epoch for milestone in recipe.milestones)
+
+
+def validation_norms(recipe: Recipe) -> tuple[str, ...]:
+    """The norms that validation attacks in: those trained against, Linf for standard training."""
+    return ("Linf",) if recipe.trades is None else tuple(dict.fromkeys(p.norm for p in recipe.trades.perturbations))
+
+
+def shortened(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe in another number of epochs, its milestones at the same fractions of the whole, before the last epoch."""
+    last = max(1, epochs - 1)
+    milestones = tuple(min(last, max(1, round(one * epochs / recipe.epochs))) for one in recipe.milestones)
+    return replace(recipe, epochs=epochs, milestones=milestones)
+
+
+def slowed(recipe: Recipe) -> Recipe:
+    """The recipe at half the learning rate."""
+    return replace(recipe, learning_rate=recipe.learning_rate / 2)
+
+
+def with_setting(recipe: Recipe, setting: Setting) -> Recipe:
+    """The recipe, which has a single perturbation, with one point of a search space in place of its own values."""
+    assert recipe.trades is not None
+    (old,) = recipe.trades.perturbations
+    inner = Perturbation(old.norm, setting.epsilon, setting.relative_step_size * setting.epsilon, setting.steps)
+    return replace(
+        shortened(recipe, setting.epochs),
+        trades=replace(recipe.trades, beta=setting.beta, perturbations=(inner,)),
+        learning_rate=setting.learning_rate,
+        weight_decay=setting.weight_decay,
+        batch_size=setting.batch_size,
+        augment=setting.augment,
+    )
