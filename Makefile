@@ -1,4 +1,4 @@
-# make repro | make test | make lint | make profile P=cifar10 | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make test | make lint | make profile P=cifar10 [FORCE=1] | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
 VENV := .venv
@@ -24,7 +24,7 @@ lint: $(READY)
 	lint-imports
 
 profile: $(READY)
-	cp profiles/$(P).yaml params.yaml
+	python scripts/compose.py $(P) $(if $(FORCE),--force)
 
 publish: $(READY)
 	python scripts/publish.py $(NAME) $(RUNS) --note "$(NOTE)"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
+from nnrobust.config.profiles import read_profile
 from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import AllClasses, channel_statistics
 from nnrobust.data.sources import read_image_folder
@@ -47,7 +47,7 @@ def main() -> None:
     computer = machine(options.device, 1, 500)
     computer = replace(computer, precision=precision_of("auto", computer.device),
                        store=WorkStore.of_loaded_code(Path(options.work).resolve()))  # fmt: skip
-    recipe = shortened(Recipe.of(yaml.safe_load(PROFILE.read_text())["variants"]["T_R"]), options.epochs)
+    recipe = shortened(Recipe.of(read_profile(PROFILE)["variants"]["T_R"]), options.epochs)
     build = partial(
         build_network, "resnet18", dataset.image_shape, *channel_statistics(train.images), classes.n_classes
     )

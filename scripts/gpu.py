@@ -33,9 +33,9 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
-import yaml  # noqa: E402
 
 from benchmarks.training import FORWARDS, compare  # noqa: E402
+from nnrobust.config.profiles import read_profile  # noqa: E402
 from nnrobust.data.datasets import Dataset, Pair  # noqa: E402
 from nnrobust.data.sources import read_image_folder  # noqa: E402
 from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Unit, write_provenance  # noqa: E402
@@ -190,7 +190,7 @@ def main() -> None:
     if options.resume and options.resume.resolve() != options.out.resolve():
         for path in (one for one in options.resume.iterdir() if one.is_file()):
             shutil.copy(path, options.out / path.name)
-    profile = yaml.safe_load(options.profile.read_text())
+    profile = read_profile(options.profile)
     variants = [name for name in FIRST_VARIANTS + LATER_VARIANTS if name in profile["variants"]]
     dataset = read_image_folder(profile["data"]["name"], options.archive, None)
     computer = machine(options.device, 1, profile["compute"]["batch_size"])

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from nnrobust.config.recipes import Recipe, Setting
-from nnrobust.config.rosters import Roster, check_names, no_bare_word
+from nnrobust.config.rosters import check_names, no_bare_word
 from nnrobust.threat import ThreatModel, parse_epsilon
 
 
@@ -209,7 +209,6 @@ class Attack(Block):
 
 
 class Zoo(Block):
-    rosters: dict[Roster, list[str]]
     models: Annotated[list[str], BeforeValidator(no_bare_word)]
     local_dir: str | None
     n_train: Count
@@ -220,7 +219,7 @@ class Zoo(Block):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Zoo":
-        check_names(self.models, self.rosters)
+        check_names(self.models)
         return self
 
 
@@ -258,22 +257,9 @@ class Illustrate(Block):
     classifiers: Annotated[dict[str, str], Field(min_length=1)]
 
 
-Range = Annotated[list[Number | None], Field(min_length=2, max_length=2)]
-
-
 class Claims(Block):
     confidence: Fraction
     margin: Positive
-    accepted: dict[str, Range]
-
-    @model_validator(mode="after")
-    def _ranges_are_in_order(self) -> "Claims":
-        for name, (low, high) in self.accepted.items():
-            if (low is None and high is None) or (low is not None and high is not None and low > high):
-                raise ValueError(
-                    f"accepted.{name}: expected [from, to] with from <= to, not both null, got [{low}, {high}]"
-                )
-        return self
 
 
 class Plot(Block):

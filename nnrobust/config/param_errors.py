@@ -1,4 +1,4 @@
-"""What is wrong with a parameters file, in the words of its reader."""
+"""One-line messages for pydantic's errors: file, key, expected, got."""
 
 import difflib
 from typing import Any, get_args
@@ -13,16 +13,19 @@ def explain(root: type[BaseModel], path: str, entry: Any) -> str:
     ]
     key, got = ".".join(names), entry["input"]
     if entry["type"] == "missing":
-        return f"{path}: {key}: expected this key, got none; add it (profiles/ has complete files)"
+        return f"{path}: {key}: expected this key, got none; add it, as profiles/base.yaml has it"
     if entry["type"] == "extra_forbidden":
-        siblings = _keys_beside(root, entry["loc"])
-        close = difflib.get_close_matches(names[-1], siblings, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(siblings)}"
-        return f"{path}: {key}: unknown key; {hint}"
+        return f"{path}: {key}: unknown key; {did_you_mean(names[-1], _keys_beside(root, entry['loc']))}"
     message = entry["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if entry["type"] == "value_error":
         return f"{path}: {key}: {message}" if key else f"{path}: {message}"
     return f"{path}: {key}: expected {message}, got {got!r} ({type(got).__name__})"
+
+
+def did_you_mean(key: str, known: list[str]) -> str:
+    """A hint for an unknown key: the known one that is spelled most like it, or all of them."""
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
 
 
 def _keys_beside(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -98,13 +98,25 @@ def read_params(path: Path | str) -> Params:
         ParamError: one line for each wrong key, with file, key, expected and got.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ParamError(f"{path}: expected a parameters file, found none; copy one from profiles/") from error
+        raise ParamError(f"{path}: expected a parameters file, found none; run `make profile P=embedded`") from error
+    return parse_params(text, path)
+
+
+def parse_params(text: str, path: Path | str) -> Params:
+    """The parameters in a text of YAML, which errors say is from `path`.
+
+    Raises:
+        ParamError: as `read_params`.
+    """
+    try:
+        content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ParamError(f"{path}: expected YAML: {error}") from error
     if not isinstance(content, dict):
-        raise ParamError(f"{path}: expected blocks of keys, got {type(content).__name__}; copy one from profiles/")
+        got = type(content).__name__
+        raise ParamError(f"{path}: expected blocks of keys, got {got}; `make profile P=embedded` writes a whole file")
     try:
         return Params.model_validate(content)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The names of RobustBench's models, and lists of them; apart from all else of the zoo, so that its changes rerun no training."""
+"""Rosters: the names of RobustBench's pretrained models, from the tables in `nnrobust/zoo`."""
 
 import difflib
 from csv import DictReader
@@ -28,41 +28,29 @@ def where(name: str, known: list[str]) -> str:
     )
 
 
-def check_names(models: list[str], rosters: dict[Roster, list[str]]) -> None:
-    """Holds the lists `zoo.models` and `zoo.rosters` to the tables.
+def check_names(models: list[str]) -> None:
+    """Holds the list `zoo.models` to the tables.
 
     Raises:
-        ValueError: when a list has a name that is unknown or there twice, or when the roster `published` lacks one.
+        ValueError: when it has a name that is unknown or there twice.
     """
-    known = {roster: [row["name"] for row in rows(roster)] for roster in TABLES}
-    _check("models", models, [*known["published"], *known["newer"]])
-    for roster, names in rosters.items():
-        _check(f"rosters.{roster}", names, known[roster])
-    missing = [name for name in known["published"] if name not in rosters.get("published", known["published"])]
-    if missing:
-        raise ValueError(
-            f"rosters.published: expected all {len(known['published'])} models of the paper's time, got the list without "
-            f"{', '.join(missing)}; to attack fewer, shorten zoo.models"
-        )
-
-
-def _check(key: str, names: list[str], known: list[str]) -> None:
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise ValueError(f"{key}: expected each model once, got {name} again")
+    known = [row["name"] for roster in TABLES for row in rows(roster)]
+    for i, name in enumerate(models):
+        if name in models[:i]:
+            raise ValueError(f"models: expected each model once, got {name} again")
         if name not in known:
-            raise ValueError(f"{key}: expected RobustBench's names, got {name!r}; {where(name, known)}")
+            raise ValueError(f"models: expected RobustBench's names, got {name!r}; {where(name, known)}")
 
 
 def no_bare_word(value: object) -> object:
     """`value`, which is not a text.
 
     Raises:
-        ValueError: when it is one: DVC runs a stage for each item of a list, and a list's name is written with a star.
+        ValueError: when it is one: only a profile may name a roster, for whose list `make profile` puts the names.
     """
     if isinstance(value, str):
         raise ValueError(
-            f"expected a list of names, got the word {value!r}; write *published or *newer, with the star, which stands for "
-            "the list of that name under zoo.rosters, as the profiles cifar10 and paper have it"
+            f"expected a list of names, got the word {value!r}; write it in a profile, `published` or `newer`, from which "
+            "`make profile` writes the names"
         )
     return value

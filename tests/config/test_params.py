@@ -1,29 +1,21 @@
-from pathlib import Path
-
 import pytest
 import yaml
 
+from made.project import params_of, profile
 from nnrobust.config.params import read_params
 from nnrobust.errors import ParamError
 
-PROFILES = Path(__file__).parents[2] / "profiles"
-
 
 def written(tmp_path, change):
-    content = yaml.safe_load((PROFILES / "embedded.yaml").read_text())
+    content = profile("embedded")
     change(content)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 
 
-@pytest.mark.parametrize("name", ["embedded", "smoke", "cifar10", "paper"])
-def test_every_profile_is_complete(name):
-    assert read_params(PROFILES / f"{name}.yaml").profile == name
-
-
 def test_the_paper_profile_has_the_papers_numbers():
-    params = read_params(PROFILES / "paper.yaml")
+    params = params_of("paper")
     recommended = params.variants["T_R"]
     assert (recommended.epochs, recommended.batch_size, recommended.learning_rate) == (110, 128, 0.1)
     assert (recommended.weight_decay, recommended.momentum, recommended.milestones) == (5e-4, 0.9, [100, 105])
@@ -34,7 +26,6 @@ def test_the_paper_profile_has_the_papers_numbers():
     assert len(params.search.space.settings()) == 600
     assert params.search.n_trials == 600
     assert len(params.zoo.models) == 69
-    assert params.zoo.models == params.zoo.rosters["published"]
     assert [p.norm for p in params.variants["T_B_A"].trades.perturbations] == ["Linf", "L2"]
     (ball,) = params.variants["T_L2"].trades.perturbations
     assert (ball.norm, ball.epsilon) == ("L2", params.epsilon.L2)
@@ -79,18 +70,7 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["zoo"].update(models=["Standard", "Standard"]), r"zoo: models: expected each model once, got Standard again"),
         (lambda c: c["zoo"].update(models=["Standart"]), r"zoo: models: expected RobustBench's names, got 'Standart'; did you mean Standard\?"),
         (lambda c: c["zoo"].update(models=["x"]), r"got 'x'; the names are in nnrobust/zoo/robustbench_cifar10_linf69\.csv and nnrobust/zoo/robustbench_cifar10_linf_newer\.csv"),
-        (lambda c: c["zoo"].update(models="published"), r"zoo\.models: expected a list of names, got the word 'published'; write \*published"),
-        (lambda c: c["zoo"].update(rosters={"newer": ["Standard"]}), r"zoo: rosters\.newer: expected RobustBench's names, got 'Standard'"),
-        (lambda c: c["zoo"].update(rosters={"published": ["Standard"]}), r"zoo: rosters\.published: expected all 69 .* got the list without Andriushchenko2020Understanding, "),
-        (lambda c: c["zoo"].update(rosters={"mine": []}), r"zoo\.rosters\.mine.*expected 'published' or 'newer'"),
-        (lambda c: c["claims"].pop("accepted"), r"params\.yaml: claims\.accepted: expected this key, got none; add it"),
-        (lambda c: c["claims"]["accepted"].update(test_l3=[0.2, 0.1]), r"claims: accepted\.test_l3: expected \[from, to\] with from <= to, not both null, got \[0\.2, 0\.1\]"),
-        (lambda c: c["claims"]["accepted"].update(test_l2=[None, None]), r"claims: accepted\.test_l2: expected \[from, to\] with from <= to, not both null, got \[None, None\]"),
-        (lambda c: c["claims"]["accepted"].update(test_l2=[0.2, 0.1]), r"claims: accepted\.test_l2: expected \[from, to\] with from <= to, not both null, got \[0\.2, 0\.1\]"),
-        (lambda c: c["claims"]["accepted"].update(test_l2=[0.2]), r"claims\.accepted\.test_l2: expected .*at least 2 items.*, got \[0\.2\] \(list\)"),
-        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, 0.2, 0.3]), r"claims\.accepted\.test_l2: expected .*at most 2 items"),
-        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, "much"]), r"claims\.accepted\.test_l2\.1.*: expected a valid number, got 'much' \(str\)"),
-        (lambda c: c["claims"]["accepted"].update(test_l2=[0.1, float("inf")]), r"claims\.accepted\.test_l2\.1.*: expected a finite number, got inf"),
+        (lambda c: c["zoo"].update(models="published"), r"zoo\.models: expected a list of names, got the word 'published'; write it in a profile, `published` or `newer`"),
         (lambda c: c["claims"].update(margin=0), r"claims\.margin: expected greater than 0, got 0"),
         (lambda c: c["claims"].update(confidence=95), r"claims\.confidence: expected less than 1, got 95"),
         (lambda c: c["illustrate"]["classifiers"].update(T_X="models/trained/T_X.safetensors"), r"params\.yaml: illustrate\.classifiers: expected 1NN, variants or zoo\.models, got 'T_X'"),
@@ -106,20 +86,6 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
 def test_a_wrong_key_is_named_with_what_was_expected_and_got(tmp_path, change, expected):
     with pytest.raises(ParamError, match=expected):
         read_params(written(tmp_path, change))
-
-
-@pytest.mark.parametrize(
-    ("accepted", "expected"), [([0.1, 0.1], [0.1, 0.1]), (["1e-3", None], [0.001, None]), ([None, -2], [None, -2.0])]
-)
-def test_a_claims_range_may_be_open_or_one_value(tmp_path, accepted, expected):
-    path = written(tmp_path, lambda c: c["claims"]["accepted"].update(test_l2=accepted))
-    assert read_params(path).claims.accepted["test_l2"] == expected
-
-
-def test_which_claims_there_are_is_not_asked_when_params_are_read(tmp_path):
-    # So that no stage but the judge depends on the list of claims; the ledger refuses what is missing or unknown.
-    path = written(tmp_path, lambda c: c["claims"].update(accepted={"test_l3": [0, 1]}))
-    assert read_params(path).claims.accepted == {"test_l3": [0.0, 1.0]}
 
 
 def test_examples_of_all_classes_are_of_1nn_and_the_zoo(tmp_path):

@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from made.project import ROOT
+from made.project import ROOT, params_of
 from made.references import bounds_of, points, random_problem
 from nnrobust import OneNearestNeighbor
-from nnrobust.config.params import read_params
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.neighbors import class_distances
 from nnrobust.tables.accuracy import wilson_interval
@@ -131,7 +130,7 @@ def test_the_weight_of_trades_is_on_the_divergence_alone(problem):
 
 
 def test_600_settings_of_45_pairs_at_the_time_of_table_1_are_6_4_gpu_years():
-    params = read_params(ROOT / "profiles" / "paper.yaml")
+    params = params_of("paper")
     seconds = len(params.search.space.settings()) * 45 * 7467.693
     assert round(seconds / 3600) == 56_008
     assert round(seconds / (365.25 * 24 * 3600), 1) == 6.4

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import torch
 import yaml
 from matplotlib.patches import Rectangle
 
+from made.project import profile
 from nnrobust.config.params import read_params
 from nnrobust.errors import ParamError
 from nnrobust.experiments.plane import (
@@ -31,7 +31,6 @@ from nnrobust.figures.plane import NOTE, most_robust, synthetic_figure
 from nnrobust.nearest.estimator import OneNearestNeighbor
 from nnrobust.training.inner import maximise_divergence
 
-PROFILES = Path(__file__).parents[2] / "profiles"
 SHORT = Schedule(hidden=16, epochs=40, learning_rate=0.01, steps=3, step_size=0.4, seed=0)
 
 
@@ -229,7 +228,7 @@ def test_an_odd_number_of_panels_and_a_classifier_of_one_answer_can_be_drawn():
 
 
 def test_equal_betas_are_refused_as_their_panels_would_be_one(tmp_path):
-    content = yaml.safe_load((PROFILES / "embedded.yaml").read_text())
+    content = profile("embedded")
     content["synthetic"]["betas"] = [6.0, 6.0]
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))

@@ -5,6 +5,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from nnrobust.config.params import Params, parse_params
+from nnrobust.config.profiles import compose, read_profile
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,3 +41,18 @@ def copy_project(folder: Path) -> None:
         ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"],
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def profile(name: str) -> dict[str, Any]:
+    """The values of a profile."""
+    return read_profile(ROOT / "profiles" / f"{name}.yaml")
+
+
+def params_of(name: str) -> Params:
+    """The parameters of a profile, as its composed file has them."""
+    return parse_params(compose(ROOT / "profiles" / f"{name}.yaml"), name)
+
+
+def write_profile(name: str, folder: Path) -> None:
+    """Puts a profile into `folder` as its params.yaml."""
+    (folder / "params.yaml").write_text(compose(ROOT / "profiles" / f"{name}.yaml"))

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from made.project import ROOT
+from made.project import params_of
 from made.training import TRADES, VALIDATION, recipe, tasks_of, train, training_set
 from made.victims import Small, network_problem
 from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import PairSource
 from nnrobust.attacks.victim import Attack
-from nnrobust.config.params import read_params
 from nnrobust.errors import ParamError, TrainingError
 from nnrobust.runtime.cluster import Ray, training_machine
 from nnrobust.runtime.machine import Machine
@@ -121,9 +120,7 @@ def test_workers_attack_what_this_process_attacks(cluster):
 
 
 def test_on_a_machine_without_a_gpu_workers_want_none(tmp_path):
-    options = read_params(ROOT / "profiles" / "paper.yaml").compute.model_copy(
-        update={"engine": "ray", "device": "cpu"}
-    )
+    options = params_of("paper").compute.model_copy(update={"engine": "ray", "device": "cpu"})
     machine = training_machine(options, WorkStore(tmp_path, "code"))
     assert machine.engine == Ray(gpus_per_worker=0)
     assert (machine.n_streams, machine.precision) == (1, torch.float32)
@@ -131,7 +128,7 @@ def test_on_a_machine_without_a_gpu_workers_want_none(tmp_path):
 
 def test_workers_without_a_gpu_for_training_on_one_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    options = read_params(ROOT / "profiles" / "paper.yaml").compute
+    options = params_of("paper").compute
     with pytest.raises(
         ParamError, match=r"compute\.gpus_per_worker: expected more than 0 .*, got 0; give each worker a part"
     ):

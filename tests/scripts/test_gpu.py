@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from made.project import ROOT
+from made.project import ROOT, profile
 from nnrobust.records import read_records
 
 ABSENT = [
@@ -46,9 +46,9 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory):
+def tiny_profile(tmp_path_factory):
     """The profile `paper`, with two variants, one or two epochs, and an attack of two steps."""
-    content = yaml.safe_load((ROOT / "profiles" / "paper.yaml").read_text())
+    content = profile("paper")
     variants = {name: content["variants"][name] for name in ("S", "T_R")}
     for one in variants.values():
         one.update(epochs=2, batch_size=8, learning_rate=0.01)
@@ -64,8 +64,8 @@ def profile(tmp_path_factory):
     return path
 
 
-def run(out, images, profile, *more, budget=300):
-    argv = ["gpu.py", "--archive", str(images), "--budget", str(budget), "--out", str(out), "--profile", str(profile),
+def run(out, images, profile_path, *more, budget=300):
+    argv = ["gpu.py", "--archive", str(images), "--budget", str(budget), "--out", str(out), "--profile", str(profile_path),
             "--work", str(out.parent / f"{out.name}.work"), "--n-train-per-class", "3", *more]  # fmt: skip
     code = BARE.format(absent=ABSENT, argv=argv, path=str(ROOT / "scripts" / "gpu.py"))
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
@@ -75,18 +75,18 @@ def run(out, images, profile, *more, budget=300):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, images, profile):
+def finished(tmp_path_factory, images, tiny_profile):
     """A call that is given no time, one that goes on from it and is stopped after some networks, and one that finishes."""
     first, second, third = (tmp_path_factory.mktemp(name) for name in ("first", "second", "third"))
-    done = run(first, images, profile, "--only-train", budget=0.001)
+    done = run(first, images, tiny_profile, "--only-train", budget=0.001)
     assert done.returncode == 0, done.stderr
     assert not (first / "training.csv").exists()
-    done = run(second, images, profile, "--only-train", "--resume", str(first))
+    done = run(second, images, tiny_profile, "--only-train", "--resume", str(first))
     assert done.returncode == 0, done.stderr
     for path in second.glob("*.csv"):
         table = pd.read_csv(path)
         table[table["classifier"] == "S"].to_csv(path, index=False)
-    done = run(third, images, profile, "--only-train", "--resume", str(second))
+    done = run(third, images, tiny_profile, "--only-train", "--resume", str(second))
     assert done.returncode == 0, done.stderr
     return third
 
@@ -157,13 +157,13 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_benchmark_and_the_tests_of_a_call_leave_their_numbers(images, profile, tmp_path, monkeypatch):
+def test_the_benchmark_and_the_tests_of_a_call_leave_their_numbers(images, tiny_profile, tmp_path, monkeypatch):
     sys.path.insert(0, str(ROOT / "scripts"))
     import gpu
 
     monkeypatch.setattr(gpu, "TESTS", ["training/test_train"])
     monkeypatch.setattr(gpu, "SHORT", 1)
-    argv = ["gpu.py", "--archive", str(images), "--budget", "600", "--out", str(tmp_path), "--profile", str(profile),
+    argv = ["gpu.py", "--archive", str(images), "--budget", "600", "--out", str(tmp_path), "--profile", str(tiny_profile),
             "--work", str(tmp_path / "work"), "--n-train-per-class", "1", "--n-test-per-class", "1"]  # fmt: skip
     monkeypatch.setattr(sys, "argv", argv)
     gpu.main()

@@ -2,16 +2,13 @@
 
 import pytest
 
-from made.project import ROOT
-from nnrobust.config.params import read_params
+from made.project import params_of
 from nnrobust.config.recipes import Setting
 from nnrobust.training.schedule import learning_rate_in, shortened, validation_norms, with_setting
 
-PAPER = ROOT / "profiles" / "paper.yaml"
-
 
 def recommended():
-    return read_params(PAPER).variants["T_R"].recipe()
+    return params_of("paper").variants["T_R"].recipe()
 
 
 def test_the_learning_rate_falls_at_the_milestones():
@@ -43,7 +40,7 @@ def test_a_setting_takes_the_place_of_what_it_names_and_of_nothing_else():
 
 
 def test_validation_attacks_in_the_norms_trained_against():
-    variants = read_params(PAPER).variants
+    variants = params_of("paper").variants
     norms = {name: validation_norms(variant.recipe()) for name, variant in variants.items()}
     assert norms == {
         "S": ("Linf",), "E_S": ("Linf",), "T_R": ("Linf",), "T_B": ("Linf",), "T_B_A": ("Linf", "L2"), "T_L2": ("L2",),

@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from made.project import ROOT, copy_project, dvc, environment
+from made.project import ROOT, copy_project, dvc, environment, profile, write_profile
 from nnrobust.config.params import read_params
+from nnrobust.config.profiles import compose
 
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
 GRAPH = grimp.build_graph("nnrobust", exclude_type_checking_imports=True, cache_dir=None)
@@ -128,7 +129,7 @@ def test_every_stage_has_params_or_data_to_depend_on():
 
 
 def test_the_default_is_the_embedded_profile():
-    assert (ROOT / "params.yaml").read_text() == (ROOT / "profiles" / "embedded.yaml").read_text()
+    assert (ROOT / "params.yaml").read_text() == compose(ROOT / "profiles" / "embedded.yaml")
 
 
 def stages_run(output):
@@ -143,7 +144,7 @@ def workspace(tmp_path_factory):
 
 def made_workspace(folder):
     copy_project(folder)
-    shutil.copy(ROOT / "profiles" / "smoke.yaml", folder / "params.yaml")
+    write_profile("smoke", folder)
     output = dvc(folder, "repro")
     assert sorted(stages_run(output)) == sorted(dvc(folder, "stage", "list", "--name-only").split())
     return folder
@@ -348,7 +349,7 @@ def test_a_wrong_key_stops_a_stage_with_one_line_and_leaves_its_output(workspace
 
 def test_a_name_in_params_is_never_run_by_a_shell(tmp_path):
     copy_project(tmp_path)
-    params = yaml.safe_load((ROOT / "profiles" / "smoke.yaml").read_text())
+    params = profile("smoke")
     params["zoo"]["models"] = ["x$(touch f)", "y;touch f"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     command = ["dvc", "repro", "--keep-going", "fetch"]

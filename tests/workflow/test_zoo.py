@@ -1,8 +1,6 @@
 """The roster, and the stages over a zoo of models from local files; nothing is downloaded."""
 
 import json
-import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -11,9 +9,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from made.project import ROOT, copy_project, dvc, environment
+from made.project import copy_project, dvc, environment, profile, write_profile
 from made.zoo import SMALL, import_zoo, write_checkpoints
-from nnrobust.config.params import read_params
 from nnrobust.errors import FetchError
 from nnrobust.zoo.load import zoo_module
 from nnrobust.zoo.models import find, newer, roster
@@ -68,25 +65,9 @@ def test_an_unknown_model_is_refused_with_the_nearest_name():
         find("Wong2020")
 
 
-@pytest.mark.parametrize("profile", ["cifar10", "paper"])
-def test_the_profiles_list_the_roster_by_architecture_with_its_footnotes(profile):
-    params = read_params(ROOT / "profiles" / f"{profile}.yaml")
-    assert params.zoo.rosters["newer"] == list(newer())
-    text = (ROOT / "profiles" / f"{profile}.yaml").read_text()
-    footnotes = dict(re.findall(r"^      - (\S+) # (.+)$", text, re.MULTILINE))
-    assert footnotes.pop("Standard") == "not adversarially trained"
-    assert footnotes == {
-        name: f"trained for {model.epsilon}, not 8/255" for name, model in roster().items() if model.epsilon != "8/255"
-    }
-    architectures = [find(name).architecture for name in params.zoo.rosters["published"]]
-    runs = [one for i, one in enumerate(architectures) if i == 0 or architectures[i - 1] != one]
-    assert architectures.count("WideResNet-28-10") == 16
-    assert runs.count("PreActResNet-18") == runs.count("WideResNet-34-10") == runs.count("ResNet-18") == 1
-
-
-def test_dvc_runs_a_stage_for_each_model_that_a_starred_roster_stands_for(tmp_path):
+def test_dvc_runs_a_stage_for_each_model_of_the_profile_paper(tmp_path):
     copy_project(tmp_path)
-    shutil.copy(ROOT / "profiles" / "paper.yaml", tmp_path / "params.yaml")
+    write_profile("paper", tmp_path)
     stages = dvc(tmp_path, "stage", "list", "--name-only").split()
     assert {name for name in stages if name.startswith("fetch@")} == {f"fetch@{name}" for name in roster()}
     assert sum(name.startswith("attack_zoo@") for name in stages) == 69
@@ -106,7 +87,7 @@ def workspace(tmp_path):
     copy_project(tmp_path)
     (tmp_path / "weights").mkdir()
     write_checkpoints(SMALL, tmp_path / "weights")
-    params = yaml.safe_load((ROOT / "profiles" / "cifar10.yaml").read_text())
+    params = profile("cifar10")
     params["data"] |= {"source": "image_folder", "path": "data/raw/made", "name": "made"}
     params["variants"], params["search"]["variants"] = {}, []
     params["attack"]["attacks"] = [{"name": "fmn", "steps": 2, "restarts": 1}]

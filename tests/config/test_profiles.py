@@ -1,0 +1,134 @@
+"""Profiles: what an overlay changes, what it may not, and the file that comes of it."""
+
+import pytest
+import yaml
+
+from made.project import ROOT, params_of, profile
+from nnrobust.config.params import parse_params
+from nnrobust.config.profiles import compose, is_edited, read_profile, write_params
+from nnrobust.errors import ParamError
+from nnrobust.zoo.models import find, newer, roster
+
+PROFILES = ROOT / "profiles"
+NAMES = sorted(path.stem for path in PROFILES.glob("*.yaml") if path.stem != "base")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of profiles with `base.yaml` alone."""
+    (tmp_path / "base.yaml").write_text((PROFILES / "base.yaml").read_text())
+    return tmp_path
+
+
+def overlay(folder, text, name="mine"):
+    path = folder / f"{name}.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_profile_is_valid_and_has_the_same_values_with_and_without_comments(name):
+    assert params_of(name).profile == name
+    assert yaml.safe_load(compose(PROFILES / f"{name}.yaml")) == profile(name)
+
+
+def test_the_base_alone_is_a_complete_file():
+    text = (PROFILES / "base.yaml").read_text()
+    assert parse_params(text, "base.yaml") == params_of("embedded")
+
+
+def test_every_key_of_the_base_is_in_a_composed_file_with_its_comment():
+    text = compose(PROFILES / "paper.yaml")
+    for line in (PROFILES / "base.yaml").read_text().splitlines():
+        key, hash_sign, comment = line.partition(" #")
+        if ":" in key and hash_sign and "{" not in key and not key.strip().startswith(("T_R:", "T_L2:")):
+            assert comment in text, line
+
+
+def test_mappings_are_merged_and_lists_and_values_replaced(folder):
+    path = overlay(folder, "extends: base\nattack: {seed: 3, attacks: [{name: fmn, steps: 2, restarts: 1}]}\n")
+    mine, base = read_profile(path), profile("embedded")
+    assert mine["attack"] == base["attack"] | {"seed": 3, "attacks": [{"name": "fmn", "steps": 2, "restarts": 1}]}
+    assert mine | {"attack": base["attack"], "profile": "embedded"} == base
+
+
+def test_the_star_changes_every_variant_before_the_named_ones_do(folder):
+    text = "extends: base\nvariants:\n  T_R: {epochs: 9}\n  '*': {epochs: 7, milestones: [5]}\n"
+    variants = read_profile(overlay(folder, text))["variants"]
+    assert {name: block["epochs"] for name, block in variants.items()} == dict.fromkeys(variants, 7) | {"T_R": 9}
+    assert {tuple(block["milestones"]) for block in variants.values()} == {(5,)}
+
+
+def test_an_overlay_may_extend_an_overlay(folder):
+    overlay(folder, "extends: base\ngrowth: {halvings: 2, seeds: [7]}\n", "below")
+    path = overlay(folder, "extends: below\ngrowth: {halvings: 1}\n")
+    assert read_profile(path)["growth"] == profile("embedded")["growth"] | {"halvings": 1, "seeds": [7]}
+    assert read_profile(path)["profile"] == "mine"
+
+
+def test_a_variant_is_one_block_added_and_null_takes_one_out(folder):
+    block = yaml.safe_dump(
+        {"extends": "base", "variants": {"E_S": None, "T_L2_again": profile("paper")["variants"]["T_L2"]}}
+    )
+    params = parse_params(compose(overlay(folder, block)), "mine")
+    assert list(params.variants) == ["S", "T_R", "T_B", "T_B_A", "T_L2", "T_L2_again"]
+
+
+def test_an_empty_mapping_empties_the_one_there(folder):
+    text = "extends: base\nvariants: {}\nsearch: {variants: []}\nillustrate: {classifiers: {T_R: null}}\n"
+    params = parse_params(compose(overlay(folder, text)), "mine")
+    assert (params.variants, params.illustrate.classifiers) == ({}, {"1NN": "data/prepared"})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("extends: base\nplots: {}\n", r"mine\.yaml: plots: unknown key; did you mean plot\?"),
+        ("extends: base\nplot: {dpi: 3}\n", r"mine\.yaml: plot\.dpi: unknown key; known here: dots_per_inch"),
+        ("extends: base\nvariants: {'*': {epoch: 3}}\n", r"variants\.S\.epoch: unknown key; did you mean epochs\?"),
+        ("extends: base\nplot: {dots_per_inch: few}\n", r"plot\.dots_per_inch: expected a valid integer, got 'few'"),
+        ("extends: bases\n", r"bases\.yaml: expected a profile, found none; there are: base, mine"),
+        ("extends: [\n", r"mine\.yaml: expected YAML"),
+        ("- 1\n", r"mine\.yaml: expected blocks of keys, got CommentedSeq"),
+        ("extends: base\nzoo: {models: publisht}\n", r"zoo\.models: expected a list of names, got the word 'publisht'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_overlay_is_refused_with_file_key_and_hint(folder, text, expected):
+    with pytest.raises(ParamError, match=expected):
+        compose(overlay(folder, text))
+
+
+def test_a_roster_is_written_out_with_its_footnotes(folder):
+    for name, models in (("published", roster()), ("newer", newer())):
+        text = compose(overlay(folder, f"extends: base\nzoo: {{models: {name}}}\n"))
+        assert yaml.safe_load(text)["zoo"]["models"] == list(models)
+        notes = dict(line.strip(" -").split(" # ") for line in text.splitlines() if line.startswith("    - ") and " # " in line
+                     and "{" not in line)  # fmt: skip
+        assert notes == {
+            one: "not adversarially trained" if one == "Standard" else f"trained for {find(one).epsilon}, not 8/255"
+            for one in models if one == "Standard" or find(one).epsilon != "8/255"
+        }  # fmt: skip
+
+
+def test_edits_are_not_overwritten_unless_forced(tmp_path):
+    path, smoke, paper = tmp_path / "params.yaml", PROFILES / "smoke.yaml", PROFILES / "paper.yaml"
+    write_params(smoke, path)
+    assert not is_edited(path.read_text())
+    write_params(paper, path)
+    assert path.read_text() == compose(paper)
+    edited = path.read_text().replace("epochs: 110", "epochs: 111", 1)
+    path.write_text(edited)
+    with pytest.raises(
+        ParamError, match=r"params\.yaml: expected a file as `make profile` wrote it, got one with edits"
+    ):
+        write_params(smoke, path)
+    assert path.read_text() == edited
+    write_params(smoke, path, force=True)
+    assert path.read_text() == compose(smoke)
+
+
+def test_a_file_that_was_never_composed_counts_as_edited(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text((PROFILES / "base.yaml").read_text())
+    with pytest.raises(ParamError, match="FORCE=1"):
+        write_params(PROFILES / "smoke.yaml", path)
