@@ -34,7 +34,7 @@ def read(params: Params, n_dimensions: int) -> Evidence:
         timings=read_timings(METRICS / "timings", params.classifiers),
         distances=pd.read_csv(PREPARED / "class_distances.csv"),
         changes=changes(params),
-        plane=pd.read_csv(METRICS / "synthetic.csv"),
+        plane=pd.read_csv(METRICS / "plane.csv"),
         trials=pd.read_csv(METRICS / "search_trials.csv"),
         strength=pd.read_csv(METRICS / "strength.csv"),
         epsilon=params.epsilon.model_dump(),

@@ -17,7 +17,7 @@ from nnrobust.runtime.provenance import provenance
 from nnrobust.tables.runs import Run
 
 PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
-REGIONS, PARAMS = Path("data/synthetic.npz"), Path("params.yaml")
+REGIONS, PARAMS = Path("data/plane.npz"), Path("params.yaml")
 PLOTS, REPORT = Path("plots"), Path("report/index.html")
 
 

@@ -223,7 +223,7 @@ class Zoo(Block):
         return self
 
 
-class Synthetic(Block):
+class Plane(Block):
     n_points: Annotated[int, Field(ge=8, multiple_of=4)]
     center: Positive
     variance: Positive
@@ -240,7 +240,7 @@ class Synthetic(Block):
     seed: Seed
 
     @model_validator(mode="after")
-    def _panels_differ(self) -> "Synthetic":
+    def _panels_differ(self) -> "Plane":
         if len({f"{beta:g}" for beta in self.betas}) < len(self.betas):
             raise ValueError(f"betas: expected each once, to six digits, as panels go by it, got {self.betas}")
         return self

@@ -16,10 +16,10 @@ from nnrobust.config.blocks import (
     Epsilons,
     Growth,
     Illustrate,
+    Plane,
     Plot,
     Search,
     Summary,
-    Synthetic,
     Validation,
     Variant,
     Zoo,
@@ -42,7 +42,7 @@ class Params(Block):
     search: Search
     attack: Attack
     zoo: Zoo
-    synthetic: Synthetic
+    plane: Plane
     summary: Summary
     curves: Curves
     illustrate: Illustrate

@@ -23,7 +23,7 @@ Classifier = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Problem:
+class PlaneProblem:
     """`points` (n, 2) with `labels` (n,), 0 or 1, and the `epsilon` of the closed linf balls around them."""
 
     points: np.ndarray
@@ -79,7 +79,7 @@ def made_points(
     return np.concatenate(points), np.concatenate(labels)
 
 
-def train(problem: Problem, schedule: Schedule, beta: float | None) -> Stack:
+def train(problem: PlaneProblem, schedule: Schedule, beta: float | None) -> Stack:
     """The network trained with TRADES' loss at this beta; None: with the cross-entropy alone. All start from equal weights."""
     generator = np.random.default_rng([schedule.seed, 1])
     stack = Stack.of([_network(problem.reach, schedule.hidden, generator)])
@@ -114,7 +114,7 @@ def _network(reach: float, hidden: int, generator: np.random.Generator) -> nn.Mo
     return nn.Sequential(Normalize([0.5], [0.5 / reach]), nn.Flatten(), one, nn.ReLU(), two, nn.ReLU(), three)
 
 
-def classifier_of(stack: Stack, problem: Problem) -> Classifier:
+def classifier_of(stack: Stack, problem: PlaneProblem) -> Classifier:
     """What a trained network says of points of the plane."""
     frozen = stack.frozen()
 
@@ -125,7 +125,7 @@ def classifier_of(stack: Stack, problem: Problem) -> Classifier:
     return classify
 
 
-def withstands_grid(problem: Problem, classify: Classifier, n_side: int) -> np.ndarray:
+def withstands_grid(problem: PlaneProblem, classify: Classifier, n_side: int) -> np.ndarray:
     """Which points (n,) are right, and so on n_side x n_side points of their ball: an upper bound of robustness."""
     squares = problem.squares(n_side)
     predicted = classify(squares.reshape(-1, 2)).reshape(squares.shape[:2])
@@ -145,14 +145,14 @@ class Panel:
     is_robust: np.ndarray
 
 
-def nearest_panel(problem: Problem) -> Panel:
+def nearest_panel(problem: PlaneProblem) -> Panel:
     """1NN, by its exact radius in linf without a box."""
     model = OneNearestNeighbor().fit(problem.points, problem.labels)
     found = model.robust_radius(problem.points, problem.labels, norm="Linf", epsilon=problem.epsilon)
     return Panel("1NN", "exact", "robust radius", None, model.predict, found.is_robust(problem.epsilon))
 
 
-def network_panel(problem: Problem, schedule: Schedule, beta: float | None, n_side: int) -> Panel:
+def network_panel(problem: PlaneProblem, schedule: Schedule, beta: float | None, n_side: int) -> Panel:
     """A network trained with TRADES at this beta, or with the overwritten loss (None), attacked at points of each ball."""
     classify = classifier_of(train(problem, schedule, beta), problem)
     name = OVERWRITTEN if beta is None else f"TRADES, beta = {beta:g}"
@@ -160,11 +160,11 @@ def network_panel(problem: Problem, schedule: Schedule, beta: float | None, n_si
     return Panel(name, "attacked", f"{n_side**2} points a ball", beta, classify, is_robust)
 
 
-def measure(panels: Sequence[Panel], problem: Problem, grid_size: int) -> tuple[pd.DataFrame, np.ndarray]:
+def measure(panels: Sequence[Panel], problem: PlaneProblem, grid_size: int) -> tuple[pd.DataFrame, np.ndarray]:
     """A row for each panel and point, and each panel's labels on the plane, int8 (n_panels, grid_size, grid_size).
 
     Columns panel, kind, method, x, y, label, prediction, is_correct, is_robust, epsilon, beta (NaN where there is none). The
-    rows of a panel's labels go from low y to high, along `Problem.axis`.
+    rows of a panel's labels go from low y to high, along `PlaneProblem.axis`.
     """
     plane, tables, regions = _lattice(problem.axis(grid_size)), [], []
     for panel in panels:

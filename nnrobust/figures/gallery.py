@@ -79,13 +79,13 @@ def _changes(run: Run, classifier: str) -> pd.DataFrame:
 
 
 def _plane(run: Run) -> Drawing:
-    table = run.tables["synthetic"]
+    table = run.tables["plane"]
     n = len(table[["x", "y"]].drop_duplicates())
     caption = (
         f"{n} training points of four Gaussians, a share of each with the other label; squares are the closed Linf "
         "balls. 1NN exact, networks attacked by a grid in each ball. The class of a cluster is the sign of x * y, our reading."
     )
-    figure = plane.synthetic_figure(table, run.regions, run.plane_seed)
+    figure = plane.plane_figure(table, run.regions, run.plane_seed)
     return Drawing("figure_2", "Figure 2: a problem in the plane", caption, table, figure)
 
 

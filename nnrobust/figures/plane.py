@@ -40,7 +40,7 @@ def most_robust(points: np.ndarray, labels: np.ndarray, epsilon: float) -> int:
     return len(points) - int((matched >= 0).sum())
 
 
-def synthetic_figure(table: pd.DataFrame, grids: Mapping[str, np.ndarray], seed: int) -> Figure:
+def plane_figure(table: pd.DataFrame, grids: Mapping[str, np.ndarray], seed: int) -> Figure:
     """One panel for each classifier: regions, points by label, their balls, and what is not robust.
 
     Args:

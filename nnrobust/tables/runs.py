@@ -15,7 +15,7 @@ from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.comparison import scores
 
 TABLES = (
-    "pairs", "means", "unions", "curves", "zoo", "training", "strength", "growth", "synthetic", "changes", "paired", "seeds",
+    "pairs", "means", "unions", "curves", "zoo", "training", "strength", "growth", "plane", "changes", "paired", "seeds",
 )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ class Run:
                 searched=params.searched,
                 epsilon=params.epsilon.model_dump(),
                 confidence=params.claims.confidence,
-                plane_seed=params.synthetic.seed,
+                plane_seed=params.plane.seed,
                 scores=scores(tables["pairs"], tables["unions"]),
                 tables=tables | {"class_distances": pd.read_csv(prepared / "class_distances.csv")},
                 timings=read_timings(metrics / "timings", params.classifiers),

@@ -16,7 +16,7 @@ from nnrobust.experiments.plane import (
     CORNERS,
     OVERWRITTEN,
     Panel,
-    Problem,
+    PlaneProblem,
     Schedule,
     classifier_of,
     made_points,
@@ -27,7 +27,7 @@ from nnrobust.experiments.plane import (
     withstands_grid,
 )
 from nnrobust.figures import accuracies as figures
-from nnrobust.figures.plane import NOTE, most_robust, synthetic_figure
+from nnrobust.figures.plane import NOTE, most_robust, plane_figure
 from nnrobust.nearest.estimator import OneNearestNeighbor
 from nnrobust.training.inner import maximise_divergence
 
@@ -35,7 +35,7 @@ SHORT = Schedule(hidden=16, epochs=40, learning_rate=0.01, steps=3, step_size=0.
 
 
 def problem_of(n_points=40, seed=0):
-    return Problem(*made_points(n_points, 4.0, 2.0, 0.1, seed), 1.0)
+    return PlaneProblem(*made_points(n_points, 4.0, 2.0, 0.1, seed), 1.0)
 
 
 def answers(function, problem):
@@ -121,7 +121,7 @@ def test_the_verdicts_of_1nn_are_those_of_a_fine_grid_up_to_its_spacing():
 
 
 def test_a_wrong_answer_anywhere_in_the_ball_or_at_the_point_itself_is_not_robust():
-    problem = Problem(np.array([[0.0, 0.0], [5.0, 0.0]]), np.array([0, 1]), 1.0)
+    problem = PlaneProblem(np.array([[0.0, 0.0], [5.0, 0.0]]), np.array([0, 1]), 1.0)
 
     def right(points):
         return (points[:, 0] > 2.5).astype(int)
@@ -153,7 +153,7 @@ def test_the_overwritten_loss_is_training_with_beta_0_and_no_other():
 
 
 def test_training_fits_the_points_in_units_of_the_plane():
-    problem = Problem(*made_points(16, 4.0, 0.1, 0.0, 0), 1.0)
+    problem = PlaneProblem(*made_points(16, 4.0, 0.1, 0.0, 0), 1.0)
     classify = classifier_of(train(problem, Schedule(32, 150, 0.02, 5, 0.3, 0), 1.0), problem)
     assert (classify(problem.points) == problem.labels).all()
     assert classify(np.array([[4.0, 4.0], [-4.0, 4.0]])).tolist() == [1, 0]
@@ -195,11 +195,11 @@ def test_the_most_that_any_classifier_can_be_robust_on_is_the_largest_set_of_bal
 def drawn(panels, problem):
     table, regions = measure(panels, problem, 20)
     with figures.style():
-        return table, synthetic_figure(table, {"axis": problem.axis(20), "regions": regions}, 7)
+        return table, plane_figure(table, {"axis": problem.axis(20), "regions": regions}, 7)
 
 
 def test_the_figure_has_the_whole_ball_of_each_point_bold_where_not_robust():
-    problem = Problem(*made_points(8, 4.0, 2.0, 0.5, 0), 0.75)
+    problem = PlaneProblem(*made_points(8, 4.0, 2.0, 0.5, 0), 0.75)
     table, figure = drawn([nearest_panel(problem), answers(lambda p: (p[:, 0] > 0).astype(int), problem)], problem)
     assert len(figure.axes) == 2
     for axes, panel in zip(figure.axes, ("1NN", "made"), strict=True):
@@ -229,12 +229,12 @@ def test_an_odd_number_of_panels_and_a_classifier_of_one_answer_can_be_drawn():
 
 def test_equal_betas_are_refused_as_their_panels_would_be_one(tmp_path):
     content = profile("embedded")
-    content["synthetic"]["betas"] = [6.0, 6.0]
+    content["plane"]["betas"] = [6.0, 6.0]
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(ParamError, match=r"synthetic: betas: expected each once, .*got \[6\.0, 6\.0\]"):
+    with pytest.raises(ParamError, match=r"plane: betas: expected each once, .*got \[6\.0, 6\.0\]"):
         read_params(path)
-    content["synthetic"].update(betas=[6.0], n_points=42)
+    content["plane"].update(betas=[6.0], n_points=42)
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(ParamError, match=r"synthetic\.n_points: expected a multiple of 4, got 42"):
+    with pytest.raises(ParamError, match=r"plane\.n_points: expected a multiple of 4, got 42"):
         read_params(path)

@@ -16,7 +16,7 @@ from nnrobust.claims.judge import NOT_RUN
 from nnrobust.config.blocks import Epsilons
 from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table
-from nnrobust.experiments.plane import Problem, measure, nearest_panel
+from nnrobust.experiments.plane import PlaneProblem, measure, nearest_panel
 from nnrobust.figures import accuracies as figures
 from nnrobust.figures.gallery import gallery
 from nnrobust.report.contents import not_run, report_of
@@ -98,7 +98,7 @@ def growth():
 
 
 def plane():
-    problem = Problem(np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]]), np.array([0, 1, 0]), 0.5)
+    problem = PlaneProblem(np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]]), np.array([0, 1, 0]), 0.5)
     table, regions = measure([nearest_panel(problem)], problem, 9)
     return table, {"regions": regions, "axis": problem.axis(9)}
 
@@ -121,7 +121,7 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     there = networks if trained_names is None else trained_names
     tables = accuracy_tables(there) | trained(there) | {"curves": curve_table(there), "growth": growth()}
     tables["zoo"] = zoo_of(models or {})
-    tables["synthetic"], regions = plane()
+    tables["plane"], regions = plane()
     examples = {name: examples_of([0, 1, 0] if name == "1NN" else [0, 0, 0]) for name in illustrated}
     changes = [changes_table(one, name, {"Linf": 0.1, "L2": 0.5}) for name, one in examples.items()]
     tables["changes"] = (
@@ -155,7 +155,7 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
 def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S")):
     params = SimpleNamespace(
         classifiers=["1NN", *networks], searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
-        claims=SimpleNamespace(confidence=0.9), synthetic=SimpleNamespace(seed=3), illustrate=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
+        claims=SimpleNamespace(confidence=0.9), plane=SimpleNamespace(seed=3), illustrate=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
     )  # fmt: skip
     return Run.read(params, folder / "prepared", folder / "metrics", folder / "examples", folder / "regions.npz")
 

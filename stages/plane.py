@@ -5,19 +5,19 @@ from pathlib import Path
 import numpy as np
 
 from nnrobust.config.params import read_params
-from nnrobust.experiments.plane import Problem, Schedule, made_points, measure, nearest_panel, network_panel
+from nnrobust.experiments.plane import PlaneProblem, Schedule, made_points, measure, nearest_panel, network_panel
 from nnrobust.runtime.outputs import finished_file, write_csv
 from nnrobust.runtime.process import run_stage
 
-TABLE = Path("metrics/synthetic.csv")
-GRIDS = Path("data/synthetic.npz")
+TABLE = Path("metrics/plane.csv")
+GRIDS = Path("data/plane.npz")
 
 
 def main() -> None:
-    one = read_params("params.yaml").synthetic
+    one = read_params("params.yaml").plane
     points, labels = made_points(one.n_points, one.center, one.variance, one.flipped, one.seed)
     schedule = Schedule(one.hidden, one.epochs, one.learning_rate, one.steps, one.step_size, one.seed)
-    problem = Problem(points, labels, one.epsilon)
+    problem = PlaneProblem(points, labels, one.epsilon)
     trades = [network_panel(problem, schedule, beta, one.square_size) for beta in one.betas]
     panels = [*trades, nearest_panel(problem), network_panel(problem, schedule, None, one.square_size)]
     table, regions = measure(panels, problem, one.grid_size)
