@@ -19,7 +19,7 @@ from nnrobust.claims.measures import Evidence
 from nnrobust.config.params import read_params
 from nnrobust.errors import NnrobustError, RecordError
 from nnrobust.figures import accuracies as figures
-from nnrobust.figures.training import training_figure
+from nnrobust.figures.curves import training_figure
 from nnrobust.records import read_records
 from nnrobust.report.published import as_markdown, publish_run, runs_table
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
@@ -28,7 +28,7 @@ from nnrobust.runtime.provenance import provenance
 from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.accuracy import accuracy_table, check_threat_models, mean_over_pairs, summary, union_table
 from nnrobust.tables.comparison import scores
-from nnrobust.tables.details import counts, training_table
+from nnrobust.tables.runs import counts, training_table
 from nnrobust.threat import parse_epsilon
 from nnrobust.zoo.models import roster
 

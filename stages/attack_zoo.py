@@ -17,8 +17,7 @@ from nnrobust.runtime.cluster import attack_machine
 from nnrobust.runtime.machine import precision_of
 from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown
-from nnrobust.zoo.images import zoo_images
-from nnrobust.zoo.models import IMAGE_SHAPE, N_CLASSES, find
+from nnrobust.zoo.models import IMAGE_SHAPE, N_CLASSES, find, zoo_images
 
 LOCK = Path("models/zoo.lock.json")
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from nnrobust.claims.judge import setting_of
 from nnrobust.config.params import read_params
-from nnrobust.figures import accuracies as figures
 from nnrobust.figures.gallery import Drawing, gallery
+from nnrobust.figures.style import save, style
 from nnrobust.report.contents import report_of
 from nnrobust.report.report import render
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv
@@ -24,8 +24,8 @@ PLOTS, REPORT = Path("plots"), Path("report/index.html")
 def drawn(one: Drawing, images: Path, pdf: Path, tables: Path, dots_per_inch: int) -> tuple[Drawing, bytes]:
     """The drawing with its PNG file, after writing that, the PDF and the CSV."""
     image = images / f"{one.name}.png"
-    figures.save(one.figure, image, dots_per_inch)
-    figures.save(one.figure, pdf / f"{one.name}.pdf", dots_per_inch)
+    save(one.figure, image, dots_per_inch)
+    save(one.figure, pdf / f"{one.name}.pdf", dots_per_inch)
     write_csv(tables / f"{one.name}.csv", one.table)
     return one, image.read_bytes()
 
@@ -37,7 +37,7 @@ def main() -> None:
         finished_folder(PLOTS / "images") as images,
         finished_folder(PLOTS / "pdf") as pdf,
         finished_folder(PLOTS / "tables") as tables,
-        figures.style(),
+        style(),
     ):
         drawings = [drawn(one, images, pdf, tables, params.plot.dots_per_inch) for one in gallery(run)]
     devices = [str(one["device"]) for one in run.timings.values()]

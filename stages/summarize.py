@@ -13,12 +13,12 @@ from nnrobust.tables.accuracy import (
     accuracy_table,
     check_certificates,
     check_threat_models,
+    epsilon_curves,
     mean_over_pairs,
     summary,
     union_table,
 )
-from nnrobust.tables.curves import epsilon_curves
-from nnrobust.tables.details import Details, counts
+from nnrobust.tables.runs import Details, counts
 from nnrobust.tables.zoo import zoo_counts, zoo_records, zoo_table
 
 RECORDS, METRICS = Path("data/records"), Path("metrics")

@@ -15,8 +15,7 @@ from typing import Any
 
 import yaml
 
-from nnrobust.config.param_errors import did_you_mean
-from nnrobust.config.params import parse_params
+from nnrobust.config.params import did_you_mean, parse_params
 from nnrobust.config.rosters import TABLES, rows
 from nnrobust.errors import ParamError
 

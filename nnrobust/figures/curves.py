@@ -1,4 +1,4 @@
-"""Curves of robust accuracy: against epsilon, 1NN by each proof and every classifier; against the number of training images."""
+"""Curves: robust accuracy against epsilon and against the number of training images, training by epoch, attack strength."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nnrobust.figures.accuracies import SYMBOLS
+from nnrobust.figures.style import SYMBOLS
 
 STYLES = {
     "exact": ("exact", "-", 0),
@@ -98,3 +98,74 @@ def _finish(figure: Figure, quantity: str) -> None:
     figure.axes[0].set_ylabel(quantity)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+
+
+PANELS = {"loss": "training loss", "clean_accuracy": "clean accuracy (%)", "robust_accuracy": "accuracy under PGD (%)"}
+"""Column and label of each panel."""
+
+
+def training_figure(table: pd.DataFrame, dataset: str) -> Figure:
+    """One panel for each quantity, one line for each variant: means over pairs; the accuracies are those of held-out images."""
+    figure = Figure(figsize=(7.2, 3.2))
+    colors = sns.color_palette("colorblind")
+    for axes, (column, label) in zip(figure.subplots(1, 3), PANELS.items(), strict=True):
+        for i, variant in enumerate(dict.fromkeys(table["variant"])):
+            one = table[table["variant"] == variant].dropna(subset=column)
+            scale = 1 if column == "loss" else 100
+            axes.plot(one["epoch"], scale * one[column], label=variant, color=colors[i % len(colors)], linewidth=1.3,
+                      marker="" if column == "loss" else "o", markersize=2.5, linestyle=LINES[i % len(LINES)])  # fmt: skip
+        axes.set(xlabel="epoch", ylabel=label)
+        if column != "loss":
+            axes.set_ylim(0, 102)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+    n = int(table["n_pairs"].max())
+    figure.suptitle(f"{dataset}: training, mean over {n} pairs; accuracies on held-out images", fontsize=10)
+    return figure
+
+
+ATTACK_LINES = {"solid": "-", "dashed": (0, (4, 2)), "dotted": ":", "dash-dot": "-."}
+"""A line style for each attack, in the order of the table."""
+
+
+def strength_figure(table: pd.DataFrame, dataset: str) -> Figure:
+    """Robust accuracy against steps, one panel a norm, a color a variant, a line style an attack.
+
+    Crosses: the most steps with several restarts. A converged attack's line is flat at its end, and its cross lies on it.
+    """
+    figure = Figure(figsize=(7.2, 3.8))
+    norms = list(dict.fromkeys(table["norm"]))
+    for axes, norm in zip(figure.subplots(1, len(norms), sharey=True, squeeze=False)[0], norms, strict=True):
+        part = table[table["norm"] == norm]
+        _lines(axes, part)
+        ticks = sorted(set(part["steps"]))
+        axes.set(xscale="log", xlabel=f"steps, {SYMBOLS[norm]}")
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.minorticks_off()
+    figure.axes[0].set_ylabel("robust accuracy (%), attacked")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+    styles = " and ".join(
+        f"{name} ({word})" for name, word in zip(dict.fromkeys(table["attack"]), ATTACK_LINES, strict=False)
+    )
+    n, restarts = int(table["n"].max()), int(table["restarts"].max())
+    figure.suptitle(f"{dataset}, {n} test images: {styles}; crosses: {restarts} restarts", fontsize=9)
+    return figure
+
+
+def _lines(axes: Axes, table: pd.DataFrame) -> None:
+    variants, names = list(dict.fromkeys(table["classifier"])), list(dict.fromkeys(table["attack"]))
+    for color, variant in zip(sns.color_palette("colorblind", len(variants)), variants, strict=True):
+        for name, style in zip(names, ATTACK_LINES.values(), strict=False):
+            one = table[(table["classifier"] == variant) & (table["attack"] == name)]
+            single, several = one[one["restarts"] == 1], one[one["restarts"] > 1]
+            label = variant if name == names[0] else None
+            axes.plot(
+                single["steps"],
+                100 * single["robust_accuracy"],
+                linestyle=style,
+                color=color,
+                linewidth=1.2,
+                label=label,
+            )
+            axes.plot(several["steps"], 100 * several["robust_accuracy"], "x", color=color, markersize=5)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nnrobust.figures import accuracies, curves, distance, plane, strength, theorem, training
+from nnrobust.figures import accuracies, curves, plane, theorem
 from nnrobust.figures import examples as examples_figure
 from nnrobust.figures import zoo as zoo_figure
 from nnrobust.tables.runs import Run
@@ -167,8 +167,8 @@ def _growth(run: Run) -> Drawing:
 
 def _distances(run: Run) -> Drawing:
     needed = 2 * run.epsilon["Linf"] * float(np.sqrt(run.n_dimensions))
-    table = distance.distance_table(run.tables["class_distances"], needed)
-    figure = distance.distance_figure(table, run.classes, run.dataset)
+    table = accuracies.distance_table(run.tables["class_distances"], needed)
+    figure = accuracies.distance_figure(table, run.classes, run.dataset)
     caption = (
         "d0: the smallest l2 distance between training images of two classes. Framed: below 2 epsilon sqrt(N), where the "
         "theorems promise nothing."
@@ -178,7 +178,7 @@ def _distances(run: Run) -> Drawing:
 
 def _training(run: Run) -> Drawing:
     table = run.tables["training"]
-    figure = training.training_figure(table, run.dataset)
+    figure = curves.training_figure(table, run.dataset)
     caption = (
         f"Mean over {int(table['n_pairs'].max())} pairs; accuracies on held-out training images, robust ones under PGD."
     )
@@ -187,7 +187,7 @@ def _training(run: Run) -> Drawing:
 
 def _strength(run: Run) -> Drawing:
     table = run.tables["strength"]
-    figure = strength.strength_figure(table, run.dataset)
+    figure = curves.strength_figure(table, run.dataset)
     caption = (
         f"{int(table['n'].max())} test images. A converged attack's line is flat at its end, and its cross lies on it."
     )

@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nnrobust.figures.accuracies import SYMBOLS
+from nnrobust.figures.style import SYMBOLS
 from nnrobust.tables.comparison import zoo_headline
 
 

@@ -7,7 +7,7 @@ from made.victims import Always, network_problem, of_one
 from nnrobust.attacks.attack import attack
 from nnrobust.attacks.convergence import COLUMNS, ladder, strength_curve
 from nnrobust.attacks.victim import Attack
-from nnrobust.figures.strength import strength_figure
+from nnrobust.figures.curves import strength_figure
 from nnrobust.runtime.machine import Machine
 from nnrobust.threat import ThreatModel
 

@@ -26,8 +26,8 @@ from nnrobust.experiments.plane import (
     train,
     withstands_grid,
 )
-from nnrobust.figures import accuracies as figures
 from nnrobust.figures.plane import NOTE, most_robust, plane_figure
+from nnrobust.figures.style import style
 from nnrobust.nearest.estimator import OneNearestNeighbor
 from nnrobust.training.inner import maximise_divergence
 
@@ -194,7 +194,7 @@ def test_the_most_that_any_classifier_can_be_robust_on_is_the_largest_set_of_bal
 
 def drawn(panels, problem):
     table, regions = measure(panels, problem, 20)
-    with figures.style():
+    with style():
         return table, plane_figure(table, {"axis": problem.axis(20), "regions": regions}, 7)
 
 

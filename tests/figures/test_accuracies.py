@@ -10,8 +10,9 @@ from matplotlib.patches import Rectangle
 from made.records import attacked, exact
 from nnrobust.examples import Examples
 from nnrobust.figures import accuracies as figures
-from nnrobust.figures.distance import distance_figure, distance_table
+from nnrobust.figures.accuracies import distance_figure, distance_table
 from nnrobust.figures.examples import example_figure, shown_images
+from nnrobust.figures.style import save, style
 from nnrobust.figures.zoo import images_of, zoo_figure, zoo_points
 from nnrobust.tables.accuracy import accuracy_table, union_table
 from nnrobust.tables.comparison import scores
@@ -61,7 +62,7 @@ def test_a_mean_of_exact_and_certified_numbers_is_certified(table):
     )
     bars = figures.bars_table(mixed, "test", ["1NN"], 0.95)
     assert bars["kind"].tolist() == ["clean", "certified", "exact"]
-    with figures.style():
+    with style():
         (axes,) = figures.bars(bars, "test", "made", EPSILON).axes
     assert axes.get_xticklabels()[0].get_text().splitlines()[1:] == [r"$\ell_\infty$ certified", r"$\ell_2$ exact"]
 
@@ -84,7 +85,7 @@ def test_a_single_pair_has_an_interval_without_ends(table):
 def test_the_whiskers_are_drawn_as_far_down_and_up_as_the_interval_goes(table):
     bars = figures.bars_table(table, "test", ["1NN", "S"], 0.8)
     assert bars["high"].tolist()[-1] == 100
-    with figures.style():
+    with style():
         (axes,) = figures.bars(bars, "test", "made", EPSILON).axes
     for container, measure in zip(
         [one for one in axes.containers if hasattr(one, "errorbar")], figures.MEASURES, strict=True
@@ -100,7 +101,7 @@ def test_a_classifier_with_fewer_pairs_says_so_and_one_without_any_has_no_bar(ta
     fewer = table[(table["classifier"] != "S") | (table["pair"] != "1-2")]
     bars = figures.bars_table(fewer, "test", ["1NN", "S", "T_B"], 0.95)
     assert bars["classifier"].drop_duplicates().tolist() == ["1NN", "S"]
-    with figures.style():
+    with style():
         (axes,) = figures.bars(bars, "test", "made", EPSILON).axes
     assert [one.get_text() for one in axes.get_xticklabels()] == ["1NN\nexact", "S\nattacked\n2 pairs"]
     assert "mean over 3 pairs" in axes.get_title()
@@ -109,8 +110,8 @@ def test_a_classifier_with_fewer_pairs_says_so_and_one_without_any_has_no_bar(ta
 def test_equal_figures_are_equal_files_in_both_formats(table, tmp_path):
     bars = figures.bars_table(table, "train", ["1NN", "S"], 0.95)
     for name in ("one.png", "one.pdf", "other.png", "other.pdf"):
-        with figures.style():
-            figures.save(figures.bars(bars, "train", "made", EPSILON), tmp_path / name, 60)
+        with style():
+            save(figures.bars(bars, "train", "made", EPSILON), tmp_path / name, 60)
     for suffix in (".png", ".pdf"):
         content = (tmp_path / f"one{suffix}").read_bytes()
         assert len(content) > 5000
@@ -136,7 +137,7 @@ def test_a_pair_that_one_of_them_lacks_is_left_out(table):
 
 
 def test_the_scatter_counts_who_is_ahead(table):
-    with figures.style():
+    with style():
         figure = figures.scatter(figures.pairs_table(table, "1NN", "S"), "1NN", "S", "made")
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["1NN ahead in 1 of 3, equal in 1", "1NN ahead in 2 of 3, equal in 0"]
@@ -144,7 +145,7 @@ def test_the_scatter_counts_who_is_ahead(table):
 
 def test_the_scatter_has_the_sum_left_and_the_union_right(table):
     pairs = figures.pairs_table(table, "1NN", "S")
-    with figures.style():
+    with style():
         left, right = figures.scatter(pairs, "1NN", "S", "made").axes
     for axes, name in ((left, "sum"), (right, "union")):
         np.testing.assert_array_equal(axes.collections[0].get_offsets(), pairs[[f"S_{name}", f"1NN_{name}"]])
@@ -163,7 +164,7 @@ def test_the_table_of_times_has_a_row_for_each_classifier():
     table = figures.times_table({"1NN": one, "S": one | {"device": "GPU"}})
     assert table.columns.tolist()[2:4] == ["inference_seconds_batch_1", "inference_seconds_batch_512"]
     assert table.iloc[1].tolist() == ["S", 1.23, 9.88e-4, 1.23e-6, "GPU"]
-    with figures.style():
+    with style():
         figure = figures.times(table)
     (axes,) = figure.axes
     cells = axes.tables[0].get_celld()
@@ -197,7 +198,7 @@ def points():
 
 
 def test_each_panel_of_the_zoo_counts_the_models_that_1nn_is_ahead_of(points):
-    with figures.style():
+    with style():
         figure = zoo_figure(points, 3, "made", EPSILON)
     titles = [axes.get_title() for axes in figure.axes]
     assert [title.rpartition(": ")[2] for title in titles] == [f"1NN (exact) ahead of {n} of 2" for n in (2, 1, 0, 1)]
@@ -228,7 +229,7 @@ def test_of_1nn_the_zoo_has_the_exact_number_of_all_classes_else_the_certified_o
         ["exact", 30]
     ]
     points = zoo_points(proofs[~(is_l2 & (proofs["kind"] == "exact"))])
-    with figures.style():
+    with style():
         titles = [axes.get_title() for axes in zoo_figure(points, 1, "made", EPSILON).axes]
     assert ["(exact)" in title for title in titles] == [True, True, True, False]
     assert "1NN (certified) ahead of 0 of 1" in titles[3]
@@ -272,7 +273,7 @@ def test_exactly_the_pairs_whose_distance_falls_short_are_framed():
     distances = pd.DataFrame({"first": ["a", "a", "b"], "second": ["b", "c", "c"], "distance": [1.5, 0.9, 1.0]})
     table = distance_table(distances, 1.0)
     assert table["is_enough"].tolist() == [True, False, True]
-    with figures.style():
+    with style():
         figure = distance_figure(table, ["a", "b", "c"], "made")
     axes = figure.axes[0]
     frames = [one.get_xy() for one in axes.patches if isinstance(one, Rectangle)]
@@ -286,7 +287,7 @@ def test_exactly_the_pairs_whose_distance_falls_short_are_framed():
 
 def test_classes_named_by_digits_find_their_places_and_pairs_that_are_not_run_stay_empty():
     table = distance_table(pd.DataFrame({"first": [3, 5], "second": [5, 8], "distance": [1.25, 2.5]}), 3.0)
-    with figures.style():
+    with style():
         axes = distance_figure(table, ["3", "5", "8"], "made").axes[0]
     assert sorted(one.get_xy() for one in axes.patches if isinstance(one, Rectangle)) == [(0, 0), (1, 1)]
     assert sorted(one.get_text() for one in axes.texts) == ["1.25", "2.50"]
@@ -317,9 +318,9 @@ def test_differences_are_gray_where_nothing_changes_and_scaled_by_their_own_larg
 
 
 def test_each_image_says_how_far_it_was_and_whether_that_is_within_epsilon(examples, tmp_path):
-    with figures.style():
+    with style():
         figure = example_figure(examples, "made", ["cat", "dog"], EPSILON)
-        figures.save(figure, tmp_path / "one.png", 60)
+        save(figure, tmp_path / "one.png", 60)
     first, last, histogram = figure.axes[0:9:3], figure.axes[2:9:3], figure.axes[9]
     assert [axes.get_title() for axes in first] == ["cat", "dog", "cat\nwrong as it is"]
     assert [axes.get_xlabel() for axes in last] == [
@@ -334,9 +335,9 @@ def test_each_image_says_how_far_it_was_and_whether_that_is_within_epsilon(examp
 
 
 def test_empty_places_are_as_large_as_the_images(examples, tmp_path):
-    with figures.style():
+    with style():
         figure = example_figure(examples, "made", ["cat", "dog"], EPSILON)
-        figures.save(figure, tmp_path / "one.png", 60)
+        save(figure, tmp_path / "one.png", 60)
     shapes = [axes.get_window_extent() for axes in figure.axes[:9]]
     assert [round(one.height / one.width, 3) for one in shapes] == [0.667] * 9
 
@@ -345,9 +346,9 @@ def test_neighbouring_labels_do_not_run_into_each_other(examples, tmp_path):
     eight = Examples(
         *(np.resize(getattr(examples, name), (8, *getattr(examples, name).shape[1:])) for name in vars(examples))
     )
-    with figures.style():
+    with style():
         figure = example_figure(eight, "made", ["automobile", "airplane"], EPSILON)
-        figures.save(figure, tmp_path / "one.png", 60)
+        save(figure, tmp_path / "one.png", 60)
     for texts in ([axes.title for axes in figure.axes[0:24:3]], [axes.xaxis.label for axes in figure.axes[2:24:3]]):
         extents = [one.get_window_extent() for one in texts]
         assert all(one.x1 < other.x0 for one, other in pairwise(extents))
@@ -355,8 +356,8 @@ def test_neighbouring_labels_do_not_run_into_each_other(examples, tmp_path):
 
 def test_a_classifier_that_nothing_fools_has_a_figure_too(examples, tmp_path):
     none = Examples(*(vars(examples) | {"is_found": np.zeros(3, bool), "adversarial": examples.images / 255}).values())
-    with figures.style():
+    with style():
         figure = example_figure(none, "made", ["cat", "dog"], EPSILON)
-        figures.save(figure, tmp_path / "one.png", 60)
+        save(figure, tmp_path / "one.png", 60)
     assert figure.axes[9].get_title() == "none found"
     assert not any(bar.get_height() for bar in figure.axes[9].patches)

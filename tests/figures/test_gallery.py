@@ -17,13 +17,12 @@ from nnrobust.config.blocks import Epsilons
 from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table
 from nnrobust.experiments.plane import PlaneProblem, measure, nearest_panel
-from nnrobust.figures import accuracies as figures
 from nnrobust.figures.gallery import gallery
+from nnrobust.figures.style import save, style
 from nnrobust.report.contents import not_run, report_of
 from nnrobust.report.report import CLAIM_COLUMNS, render
-from nnrobust.tables.accuracy import accuracy_table, mean_over_pairs, union_table
+from nnrobust.tables.accuracy import accuracy_table, epsilon_curves, mean_over_pairs, union_table
 from nnrobust.tables.comparison import paired_table, scores
-from nnrobust.tables.curves import epsilon_curves
 from nnrobust.tables.runs import Run
 from nnrobust.tables.zoo import zoo_table
 
@@ -161,7 +160,7 @@ def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S")):
 
 
 def drawings(run):
-    with figures.style():
+    with style():
         return {one.name: one for one in gallery(run)}
 
 
@@ -243,8 +242,8 @@ def test_figure_8_needs_a_model_with_every_verdict(tmp_path):
 
 def test_every_figure_can_be_saved_and_has_a_table_title_and_caption(whole, tmp_path):
     for name, one in whole[1].items():
-        with figures.style():
-            figures.save(one.figure, tmp_path / f"{name}.png", 50)
+        with style():
+            save(one.figure, tmp_path / f"{name}.png", 50)
         assert (tmp_path / f"{name}.png").stat().st_size > 2000
         assert len(one.table) > 0
         assert one.title

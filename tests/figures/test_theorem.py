@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Circle
 
-from nnrobust.figures import accuracies as figures
+from nnrobust.figures.style import style
 from nnrobust.figures.theorem import OTHER, OWN, QUERY, theorem_figure, theorem_table
 from nnrobust.nearest.estimator import OneNearestNeighbor
 
@@ -20,7 +20,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def figure(table):
-    with figures.style():
+    with style():
         return theorem_figure(table)
 
 

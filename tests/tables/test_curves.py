@@ -7,10 +7,10 @@ import pytest
 from made.radii import attacked, records
 from nnrobust.data.datasets import Pair, Prepared
 from nnrobust.experiments.growth import growth_table, part_of
-from nnrobust.figures import accuracies as figures
 from nnrobust.figures.curves import LINES, certificates_figure, epsilon_figure, growth_figure
+from nnrobust.figures.style import style
 from nnrobust.nearest.screening import Effort
-from nnrobust.tables.curves import epsilon_curves
+from nnrobust.tables.accuracy import epsilon_curves
 from nnrobust.threat import ThreatModel
 
 
@@ -54,7 +54,7 @@ def test_growth_has_a_row_for_each_share_seed_norm_and_method(dataset):
     assert counts.index.tolist() == [(0.25, 0), (0.25, 1), (0.5, 0), (0.5, 1), (1.0, 0)]
     assert set(counts) == {2 * 4}
     assert table.loc[table["fraction"] == 0.25, "n_train_per_class"].tolist() == [5] * 16
-    with figures.style():
+    with style():
         figure = growth_figure(table, "made", {"Linf": 0.1, "L2": 0.8})
     exact = table[(table["norm"] == "L2") & (table["method"] == "exact")].groupby("n_train_per_class")[
         "robust_accuracy"
@@ -103,7 +103,7 @@ def drawn(axes, label):
 
 
 def test_the_figure_has_a_line_for_each_method(curves):
-    with figures.style():
+    with style():
         figure = certificates_figure(curves, "pairs", "made", {"Linf": 1.0, "L2": 1.0})
     for axes in figure.axes:
         assert len(axes.lines) == 5
@@ -111,14 +111,14 @@ def test_the_figure_has_a_line_for_each_method(curves):
         assert drawn(axes, "certified by the half gap").get_ydata().tolist() == [100, 50, 0, 0, 0]
         assert set(axes.lines[-1].get_xdata()) == {1.0}
     assert "mean over 1 pairs" in figure.get_suptitle()
-    with figures.style():
+    with style():
         figure = certificates_figure(curves, "all", "made", {"Linf": 1.0, "L2": 1.0})
     assert drawn(figure.axes[0], "exact").get_ydata().tolist() == [100, 0, 0, 0, 0]
     assert "all classes at once" in figure.get_suptitle()
 
 
 def test_the_figure_of_every_classifier_has_1nn_exact_and_networks_attacked(curves):
-    with figures.style():
+    with style():
         figure = epsilon_figure(curves, "made", {"Linf": 1.0, "L2": 1.0})
     labels = ["1NN (exact)", "S (attacked)", "T_R (attacked)", "T_B (attacked)"]
     for axes in figure.axes:
@@ -131,6 +131,6 @@ def test_the_figure_of_every_classifier_has_1nn_exact_and_networks_attacked(curv
 
 
 def test_without_networks_the_figure_has_1nn_alone(curves):
-    with figures.style():
+    with style():
         figure = epsilon_figure(curves[curves["classifier"] == "1NN"], "made", {"Linf": 1.0, "L2": 1.0})
     assert [[one.get_label() for one in axes.lines[:-1]] for axes in figure.axes] == [["1NN (exact)"]] * 2

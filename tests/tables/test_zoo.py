@@ -9,7 +9,7 @@ from nnrobust.errors import DataError
 from nnrobust.records import write_records
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.tables.zoo import COLUMNS, MISSING, zoo_counts, zoo_records, zoo_table
-from nnrobust.zoo.images import zoo_images
+from nnrobust.zoo.models import zoo_images
 
 WHOLE, BROKEN, ABSENT = "Standard", "Zhang2019Theoretically", "Wong2020Fast"
 

@@ -11,7 +11,7 @@ from nnrobust.attacks.attack import AttackInputs, Verdicts
 from nnrobust.attacks.verdicts import attack_records, untrained_records
 from nnrobust.records import check_records
 from nnrobust.tables.accuracy import accuracy_table, check_certificates, check_threat_models
-from nnrobust.tables.details import counts, training_table
+from nnrobust.tables.runs import counts, training_table
 from nnrobust.threat import ThreatModel
 from nnrobust.training.live import live_log
 from nnrobust.training.outcomes import history, outcomes

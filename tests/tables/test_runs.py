@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from nnrobust.attacks.convergence import COLUMNS
-from nnrobust.tables.details import STRENGTH, TRIALS, Details
+from nnrobust.tables.runs import STRENGTH, TRIALS, Details
 
 HISTORY = {
     "S": [("0-1", 1, 0.5, None, None), ("0-1", 2, 0.3, 0.9, 0.6), ("0-2", 1, 0.7, None, None), ("0-2", 2, 0.1, 1.0, 0.8)],
