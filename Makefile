@@ -41,5 +41,5 @@ $(READY): requirements/$(FAISS).lock pyproject.toml
 
 # Needs uv. Pins every version with its hashes, for every Python from 3.10, naming no package index.
 lock:
-	for faiss in cpu gpu; do uv pip compile pyproject.toml --extra $$faiss --extra cluster --extra crosscheck --extra dev --universal --python-version 3.10 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/$$faiss.lock; done
+	for faiss in cpu gpu; do uv pip compile pyproject.toml --extra $$faiss --extra workflow --extra cluster --extra crosscheck --extra dev --universal \
+		--python-version 3.10 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/$$faiss.lock; done

@@ -1,10 +1,11 @@
-"""Robustness of the 1-nearest-neighbour classifier against adversarially trained networks (arXiv 2404.06313)."""
+"""Exact robustness of the 1-nearest-neighbour classifier, beside adversarially trained networks (arXiv 2404.06313)."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnrobust.nearest.estimator import OneNearestNeighbor as OneNearestNeighbor
 
+__version__ = "0.1.0"
 __all__ = ["OneNearestNeighbor"]
 
 
