@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
@@ -14,13 +13,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from nnrobust.errors import DataError
 from nnrobust.nearest.answers import Answers
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.module import NearestNeighborModule
 from nnrobust.nearest.proof import RobustRadius
 from nnrobust.nearest.radius import Radii, exact_radii
 from nnrobust.nearest.references import References
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
 from nnrobust.threat import NORMS
+
+if TYPE_CHECKING:
+    from nnrobust.nearest.module import NearestNeighborModule
 
 TYPES = (np.float64, np.float32, np.uint8)
 _MEBI = 2**20
@@ -37,7 +38,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         n_own: own-class references that a query's problems start with.
         n_screened: other-class references of a class that get a bound of their own.
         working_memory: MiB for the blocks that queries are handled in, beside the references themselves.
-        device: where distances and screening are computed, `cpu` or a CUDA device; the rest is float64 on the CPU.
+        device: where products of points are taken, `cpu` or, by PyTorch, a CUDA device; the rest is NumPy on the CPU.
 
     Attributes:
         classes_: the labels (n_classes,).
@@ -118,7 +119,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
                 self._refine(answers, own, rivals, others)
         return answers.result(self._points, self._labels, self.classes_, np.shape(X))
 
-    def as_module(self, scale: float = 1.0) -> NearestNeighborModule:
+    def as_module(self, scale: float = 1.0) -> "NearestNeighborModule":
         """The classifier as a `torch.nn.Module`: logits (n, n_classes) = minus the distance to each of `classes_`.
 
         AutoAttack, Foolbox and this project's attacks run on it; no success of theirs is nearer than `robust_radius` in a box.
@@ -126,6 +127,10 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         Args:
             scale: what inputs are multiplied by to be in the units of the references: 255 for uint8 and images in [0, 1].
         """
+        import torch
+
+        from nnrobust.nearest.module import NearestNeighborModule
+
         check_is_fitted(self)
         references = [torch.from_numpy(self._points[ids].astype(np.float64)).to(self.device) for ids in self._ids]
         return NearestNeighborModule(references, scale)
@@ -166,8 +171,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         width = 16 * max(len(one) for one in self._references) + 8 * x.shape[1]
 
         def nearest(rows: np.ndarray) -> np.ndarray:
-            queries = torch.from_numpy(x[rows].astype(np.float64))
-            return np.stack([references.nearest(queries)[0].numpy() for references in self._references], axis=1)
+            queries = x[rows].astype(np.float64)
+            return np.stack([references.nearest(queries)[0] for references in self._references], axis=1)
 
         for rows, squared in fitting(nearest, np.arange(len(x)), self._block_size(width)):
             found[rows] = squared

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from nnrobust.threat import DUAL, ORDER
 
-Box = tuple[Tensor, Tensor]
+Box = tuple[np.ndarray, np.ndarray]
 """The lowest (n, d) and the highest (n, d) values that coordinates may take; the origin lies between, sides included."""
 
 
@@ -18,7 +17,7 @@ class Adversary:
     norm: str = "L2"
     box: tuple[float, float] | None = None
 
-    def room(self, x: Tensor) -> Box | None:
+    def room(self, x: np.ndarray) -> Box | None:
         """The lowest and the highest v for queries x (m, d)."""
         return None if self.box is None else (self.box[0] - x, self.box[1] - x)
 
@@ -26,7 +25,10 @@ class Adversary:
 UNBOXED = Adversary()
 
 
-def nearest_points(normals: Tensor, depths: Tensor, norm: str, box: Box | None) -> tuple[Tensor, Tensor]:
+@np.errstate(all="ignore")
+def nearest_points(
+    normals: np.ndarray, depths: np.ndarray, norm: str, box: Box | None
+) -> tuple[np.ndarray, np.ndarray]:
     """The smallest norm (n,) of a v with g.v <= -c and low <= v <= high, and such a v (n, d), in float64.
 
     The norm is 0 where c <= 0, infinity where there is no such v (and v then the corner of the box that comes nearest to it).
@@ -37,54 +39,62 @@ def nearest_points(normals: Tensor, depths: Tensor, norm: str, box: Box | None) 
         normals: g (n, d).
         depths: c (n,).
     """
-    weights, depths = normals.abs(), depths.clamp(min=0)
+    weights, depths = np.abs(normals), np.maximum(depths, 0)
     if box is None:
         size = distance(normals, depths, norm, None)
-        return size, -normals.sign() * _along(weights, norm) * size[:, None].nan_to_num(posinf=0.0)
-    caps = torch.where(normals < 0, box[1], -box[0])
+        return size, -np.sign(normals) * _along(weights, norm) * np.where(np.isfinite(size), size, 0.0)[:, None]
+    caps = np.where(normals < 0, box[1], -box[0])
     if norm == "L1":
         lengths = _heaviest_first(weights, caps, depths)
     else:
-        rates = weights if norm == "L2" else torch.ones_like(weights)
-        lengths = torch.minimum(_level(weights, rates, caps, depths)[:, None] * rates, caps)
-    is_reached = torch.linalg.vecdot(weights, caps) >= depths
-    size = torch.linalg.vector_norm(lengths, ORDER[norm], dim=1)
-    return torch.where(is_reached, size, torch.inf), -normals.sign() * lengths
+        rates = weights if norm == "L2" else np.ones_like(weights)
+        lengths = np.minimum(_level(weights, rates, caps, depths)[:, None] * rates, caps)
+    is_reached = np.vecdot(weights, caps) >= depths
+    size = np.linalg.norm(lengths, ORDER[norm], axis=1)
+    return np.where(is_reached, size, np.inf), -np.sign(normals) * lengths
 
 
-def distance(normals: Tensor, depths: Tensor, norm: str, box: Box | None) -> Tensor:
+@np.errstate(all="ignore")
+def distance(normals: np.ndarray, depths: np.ndarray, norm: str, box: Box | None) -> np.ndarray:
     """The norm that `nearest_points` returns."""
     if box is not None:
         return nearest_points(normals, depths, norm, box)[0]
-    return torch.where(depths > 0, depths / torch.linalg.vector_norm(normals, DUAL[norm], dim=1), 0.0)
+    return np.where(depths > 0, depths / np.linalg.norm(normals, DUAL[norm], axis=1), 0.0)
 
 
-def _along(weights: Tensor, norm: str) -> Tensor:
+def _along(weights: np.ndarray, norm: str) -> np.ndarray:
     """The vector of norm 1 that has the largest product with each of `weights` (n, d)."""
     if norm == "L1":
-        return torch.zeros_like(weights).scatter(1, weights.argmax(dim=1, keepdim=True), 1.0)
-    return torch.ones_like(weights) if norm == "Linf" else torch.nn.functional.normalize(weights, dim=1, eps=1e-300)
+        along = np.zeros_like(weights)
+        np.put_along_axis(along, weights.argmax(axis=1, keepdims=True), 1.0, axis=1)
+        return along
+    if norm == "Linf":
+        return np.ones_like(weights)
+    return weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-300)
 
 
-def _level(weights: Tensor, rates: Tensor, caps: Tensor, depths: Tensor) -> Tensor:
+def _level(weights: np.ndarray, rates: np.ndarray, caps: np.ndarray, depths: np.ndarray) -> np.ndarray:
     """The smallest s (n,) with sum_l weights_l min(s rates_l, caps_l) = depth; that of the last cap where the sum stays below."""
-    ends, order = torch.where(weights > 0, caps / rates, 0.0).sort(dim=1)
-    filled = (weights * caps).gather(1, order).cumsum(dim=1)
-    filled = torch.cat([torch.zeros_like(filled[:, :1]), filled[:, :-1]], dim=1)
+    ends = np.where(weights > 0, caps / rates, 0.0)
+    order = ends.argsort(axis=1)
+    ends, weights, rates, caps = (np.take_along_axis(one, order, axis=1) for one in (ends, weights, rates, caps))
+    filled = (weights * caps).cumsum(axis=1)
+    filled = np.concatenate([np.zeros_like(filled[:, :1]), filled[:, :-1]], axis=1)
     # Summed from the far end, where few terms remain, so that no difference of large sums is taken.
-    growth = (weights * rates).gather(1, order).flip(1).cumsum(dim=1).flip(1)
-    place = (filled + ends * growth < depths[:, None]).sum(dim=1, keepdim=True).clamp(max=ends.shape[1] - 1)
-    level = (depths[:, None] - filled.gather(1, place)) / growth.gather(1, place)
-    return torch.minimum(level.nan_to_num(nan=0.0), ends[:, -1:]).clamp(min=0)[:, 0]
+    growth = (weights * rates)[:, ::-1].cumsum(axis=1)[:, ::-1]
+    place = np.minimum((filled + ends * growth < depths[:, None]).sum(axis=1), ends.shape[1] - 1)
+    rows = np.arange(len(ends))
+    level = (depths - filled[rows, place]) / growth[rows, place]
+    return np.maximum(np.minimum(np.where(np.isnan(level), 0.0, level), ends[:, -1]), 0)
 
 
-def _heaviest_first(weights: Tensor, caps: Tensor, depths: Tensor) -> Tensor:
+def _heaviest_first(weights: np.ndarray, caps: np.ndarray, depths: np.ndarray) -> np.ndarray:
     """The lengths (n, d) within caps, of smallest sum, with sum_l weights_l lengths_l = depth; caps where these fall short."""
-    heavy, order = weights.sort(dim=1, descending=True)
-    caps = caps.gather(1, order)
-    gained = (heavy * caps).cumsum(dim=1)
-    before = torch.cat([torch.zeros_like(gained[:, :1]), gained[:, :-1]], dim=1)
-    missing = (depths[:, None] - before).clamp(min=0) / heavy
-    return torch.zeros_like(weights).scatter(
-        1, order, torch.minimum(missing.nan_to_num(nan=0.0, posinf=torch.inf), caps)
-    )
+    order = (-weights).argsort(axis=1)
+    heavy, caps = (np.take_along_axis(one, order, axis=1) for one in (weights, caps))
+    gained = (heavy * caps).cumsum(axis=1)
+    before = np.concatenate([np.zeros_like(gained[:, :1]), gained[:, :-1]], axis=1)
+    missing = np.maximum(depths[:, None] - before, 0) / heavy
+    lengths = np.empty_like(weights)
+    np.put_along_axis(lengths, order, np.minimum(np.where(np.isnan(missing), 0.0, missing), caps), axis=1)
+    return lengths

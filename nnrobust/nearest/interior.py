@@ -12,8 +12,9 @@ Source: S. Mehrotra, On the implementation of a primal-dual interior point metho
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from nnrobust.nearest.systems import are_definite, diagonals, solutions
 
 _GAP = 1e-7
 """Relative gap at which a problem is solved: near a degenerate optimum float64 does not bring it below some 5e-8."""
@@ -34,15 +35,15 @@ _LEAST_SLACK = 0.03
 class Rows:
     """Simple constraints: signs (r, 1) and shares (r, 1), common to all problems, and limits (n, r, d)."""
 
-    signs: Tensor
-    shares: Tensor
-    limits: Tensor
+    signs: np.ndarray
+    shares: np.ndarray
+    limits: np.ndarray
 
     @classmethod
-    def of(cls, *rows: tuple[float, float, Tensor]) -> "Rows":
+    def of(cls, *rows: tuple[float, float, np.ndarray]) -> "Rows":
         """From sign, share and limits (n, d) of each row."""
-        limits = torch.stack([limit for _, _, limit in rows], dim=1)
-        columns = torch.tensor([[sign, share] for sign, share, _ in rows], dtype=limits.dtype, device=limits.device)
+        limits = np.stack([limit for _, _, limit in rows], axis=1)
+        columns = np.array([[sign, share] for sign, share, _ in rows])
         return cls(columns[:, :1], columns[:, 1:], limits)
 
 
@@ -50,8 +51,8 @@ class Rows:
 class Problem:
     """n problems: a (n, k, d), b (n, k), simple constraints, and the terms rho and cost of what is minimised."""
 
-    a: Tensor
-    b: Tensor
+    a: np.ndarray
+    b: np.ndarray
     rows: Rows
     rho: float = 0.0
     cost: float = 0.0
@@ -64,14 +65,14 @@ class Problem:
     def n_constraints(self) -> int:
         return self.b.shape[1] + self.rows.limits.shape[1] * self.rows.limits.shape[2]
 
-    def take(self, kept: Tensor) -> "Problem":
+    def take(self, kept: np.ndarray) -> "Problem":
         rows = Rows(self.rows.signs, self.rows.shares, self.rows.limits[kept])
         return Problem(self.a[kept], self.b[kept], rows, self.rho, self.cost)
 
-    def begin(self, z: Tensor, t: Tensor, y: Tensor, mu: Tensor) -> "State":
+    def begin(self, z: np.ndarray, t: np.ndarray, y: np.ndarray, mu: np.ndarray) -> "State":
         """A state at z (n, d) and t (n,), with multipliers near y (n, k), where slacks times multipliers are about mu (n, 1)."""
         s = self.b - times(self.a, z)
-        s = torch.maximum(s, _LEAST_SLACK * self.b.abs().amax(dim=1, keepdim=True))
+        s = np.maximum(s, _LEAST_SLACK * np.abs(self.b).max(axis=1, keepdims=True))
         slacks = self.rows.limits - self.rows.signs * z[:, None] + self.rows.shares * t[:, None, None]
         return State(z, t, s, slacks, y + mu / s, mu[:, :, None] / slacks)
 
@@ -80,22 +81,22 @@ class Problem:
 class State:
     """z (n, d) and t (n,); s (n, k) and slacks (n, r, d), the multipliers y (n, k) and w (n, r, d) of their constraints."""
 
-    z: Tensor
-    t: Tensor
-    s: Tensor
-    slacks: Tensor
-    y: Tensor
-    w: Tensor
+    z: np.ndarray
+    t: np.ndarray
+    s: np.ndarray
+    slacks: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
 
-    def take(self, kept: Tensor) -> "State":
+    def take(self, kept: np.ndarray) -> "State":
         return State(*(part[kept] for part in (self.z, self.t, self.s, self.slacks, self.y, self.w)))
 
 
-def follow(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
+def follow(problem: Problem, state: State) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers and points of the problems, the best on the way of Newton steps, until each is solved or lost."""
-    y, z = state.y.clone(), state.z.clone()
-    place = torch.arange(len(z), device=z.device)
-    least = torch.full_like(state.t, torch.inf)
+    y, z = state.y.copy(), state.z.copy()
+    place = np.arange(len(z))
+    least = np.full_like(state.t, np.inf)
     for _ in range(_MAX_STEPS):
         residuals = _Residuals(problem, state)
         error = residuals.error
@@ -103,9 +104,9 @@ def follow(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
         y[place[is_better]], z[place[is_better]] = state.y[is_better], state.z[is_better]
         least[place[is_better]] = error[is_better]
         goes_on = (error > 1) & (error <= _LOST * least[place])
-        if not bool(goes_on.any()):
+        if not goes_on.any():
             break
-        if not bool(goes_on.all()):
+        if not goes_on.all():
             place, problem, state = place[goes_on], problem.take(goes_on), state.take(goes_on)
             residuals = _Residuals(problem, state)
         state = _Newton(residuals).step()
@@ -119,46 +120,45 @@ class _Residuals:
         p, now = problem, state
         self.problem, self.state = problem, state
         self.primal = p.b - times(p.a, now.z) - now.s
-        self.dual = -(p.rho * now.z + p.cost + back(p.a, now.y)) - (p.rows.signs * now.w).sum(dim=1)
-        self.dual_t = (p.rows.shares * now.w).sum(dim=(1, 2)) - float(p.has_t)
+        self.dual = -(p.rho * now.z + p.cost + back(p.a, now.y)) - (p.rows.signs * now.w).sum(axis=1)
+        self.dual_t = (p.rows.shares * now.w).sum(axis=(1, 2)) - float(p.has_t)
         self.gap = _products(now.s, now.slacks, now.y, now.w)
 
     @property
-    def error(self) -> Tensor:
+    def error(self) -> np.ndarray:
         """The largest of gap and residuals (n,), each relative to what a solution may have; NaN where numbers failed."""
         p, now = self.problem, self.state
-        value = p.rho * now.z.square().sum(dim=1) / 2 + p.cost * now.z.sum(dim=1) + now.t
+        value = p.rho * np.vecdot(now.z, now.z) / 2 + p.cost * now.z.sum(axis=1) + now.t
         parts = (
             self.gap / (_GAP * value),
-            self.primal.abs().amax(dim=1) / (_RESIDUAL * p.b.abs().amax(dim=1)),
-            self.dual.abs().sum(dim=1) / (10 * _GAP),
-            self.dual_t.abs() / _GAP,
+            np.abs(self.primal).max(axis=1) / (_RESIDUAL * np.abs(p.b).max(axis=1)),
+            np.abs(self.dual).sum(axis=1) / (10 * _GAP),
+            np.abs(self.dual_t) / _GAP,
         )
-        return torch.stack(parts).amax(dim=0)
+        return np.stack(parts).max(axis=0)
 
 
 class _Newton:
-    """The system of one state, factored, and the step from there."""
+    """The system of one state, scaled, and the step from there."""
 
     def __init__(self, residuals: _Residuals) -> None:
         self.residuals, self.problem, self.state = residuals, residuals.problem, residuals.state
         self.weights = self.state.w / self.state.slacks
-        own = self.weights.sum(dim=1) + self.problem.rho
+        own = self.weights.sum(axis=1) + self.problem.rho
         self.inverse = 1 / own
         a = self.problem.a
-        system = (a * self.inverse[:, None]) @ a.transpose(1, 2)
+        system = (a * self.inverse[:, None]) @ a.transpose(0, 2, 1)
         if self.problem.has_t:
             # z <= t and -z <= t come first. The pivot of t is a sum of positive terms: no digits are lost near the optimum.
-            up, down, rest = self.weights[:, 0], self.weights[:, 1], self.weights[:, 2:].sum(dim=1)
-            self.pivot = (((up + down) * rest + 4 * up * down) * self.inverse).sum(dim=1)
+            up, down, rest = self.weights[:, 0], self.weights[:, 1], self.weights[:, 2:].sum(axis=1)
+            self.pivot = (((up + down) * rest + 4 * up * down) * self.inverse).sum(axis=1)
             self.coupling = (down - up) * self.inverse
             along = times(a, self.coupling)
             system += along[:, :, None] * along[:, None] / self.pivot[:, None, None]
-        torch.diagonal(system, dim1=1, dim2=2).add_(self.state.s / self.state.y)
+        diagonals(system)[:] += self.state.s / self.state.y
         # Constraints that bind and those that do not differ by twenty orders in the end; scaled, the system stays definite.
-        self.scale = torch.diagonal(system, dim1=1, dim2=2).rsqrt()
-        system = system * self.scale[:, :, None] * self.scale[:, None]
-        self.cholesky = _factors(system)
+        self.scale = 1 / np.sqrt(diagonals(system))
+        self.system = _definite(system * self.scale[:, :, None] * self.scale[:, None])
 
     def step(self) -> State:
         """The state after a predictor and a corrector step."""
@@ -173,7 +173,7 @@ class _Newton:
         )
         target = ((predicted / gap) ** 3 * gap / self.problem.n_constraints)[:, None]
         # The second order as far as the predictor could go: in full it makes some problems go round in circles.
-        weight = (ahead * behind).sqrt()[:, None]
+        weight = np.sqrt(ahead * behind)[:, None]
         of_s = now.s + (weight * first.s * first.y - target) / now.y
         of_slacks = now.w + (weight[:, :, None] * first.slacks * first.w - target[:, :, None]) / now.slacks
         second = self._direction(of_s, of_slacks)
@@ -187,59 +187,62 @@ class _Newton:
             now.w + behind[:, None, None] * second.w,
         )
 
-    def _direction(self, of_s: Tensor, of_slacks: Tensor) -> State:
+    def _direction(self, of_s: np.ndarray, of_slacks: np.ndarray) -> State:
         """The change that makes s y smaller by `of_s` y, slacks w by `of_slacks` slacks, and all residuals 0, to first order."""
         rows, residuals = self.problem.rows, self.residuals
-        pull = residuals.dual + (rows.signs * of_slacks).sum(dim=1)
-        pull_t = residuals.dual_t - (rows.shares * of_slacks).sum(dim=(1, 2))
+        pull = residuals.dual + (rows.signs * of_slacks).sum(axis=1)
+        pull_t = residuals.dual_t - (rows.shares * of_slacks).sum(axis=(1, 2))
         z, _ = self._move(pull, pull_t)
         right = times(self.problem.a, z) - residuals.primal - of_s
-        y = torch.cholesky_solve((right * self.scale)[:, :, None], self.cholesky)[:, :, 0] * self.scale
+        y = solutions(self.system, right * self.scale) * self.scale
         z, t = self._move(pull - back(self.problem.a, y), pull_t)
         s = residuals.primal - times(self.problem.a, z)
         slacks = rows.shares * t[:, None, None] - rows.signs * z[:, None]
         return State(z, t, s, slacks, y, -of_slacks - self.weights * slacks)
 
-    def _move(self, pull: Tensor, pull_t: Tensor) -> tuple[Tensor, Tensor]:
+    def _move(self, pull: np.ndarray, pull_t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z and t that balance these pulls against the simple constraints."""
         if not self.problem.has_t:
-            return pull * self.inverse, torch.zeros_like(pull_t)
-        t = (pull_t - torch.linalg.vecdot(self.coupling, pull)) / self.pivot
+            return pull * self.inverse, np.zeros_like(pull_t)
+        t = (pull_t - np.vecdot(self.coupling, pull)) / self.pivot
         return pull * self.inverse - self.coupling * t[:, None], t
 
-    def _lengths(self, step: State, kept: float) -> tuple[Tensor, Tensor]:
+    def _lengths(self, step: State, kept: float) -> tuple[np.ndarray, np.ndarray]:
         """How far, at most 1, slacks and multipliers (n,) may go along a step; equally far where z has a quadratic term."""
         now = self.state
         ahead, behind = (
-            kept / torch.maximum(-(few[1] / few[0]).amin(dim=1), -(many[1] / many[0]).amin(dim=(1, 2))).clamp(min=kept)
+            kept / np.maximum(np.maximum(-(few[1] / few[0]).min(axis=1), -(many[1] / many[0]).min(axis=(1, 2))), kept)
             for few, many in (
                 ((now.s, step.s), (now.slacks, step.slacks)),
                 ((now.y, step.y), (now.w, step.w)),
             )
         )
-        return (torch.minimum(ahead, behind),) * 2 if self.problem.rho else (ahead, behind)
+        return (np.minimum(ahead, behind),) * 2 if self.problem.rho else (ahead, behind)
 
 
-def _factors(systems: Tensor) -> Tensor:
-    """Cholesky factors of systems (n, k, k) with unit diagonals, of which rounding may have made some indefinite."""
-    factors, info = torch.linalg.cholesky_ex(systems)
+def _definite(systems: np.ndarray) -> np.ndarray:
+    """Systems (n, k, k) with unit diagonals, and a ridge on those that rounding has made indefinite."""
+    is_bad = ~are_definite(systems)
     for ridge in _RIDGES:
-        is_bad = info != 0
-        if not bool(is_bad.any()):
+        if not is_bad.any():
             break
-        added = ridge * torch.eye(systems.shape[1], dtype=systems.dtype, device=systems.device)
-        factors[is_bad], info[is_bad] = torch.linalg.cholesky_ex(systems[is_bad] + added)
-    return factors
+        rows = np.flatnonzero(is_bad)
+        ridged = systems[rows]
+        diagonals(ridged)[:] += ridge
+        is_bad[rows] = ~are_definite(ridged)
+        kept = ~is_bad[rows]
+        systems[rows[kept]] = ridged[kept]
+    return systems
 
 
-def times(a: Tensor, z: Tensor) -> Tensor:
-    return (a @ z[:, :, None])[:, :, 0]
+def times(a: np.ndarray, z: np.ndarray) -> np.ndarray:
+    return np.matvec(a, z)
 
 
-def back(a: Tensor, y: Tensor) -> Tensor:
-    return (y[:, None] @ a)[:, 0]
+def back(a: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.vecmat(y, a)
 
 
-def _products(s: Tensor, slacks: Tensor, y: Tensor, w: Tensor) -> Tensor:
+def _products(s: np.ndarray, slacks: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
     """s.y + slacks.w (n,)."""
-    return torch.linalg.vecdot(s, y) + torch.linalg.vecdot(slacks.flatten(1), w.flatten(1))
+    return np.vecdot(s, y) + np.vecdot(slacks.reshape(len(slacks), -1), w.reshape(len(w), -1))

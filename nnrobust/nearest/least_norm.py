@@ -1,7 +1,6 @@
 """The point of least norm in each of many small polytopes within boxes, as problems of the interior-point method."""
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from nnrobust.nearest import halfspace
 from nnrobust.nearest.halfspace import Box
@@ -13,9 +12,10 @@ _OF_WIDTH, _OF_MEAN = 0.02, 0.3
 """How far from the sides of its box a start lies: this part of its width, or of the mean |z|, if that is less."""
 
 
+@np.errstate(all="ignore")
 def nearest_points(
-    normals: Tensor, offsets: Tensor, norm: str, box: Box | None, multipliers: Tensor
-) -> tuple[Tensor, Tensor]:
+    normals: np.ndarray, offsets: np.ndarray, norm: str, box: Box | None, multipliers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers (n, k) of constraints a_i.v <= b_i, and the v (n, d) of least norm that meets them within the box.
 
     Both are as good as the method got: a proof is the bound that the multipliers give, and that v meets every constraint.
@@ -27,11 +27,11 @@ def nearest_points(
         box: low <= 0 and high >= 0, float64 (n, d), with low < high.
         multipliers: those of the problem in l2 without a box, where the method starts; one at least is positive.
     """
-    lengths = normals.norm(dim=2)
-    lengths = torch.where(lengths > 0, lengths, 1.0)
+    lengths = np.sqrt(np.vecdot(normals, normals))
+    lengths = np.where(lengths > 0, lengths, 1.0)
     a, b, y = normals / lengths[:, :, None], offsets / lengths, multipliers * lengths
     g = back(a, y)
-    size = halfspace.distance(g, -torch.linalg.vecdot(y, b), norm, None)[:, None]
+    size = halfspace.distance(g, -np.vecdot(y, b), norm, None)[:, None]
     sides = None if box is None else (box[0] / size, box[1] / size)
     problem, state = _PROBLEMS[norm](a, b / size, sides, g, y)
     y, z = follow(problem, state)
@@ -40,54 +40,54 @@ def nearest_points(
     return y / lengths, v * size
 
 
-def _linf(a: Tensor, b: Tensor, box: Box | None, g: Tensor, y: Tensor) -> tuple[Problem, State]:
+def _linf(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Problem, State]:
     """z <= t and -z <= t, and the box. Starts where the barrier problem of the l2 multipliers, without the box, is solved."""
-    scale = g.abs().sum(dim=1, keepdim=True)
-    mu = torch.full_like(scale, 0.3 * _ABOVE / g.shape[1])
+    scale = np.abs(g).sum(axis=1, keepdims=True)
+    mu = np.full_like(scale, 0.3 * _ABOVE / g.shape[1])
     u = _ABOVE * g / (scale * mu)
-    z = _inside(-_ABOVE * u / (1 + (1 + u * u).sqrt()), box)
-    t = torch.maximum(torch.full_like(z[:, 0], _ABOVE), 1.05 * z.abs().amax(dim=1))
-    zero = torch.zeros_like(z)
+    z = _inside(-_ABOVE * u / (1 + np.sqrt(1 + u * u)), box)
+    t = np.maximum(np.full_like(z[:, 0], _ABOVE), 1.05 * np.abs(z).max(axis=1))
+    zero = np.zeros_like(z)
     sides = [] if box is None else [(1.0, 0.0, box[1]), (-1.0, 0.0, -box[0])]
     problem = Problem(a, b, Rows.of((1.0, 1.0, zero), (-1.0, 1.0, zero), *sides))
     return problem, problem.begin(z, t, y / scale, mu)
 
 
-def _l2(a: Tensor, b: Tensor, box: Box | None, g: Tensor, y: Tensor) -> tuple[Problem, State]:
+def _l2(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Problem, State]:
     """The box alone; without one the problem is solved already. Starts at the solution without the box."""
     assert box is not None
-    scale = g.norm(dim=1, keepdim=True)
+    scale = np.linalg.norm(g, axis=1, keepdims=True)
     z = _inside(-g / scale, box)
     problem = Problem(a, b, Rows.of((1.0, 0.0, box[1]), (-1.0, 0.0, -box[0])), rho=1.0)
-    return problem, problem.begin(z, torch.zeros_like(z[:, 0]), y / scale, torch.full_like(scale, 0.1 / z.shape[1]))
+    return problem, problem.begin(z, np.zeros_like(z[:, 0]), y / scale, np.full_like(scale, 0.1 / z.shape[1]))
 
 
-def _l1(a: Tensor, b: Tensor, box: Box | None, g: Tensor, y: Tensor) -> tuple[Problem, State]:
+def _l1(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Problem, State]:
     """z = (p, q) with v = p - q, z >= 0 and the box. Starts at multipliers within their limits, ||g||_inf < 1.
 
     A coordinate that the box lets no way in one direction has no part in it.
     """
-    scale = g.abs().amax(dim=1, keepdim=True) / 0.9
-    reduced = torch.cat([1 + g / scale, 1 - g / scale], dim=1)
-    mu = (_ABOVE if box is None else _ABOVE_IN_BOX) / (1 / reduced).sum(dim=1, keepdim=True)
-    z, both = mu / reduced, torch.cat([a, -a], dim=2)
-    rows = [(-1.0, 0.0, torch.zeros_like(z))]
+    scale = np.abs(g).max(axis=1, keepdims=True) / 0.9
+    reduced = np.concatenate([1 + g / scale, 1 - g / scale], axis=1)
+    mu = (_ABOVE if box is None else _ABOVE_IN_BOX) / (1 / reduced).sum(axis=1, keepdims=True)
+    z, both = mu / reduced, np.concatenate([a, -a], axis=2)
+    rows = [(-1.0, 0.0, np.zeros_like(z))]
     if box is not None:
-        caps = torch.cat([box[1], -box[0]], dim=1)
-        both = torch.where((caps > 0)[:, None], both, 0.0)
-        caps = torch.where(caps > 0, caps, 1.0)
-        z = _inside(z, (torch.zeros_like(z), caps))
+        caps = np.concatenate([box[1], -box[0]], axis=1)
+        both = np.where((caps > 0)[:, None], both, 0.0)
+        caps = np.where(caps > 0, caps, 1.0)
+        z = _inside(z, (np.zeros_like(z), caps))
         rows.append((1.0, 0.0, caps))
     problem = Problem(both, b, Rows.of(*rows), cost=1.0)
-    return problem, problem.begin(z, torch.zeros_like(z[:, 0]), y / scale, mu)
+    return problem, problem.begin(z, np.zeros_like(z[:, 0]), y / scale, mu)
 
 
 _PROBLEMS = {"L1": _l1, "L2": _l2, "Linf": _linf}
 
 
-def _inside(z: Tensor, box: Box | None) -> Tensor:
+def _inside(z: np.ndarray, box: Box | None) -> np.ndarray:
     """z, moved inside its box."""
     if box is None:
         return z
-    margin = torch.minimum(_OF_WIDTH * (box[1] - box[0]), _OF_MEAN * z.abs().mean(dim=1, keepdim=True))
-    return z.clamp(min=box[0] + margin, max=box[1] - margin)
+    margin = np.minimum(_OF_WIDTH * (box[1] - box[0]), _OF_MEAN * np.abs(z).mean(axis=1, keepdims=True))
+    return np.clip(z, box[0] + margin, box[1] - margin)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from nnrobust.data.datasets import Split
 from nnrobust.errors import DataError
@@ -37,7 +36,7 @@ def build_indexes(train: Split, n_classes: int, device: str = "cpu") -> list[Cla
     indexes = []
     for references, ids in _references(train, n_classes, _centre(train), device):
         index = faiss.IndexFlatL2(references.points.shape[1])
-        index.add(references.centred.cpu().numpy())
+        index.add(references.centred)
         indexes.append(ClassIndex(references, ids, index))
     return indexes
 
@@ -128,7 +127,7 @@ def search(index: ClassIndex, queries: np.ndarray, n_proposed: int = 8) -> Neigh
     """
     candidates, proposed = propose(index, queries, n_proposed)
     norms = np.sqrt(_squared_norms(queries - index.references.centre))
-    error = index.references.error(torch.from_numpy(norms)).numpy()
+    error = index.references.error(norms)
     is_contender = proposed <= proposed[:, :1] + 2 * error[:, None]
     rows, columns = np.nonzero(is_contender)
     exact = np.full(candidates.shape, np.inf)

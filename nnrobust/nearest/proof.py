@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from nnrobust.errors import SolverError
 from nnrobust.nearest import halfspace
@@ -93,14 +92,13 @@ class Certificate:
         depth = weights @ (d_j - d_i) / 2 - _ROUNDING * (weights @ (d_j + d_i))
         combined, error = weights @ normals, _ROUNDING * (weights @ np.abs(normals))
         combined = combined + np.copysign(error, combined)
-        room = self.adversary.room(torch.from_numpy(self.query)[None])
+        room = self.adversary.room(self.query[None])
         if room is not None:
             # Where rounding hides the sign of a coordinate, it may go as far as either side of the box allows.
-            is_hidden = torch.from_numpy(np.abs(combined) <= 2 * error)[None]
-            reach = torch.maximum(-room[0], room[1])
-            room = torch.where(is_hidden, -reach, room[0]), torch.where(is_hidden, reach, room[1])
-        depths = torch.tensor([depth], dtype=torch.float64)
-        distance = halfspace.distance(torch.from_numpy(combined)[None], depths, self.adversary.norm, room)
+            is_hidden = (np.abs(combined) <= 2 * error)[None]
+            reach = np.maximum(-room[0], room[1])
+            room = np.where(is_hidden, -reach, room[0]), np.where(is_hidden, reach, room[1])
+        distance = halfspace.distance(combined[None], np.array([depth]), self.adversary.norm, room)[0]
         return float(distance) * (1 - _ROUNDING * len(x_j))
 
 

@@ -1,13 +1,15 @@
 """The point nearest to the origin in each of many small polytopes, by their dual problems, in float64."""
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from nnrobust.nearest.systems import diagonals, solutions
 
 TOLERANCE = 1e-12
 """By how much a constraint may be violated, relative to the distance of the farthest constraint's plane from the origin."""
 
 
-def nearest_points(gram: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+@np.errstate(all="ignore")
+def nearest_points(gram: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of the points nearest to the origin in polytopes {v : a_i.v <= b_i}, and which of them are solved.
 
     Each of n problems, as the least-squares problem min |A^T u|^2 + (b.u + 1)^2 over u >= 0, by the active-set method of Lawson
@@ -25,47 +27,50 @@ def nearest_points(gram: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     Source: C. L. Lawson and R. J. Hanson, Solving Least Squares Problems (1974), chapter 23: NNLS and its use for LDP.
     """
     n, k = offsets.shape
-    lengths = torch.diagonal(gram, dim1=1, dim2=2).sqrt().clamp(min=1e-300)
-    scale = (offsets.abs() / lengths).amax(dim=1, keepdim=True).clamp(min=1e-300)
+    lengths = np.maximum(np.sqrt(diagonals(gram)), 1e-300)
+    scale = np.maximum((np.abs(offsets) / lengths).max(axis=1, keepdims=True), 1e-300)
     b = offsets / lengths / scale
     normal = gram / lengths[:, :, None] / lengths[:, None] + b[:, :, None] * b[:, None]
-    u, is_within = torch.zeros_like(b), torch.zeros(n, k, dtype=torch.bool)
-    is_solved = torch.zeros(n, dtype=torch.bool)
-    live = torch.arange(n)
+    u, is_within = np.zeros_like(b), np.zeros((n, k), dtype=bool)
+    is_solved = np.zeros(n, dtype=bool)
+    live = np.arange(n)
     for _ in range(10 * k):
-        gradient = -b[live] - (normal[live] @ u[live, :, None])[:, :, 0]
-        largest, entering = torch.where(is_within[live], -torch.inf, gradient).max(dim=1)
-        is_done = largest <= TOLERANCE * (1 + torch.linalg.vecdot(b[live], u[live]))
+        gradient = -b[live] - np.matvec(normal[live], u[live])
+        gradient[is_within[live]] = -np.inf
+        largest, entering = gradient.max(axis=1), gradient.argmax(axis=1)
+        is_done = largest <= TOLERANCE * (1 + np.vecdot(b[live], u[live]))
         is_solved[live[is_done]] = True
         live, entering = live[~is_done], entering[~is_done]
         if len(live) == 0:
             break
         is_within[live, entering] = True
         live = _settle(normal, b, u, is_within, live)
-    multipliers = u / (1 + torch.linalg.vecdot(b, u))[:, None]
+    multipliers = u / (1 + np.vecdot(b, u))[:, None]
     return multipliers * scale / lengths, is_solved
 
 
-def _settle(gram: Tensor, offsets: Tensor, multipliers: Tensor, is_within: Tensor, live: Tensor) -> Tensor:
+def _settle(
+    gram: np.ndarray, offsets: np.ndarray, multipliers: np.ndarray, is_within: np.ndarray, live: np.ndarray
+) -> np.ndarray:
     """Brings the multipliers of the constraints within to their optimum, in place; returns the problems that are not singular."""
-    remaining, is_regular = live, torch.ones(len(gram), dtype=torch.bool)
+    remaining, is_regular = live, np.ones(len(gram), dtype=bool)
     for _ in range(offsets.shape[1] + 1):
         within, old = is_within[remaining], multipliers[remaining]
-        system = torch.where(within[:, :, None] & within[:, None, :], gram[remaining], 0.0)
-        system = system + torch.diag_embed((~within).double())
-        new, info = torch.linalg.solve_ex(system, torch.where(within, -offsets[remaining], 0.0)[:, :, None])
-        new, is_singular = new[:, :, 0], info != 0
+        system = np.where(within[:, :, None] & within[:, None, :], gram[remaining], 0.0)
+        diagonals(system)[:] += ~within
+        new = solutions(system, np.where(within, -offsets[remaining], 0.0))
+        is_singular = np.isnan(new).any(axis=1)
         is_regular[remaining[is_singular]] = False
         leaving = within & (new <= 0)
-        is_settled = ~leaving.any(dim=1) & ~is_singular
+        is_settled = ~leaving.any(axis=1) & ~is_singular
         multipliers[remaining[is_settled]] = new[is_settled]
         rest = ~is_settled & ~is_singular
         remaining, old, new, leaving, within = remaining[rest], old[rest], new[rest], leaving[rest], within[rest]
         if len(remaining) == 0:
             break
-        ratio = torch.where(leaving, old / (old - new).clamp(min=1e-300), torch.inf)
-        step = ratio.amin(dim=1, keepdim=True)
+        ratio = np.where(leaving, old / np.maximum(old - new, 1e-300), np.inf)
+        step = ratio.min(axis=1, keepdims=True)
         stays = within & ~(leaving & (ratio <= step))
         is_within[remaining] = stays
-        multipliers[remaining] = torch.where(stays, old + step * (new - old), 0.0).clamp(min=0)
+        multipliers[remaining] = np.where(stays, np.maximum(old + step * (new - old), 0), 0.0)
     return live[is_regular[live]]

@@ -10,13 +10,10 @@ problem starts with the own-class references nearest to the query, and the one t
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.problems import Problems, Solution, propose, solve
-from nnrobust.nearest.screening import Effort, Rivals, Screened, screen
+from nnrobust.nearest.screening import Effort, Rivals, Screened, lowest, screen
 from nnrobust.threat import ORDER
 
 _DOWN, _UP = 1 - 1e-10, 1 + 1e-12
@@ -57,6 +54,7 @@ class Radii:
         return agree | (np.isinf(self.lower) & np.isinf(self.upper))
 
 
+@np.errstate(all="ignore")
 def exact_radii(
     queries: np.ndarray,
     rivals: Rivals,
@@ -72,17 +70,16 @@ def exact_radii(
         groups: (m,), the group of the other-class references that each query faces; None: all of them.
         stop_above: (m,) or one for all. A query whose radius is proven to exceed it is left there, with an infinite `upper`.
     """
-    x = torch.from_numpy(np.asarray(queries, dtype=np.float64))
-    limit = torch.from_numpy(np.broadcast_to(np.asarray(stop_above, dtype=np.float64), len(x)).copy())
-    faced = None if groups is None else torch.from_numpy(groups)
-    search = _Search(x, rivals, screen(x, rivals, effort, adversary.norm, faced), adversary)
+    x = np.asarray(queries, dtype=np.float64)
+    limit = np.broadcast_to(np.asarray(stop_above, dtype=np.float64), len(x))
+    search = _Search(x, rivals, screen(x, rivals, effort, adversary.norm, groups), adversary)
     search.run(limit)
     found = search.result()
-    rows = search.needs_more.nonzero()[:, 0].numpy()
+    rows = np.flatnonzero(search.needs_more)
     if len(rows):
         rest = None if groups is None else groups[rows]
         larger = replace(effort, n_screened=_MORE * effort.n_screened)
-        more = exact_radii(queries[rows], rivals, larger, adversary, limit.numpy()[rows], rest)
+        more = exact_radii(queries[rows], rivals, larger, adversary, limit[rows], rest)
         for name in ("lower", "upper", "witness", "bisector"):
             getattr(found, name)[rows] = getattr(more, name)
         for n, row in enumerate(rows.tolist()):
@@ -91,145 +88,147 @@ def exact_radii(
 
 
 class _Search:
-    """The best-first search for m queries side by side; rows of all tensors are queries.
+    """The best-first search for m queries side by side; rows of all arrays are queries.
 
     `bounds` (m, k + 1) holds the lower bound of each screened reference and, last, that of all others. A problem's constraints
     are the own-class references in `constraints` (m, p), of which -1 is padding; `offsets`, `squared`, `gram` are their
     x_i - x, its squared length, and inner products. `points` and `proofs` hold the solution of a problem, by query and place.
     """
 
-    def __init__(self, x: Tensor, rivals: Rivals, screened: Screened, adversary: Adversary) -> None:
+    def __init__(self, x: np.ndarray, rivals: Rivals, screened: Screened, adversary: Adversary) -> None:
         m, k = screened.others.shape
         self.x, self.rivals, self.others, self.adversary = x, rivals, screened.others, adversary
         self.bounds = screened.bounds
-        self.bisector = torch.full((m,), torch.inf, dtype=torch.float64)
+        self.bisector = np.full(m, np.inf)
         self.constraints, self.squared = screened.own, screened.own_squared
         self.offsets = screened.offsets
-        self.gram = self.offsets @ self.offsets.transpose(1, 2)
-        self.progress = torch.full((m, k + 1), _SCREENED, dtype=torch.uint8)
-        self.n_constraints = torch.zeros(m, k + 1, dtype=torch.long)
-        self.points: dict[tuple[int, int], Tensor] = {}
-        self.multipliers: dict[tuple[int, int], Tensor] = {}
-        self.proofs: dict[tuple[int, int], Tensor] = {}
-        self.lower, self.upper = torch.zeros(m, dtype=torch.float64), torch.full((m,), torch.inf, dtype=torch.float64)
-        self.witness = x.clone()
-        self.needs_more = torch.zeros(m, dtype=torch.bool)
+        self.gram = self.offsets @ self.offsets.transpose(0, 2, 1)
+        self.progress = np.full((m, k + 1), _SCREENED, dtype=np.uint8)
+        self.n_constraints = np.zeros((m, k + 1), dtype=np.int64)
+        self.points: dict[tuple[int, int], np.ndarray] = {}
+        self.multipliers: dict[tuple[int, int], np.ndarray] = {}
+        self.proofs: dict[tuple[int, int], np.ndarray] = {}
+        self.lower, self.upper = np.zeros(m), np.full(m, np.inf)
+        self.witness = x.copy()
+        self.needs_more = np.zeros(m, dtype=bool)
 
-    def run(self, stop_above: Tensor) -> None:
-        live = torch.arange(len(self.x))
+    def run(self, stop_above: np.ndarray) -> None:
+        live = np.arange(len(self.x))
         for _ in range(_MAX_ROUNDS):
-            best, j = self.bounds[live].min(dim=1)
+            j = self.bounds[live].argmin(axis=1)
+            best = self.bounds[live, j]
             self.lower[live] = best * _DOWN
             is_last = j == self.others.shape[1]
-            is_settled = (self.lower[live] > stop_above[live]) | best.isinf()
+            is_settled = (self.lower[live] > stop_above[live]) | np.isinf(best)
             self.needs_more[live[is_last & ~is_settled]] = True
             settled = live[is_settled]
-            self.bisector[settled] = torch.minimum(self.bisector[settled], self.lower[settled])
+            self.bisector[settled] = np.minimum(self.bisector[settled], self.lower[settled])
             live, j = live[~is_last & ~is_settled], j[~is_last & ~is_settled]
             if len(live) == 0:
                 return
             live = live[self._advance(live, j)]
 
-    def _advance(self, rows: Tensor, j: Tensor) -> Tensor:
+    def _advance(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         """Takes the problem of reference j of each query a step further; returns which queries are still open."""
-        progress, is_open = self.progress[rows, j], torch.ones_like(rows, dtype=torch.bool)
+        progress, is_open = self.progress[rows, j], np.ones_like(rows, dtype=bool)
         for stage, step in ((_SCREENED, self._propose), (_PROPOSED, self._solve), (_SOLVED, self._check)):
             chosen = progress == stage
-            if bool(chosen.any()):
+            if chosen.any():
                 is_open[chosen] = step(rows[chosen], j[chosen])
         return is_open
 
-    def _problems(self, rows: Tensor, j: Tensor) -> Problems:
+    def _problems(self, rows: np.ndarray, j: np.ndarray) -> Problems:
         towards = self.rivals.other.exactly(self.others[rows, j]) - self.x[rows]
         is_used = self.constraints[rows] >= 0
         return Problems.of(self.offsets[rows], self.squared[rows], self.gram[rows], is_used, towards)
 
-    def _propose(self, rows: Tensor, j: Tensor) -> Tensor:
+    def _propose(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         problems = self._problems(rows, j)
         if self.adversary.box is None:
             bisectors = problems.bisectors(self.adversary.norm) * _DOWN
-            self.bisector.scatter_reduce_(0, rows, bisectors, "amin")
-            self.bounds[rows, j] = torch.maximum(self.bounds[rows, j], bisectors)
+            self.bisector[rows] = np.minimum(self.bisector[rows], bisectors)
+            self.bounds[rows, j] = np.maximum(self.bounds[rows, j], bisectors)
         return self._keep(rows, j, propose(problems, self.adversary, self.adversary.room(self.x[rows])))
 
-    def _solve(self, rows: Tensor, j: Tensor) -> Tensor:
+    def _solve(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         problems = self._problems(rows, j)
         width = self.constraints.shape[1]
-        start = torch.stack([F.pad(one, (0, width - len(one))) for one in self._kept(self.multipliers, rows, j)])
+        start = np.stack([np.pad(one, (0, width - len(one))) for one in self._kept(self.multipliers, rows, j)])
         return self._keep(rows, j, solve(problems, self.adversary, self.adversary.room(self.x[rows]), start))
 
-    def _kept(self, store: dict[tuple[int, int], Tensor], rows: Tensor, j: Tensor) -> list[Tensor]:
+    def _kept(self, store: dict[tuple[int, int], np.ndarray], rows: np.ndarray, j: np.ndarray) -> list[np.ndarray]:
         return [store[key] for key in zip(rows.tolist(), j.tolist(), strict=True)]
 
-    def _keep(self, rows: Tensor, j: Tensor, solution: Solution) -> Tensor:
+    def _keep(self, rows: np.ndarray, j: np.ndarray, solution: Solution) -> np.ndarray:
         """Notes bounds, points and multipliers of the problems; returns which of them did not fail."""
-        bounds, known = solution.bounds.nan_to_num(nan=0.0, posinf=torch.inf), self.bounds[rows, j]
+        bounds, known = np.where(np.isnan(solution.bounds), 0.0, solution.bounds), self.bounds[rows, j]
         is_better = bounds >= known
-        self.bounds[rows, j] = torch.maximum(known, bounds)
-        self.progress[rows, j] = torch.where(solution.is_final, _SOLVED, _PROPOSED).to(torch.uint8)
-        self.n_constraints[rows, j] = (self.constraints[rows] >= 0).sum(dim=1)
+        self.bounds[rows, j] = np.maximum(known, bounds)
+        self.progress[rows, j] = np.where(solution.is_final, _SOLVED, _PROPOSED)
+        self.n_constraints[rows, j] = (self.constraints[rows] >= 0).sum(axis=1)
         for n, key in enumerate(zip(rows.tolist(), j.tolist(), strict=True)):
             self.points[key], self.multipliers[key] = solution.points[n], solution.multipliers[n]
             if is_better[n]:
                 self.proofs[key] = solution.multipliers[n]
         return solution.is_sound
 
-    def _check(self, rows: Tensor, j: Tensor) -> Tensor:
+    def _check(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         """Adds the constraint that a point violates most; returns where one is, and more can be done."""
-        point = self.x[rows] + torch.stack(self._kept(self.points, rows, j))
+        point = self.x[rows] + np.stack(self._kept(self.points, rows, j))
         if self.adversary.box is not None:
-            point = point.clamp(*self.adversary.box)
+            point = np.clip(point, *self.adversary.box)
         goal = self.rivals.other.exactly(self.others[rows, j])
         # An own-class reference equal to x_j is as near as x_j everywhere, and never nearer.
         nearest, worst = self.rivals.own.nearest(point, excluded=goal)
-        is_found = torch.linalg.vecdot(goal - point, goal - point) < nearest
+        is_found = np.vecdot(goal - point, goal - point) < nearest
         found = rows[is_found]
         self.witness[found] = point[is_found]
         moved = point[is_found] - self.x[found]
-        self.upper[found] = torch.linalg.vector_norm(moved, ORDER[self.adversary.norm], dim=1) * _UP
+        self.upper[found] = np.linalg.norm(moved, ORDER[self.adversary.norm], axis=1) * _UP
         self.progress[rows[~is_found], j[~is_found]] = _SCREENED
-        is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(dim=1)
-        is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(dim=1)
+        is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(axis=1)
+        is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(axis=1)
         self._add(rows[is_new], worst[is_new])
         self._add_violated(rows[is_new], point[is_new], goal[is_new])
         # A violated constraint that the problem had all along is one that rounding keeps from being met.
         return ~is_found & (is_new | is_outdated)
 
-    def _add_violated(self, rows: Tensor, points: Tensor, goals: Tensor) -> None:
+    def _add_violated(self, rows: np.ndarray, points: np.ndarray, goals: np.ndarray) -> None:
         """Adds a few more references that are nearer to the points than the goals are, as float32 has it."""
         if len(rows) == 0:
             return
         squared, _ = self.rivals.own.squared_distances(points)
-        nearest, i = (part.cpu() for part in squared.topk(min(_TOGETHER, len(self.rivals.own)), dim=1, largest=False))
-        is_nearer = nearest < torch.linalg.vecdot(goals - points, goals - points)[:, None]
+        i = lowest(squared, _TOGETHER)
+        nearest = np.take_along_axis(squared, i, axis=1)
+        is_nearer = nearest < np.vecdot(goals - points, goals - points)[:, None]
         for column in range(i.shape[1]):
             one = i[:, column]
-            is_new = is_nearer[:, column] & ~(self.constraints[rows] == one[:, None]).any(dim=1)
+            is_new = is_nearer[:, column] & ~(self.constraints[rows] == one[:, None]).any(axis=1)
             self._add(rows[is_new], one[is_new])
 
-    def _add(self, rows: Tensor, i: Tensor) -> None:
+    def _add(self, rows: np.ndarray, i: np.ndarray) -> None:
         """Adds own-class references i to the constraints of these queries."""
         if len(rows) == 0:
             return
         is_free = self.constraints[rows] < 0
-        if not bool(is_free.any(dim=1).all()):
+        if not is_free.any(axis=1).all():
             self._widen()
             is_free = self.constraints[rows] < 0
-        slot = is_free.double().argmax(dim=1)
+        slot = is_free.argmax(axis=1)
         offset = self.rivals.own.exactly(i) - self.x[rows]
         self.constraints[rows, slot], self.offsets[rows, slot] = i, offset
-        products = (self.offsets[rows] @ offset[:, :, None])[:, :, 0]
-        self.squared[rows, slot] = torch.linalg.vecdot(offset, offset)
+        products = np.matvec(self.offsets[rows], offset)
+        self.squared[rows, slot] = np.vecdot(offset, offset)
         self.gram[rows, slot] = products
-        self.gram[rows[:, None], torch.arange(products.shape[1]), slot[:, None]] = products
+        self.gram[rows[:, None], np.arange(products.shape[1]), slot[:, None]] = products
 
     def _widen(self) -> None:
         """Makes room for eight constraints more."""
         m, p = self.constraints.shape
-        self.constraints = torch.cat([self.constraints, torch.full((m, 8), -1)], dim=1)
-        self.squared = torch.cat([self.squared, torch.zeros(m, 8, dtype=torch.float64)], dim=1)
-        self.offsets = torch.cat([self.offsets, torch.zeros(m, 8, self.x.shape[1], dtype=torch.float64)], dim=1)
-        gram = torch.zeros(m, p + 8, p + 8, dtype=torch.float64)
+        self.constraints = np.concatenate([self.constraints, np.full((m, 8), -1)], axis=1)
+        self.squared = np.concatenate([self.squared, np.zeros((m, 8))], axis=1)
+        self.offsets = np.concatenate([self.offsets, np.zeros((m, 8, self.x.shape[1]))], axis=1)
+        gram = np.zeros((m, p + 8, p + 8))
         gram[:, :p, :p] = self.gram
         self.gram = gram
 
@@ -237,7 +236,7 @@ class _Search:
         proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in self.x]
         for (row, place), multipliers in self.proofs.items():
             is_kept = multipliers > 0
-            own = self.constraints[row, : len(multipliers)][is_kept]
-            proofs[row][int(self.others[row, place])] = own.numpy(), multipliers[is_kept].numpy()
-        own = [one[one >= 0].numpy() for one in self.constraints]
-        return Radii(self.lower.numpy(), self.upper.numpy(), self.witness.numpy(), self.bisector.numpy(), own, proofs)
+            used = self.constraints[row, : len(multipliers)][is_kept]
+            proofs[row][int(self.others[row, place])] = used, multipliers[is_kept]
+        own = [one[one >= 0] for one in self.constraints]
+        return Radii(self.lower, self.upper, self.witness, self.bisector, own, proofs)

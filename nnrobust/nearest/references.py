@@ -1,11 +1,15 @@
-"""Reference points, and their squared distances in float32 with a bound on the error."""
+"""Reference points, and their squared distances in float32 with a bound on the error, on the CPU or on a device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from nnrobust.nearest import remote
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _WIDTH = 512
 _AT_ONCE = 2048
@@ -16,76 +20,88 @@ ROUNDING = 2.0**-24
 
 @dataclass(frozen=True)
 class References:
-    """n points of d dimensions around a common centre: as given, and centred in float32."""
+    """n points of d dimensions around a common centre: as given, and centred in float32.
+
+    `on_device`: the centred ones on `device`, if that is not the CPU.
+    """
 
     points: np.ndarray
     centre: np.ndarray
-    centred: Tensor
-    squared_norms: Tensor
+    centred: np.ndarray
+    squared_norms: np.ndarray
+    device: str = "cpu"
+    on_device: "Tensor | None" = None
 
     @classmethod
     def of(cls, points: np.ndarray, centre: np.ndarray, device: str = "cpu") -> "References":
-        """References whose float32 part lies on `device`; `centre` is float32."""
-        centred = torch.from_numpy((points - centre).astype(np.float32)).to(device)
-        return cls(points, centre, centred, torch.linalg.vecdot(centred.double(), centred.double()))
+        """References whose products are taken on `device`; `centre` is float32."""
+        return cls._on(device, points, centre, (points - centre).astype(np.float32, copy=False))
+
+    @classmethod
+    def _on(cls, device: str, points: np.ndarray, centre: np.ndarray, centred: np.ndarray) -> "References":
+        on_device = None if device == "cpu" else remote.moved(centred, device)
+        return cls(points, centre, centred, _squared_norms(centred), device, on_device)
 
     @classmethod
     def joined(cls, parts: Sequence["References"]) -> "References":
         """The references of all parts, one after the other; they have one centre."""
-        points = np.concatenate([part.points for part in parts]) if len(parts) > 1 else parts[0].points
-        centred, squared_norms = (
-            torch.cat(one) for one in zip(*((part.centred, part.squared_norms) for part in parts), strict=True)
-        )
-        return cls(points, parts[0].centre, centred, squared_norms)
+        if len(parts) == 1:
+            return parts[0]
+        points, centred = (np.concatenate([getattr(part, name) for part in parts]) for name in ("points", "centred"))
+        return cls._on(parts[0].device, points, parts[0].centre, centred)
 
     def __len__(self) -> int:
         return len(self.points)
 
     @property
     def largest_norm(self) -> float:
-        return float(self.squared_norms.max().sqrt())
+        return float(np.sqrt(self.squared_norms.max()))
 
-    def exactly(self, positions: Tensor) -> Tensor:
+    def exactly(self, positions: np.ndarray) -> np.ndarray:
         """The points at `positions`, of any shape, in float64."""
-        return torch.from_numpy(self.points[positions.cpu().numpy()]).double()
+        return self.points[positions].astype(np.float64)
 
-    def squared_distances(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+    def squared_distances(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances (m, n) of float64 queries (m, d), and a bound (m, 1) on their errors.
 
         Both points are rounded to float32, and so are sums of products of `_WIDTH` coordinates, which float64 adds up.
         """
-        centred = (queries - torch.from_numpy(self.centre).double()).float().to(self.centred.device)
-        norms = torch.linalg.vecdot(centred.double(), centred.double())
+        centred = (queries - self.centre.astype(np.float64)).astype(np.float32)
+        norms = _squared_norms(centred)
+        if self.on_device is not None:
+            squared = remote.squared_distances(centred, norms, self.on_device, self.squared_norms, _WIDTH)
+            return squared, self.error(np.sqrt(norms), _WIDTH)[:, None]
         squared = norms[:, None] + self.squared_norms
         for start in range(0, centred.shape[1], _WIDTH):
             part = slice(start, start + _WIDTH)
             squared -= 2 * (centred[:, part] @ self.centred[:, part].T)
-        return squared, self.error(norms.sqrt(), _WIDTH)[:, None]
+        return squared, self.error(np.sqrt(norms), _WIDTH)[:, None]
 
-    def nearest(self, queries: Tensor, excluded: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances (m,) of float64 queries (m, d) to their nearest references, and the positions (m,) of these.
 
         Float64 measures all that float32 cannot tell from the nearest. References equal to `excluded` (m, d) do not count; a
         query for which none remains among those measured has distance infinity and position 0.
         """
         squared, error = self.squared_distances(queries)
-        is_contender = squared <= squared.amin(dim=1, keepdim=True) + 2 * error
-        rows, columns = (part.cpu() for part in is_contender.nonzero(as_tuple=True))
-        exact = torch.empty(len(rows), dtype=torch.float64)
+        is_contender = squared <= squared.min(axis=1, keepdims=True) + 2 * error
+        rows, columns = is_contender.nonzero()
+        exact = np.empty(len(rows))
         for start in range(0, len(rows), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             points = self.exactly(columns[part])
             offsets = points - queries[rows[part]]
-            exact[part] = torch.linalg.vecdot(offsets, offsets)
+            exact[part] = np.vecdot(offsets, offsets)
             if excluded is not None:
-                exact[part][(points == excluded[rows[part]]).all(dim=1)] = torch.inf
-        smallest = torch.full((len(queries),), torch.inf, dtype=torch.float64).scatter_reduce(0, rows, exact, "amin")
-        is_smallest = (exact == smallest[rows]) & exact.isfinite()
-        position = torch.zeros(len(queries), dtype=torch.long)
+                exact[part][(points == excluded[rows[part]]).all(axis=1)] = np.inf
+        smallest = np.full(len(queries), np.inf)
+        np.minimum.at(smallest, rows, exact)
+        is_smallest = (exact == smallest[rows]) & np.isfinite(exact)
+        position = np.zeros(len(queries), dtype=np.int64)
         position[rows[is_smallest]] = columns[is_smallest]
         return smallest, position
 
-    def error(self, query_norms: Tensor, width: int | None = None) -> Tensor:
+    def error(self, query_norms: np.ndarray, width: int | None = None) -> np.ndarray:
         """A bound on the error of squared distances from queries of these norms, with sums of `width` products (all) in float32.
 
         (width + 8) u (||q|| + ||x||)^2 with u = 2^-24 covers the rounding of both points to float32, and sums in any order.
@@ -96,8 +112,22 @@ class References:
         return slack / (1 - slack) * (query_norms + self.largest_norm) ** 2
 
 
-def cross_distances(first: References, second: References) -> tuple[Tensor, float]:
+def cross_distances(first: References, second: References) -> tuple[np.ndarray, float]:
     """Squared distances, float32 (n, m), between references of one centre, and a bound on the error of any of them."""
-    squared = first.squared_norms[:, None].float() + second.squared_norms.float()
-    squared.addmm_(first.centred, second.centred.T, alpha=-2)
-    return squared, float(second.error(first.squared_norms.max().sqrt()))
+    if first.on_device is None or second.on_device is None:
+        squared = first.centred @ second.centred.T
+    else:
+        squared = remote.products(first.on_device, second.on_device)
+    squared *= -2
+    squared += first.squared_norms[:, None].astype(np.float32)
+    squared += second.squared_norms.astype(np.float32)
+    return squared, float(second.error(np.sqrt(first.squared_norms.max())))
+
+
+def _squared_norms(rows: np.ndarray) -> np.ndarray:
+    """Squared l2 norms, float64 (n,), of float32 rows (n, d), block by block."""
+    found = np.empty(len(rows))
+    for start in range(0, len(rows), _AT_ONCE):
+        block = rows[start : start + _AT_ONCE].astype(np.float64)
+        found[start : start + _AT_ONCE] = np.vecdot(block, block)
+    return found

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from nnrobust.nearest.references import ROUNDING, References, cross_distances
 from nnrobust.threat import DUAL
@@ -38,9 +36,9 @@ class Rivals:
 
     own: References
     other: References
-    between: Tensor
+    between: np.ndarray
     between_error: float
-    groups: Tensor | None = None
+    groups: np.ndarray | None = None
 
     @classmethod
     def of(cls, own: References, other: References) -> "Rivals":
@@ -51,12 +49,12 @@ class Rivals:
     def of_groups(cls, own: References, others: Mapping[int, References]) -> "Rivals":
         """One class against several, of which a query may face any one: the keys are the groups."""
         joined = References.joined(list(others.values()))
-        groups = torch.cat([torch.full((len(one),), group) for group, one in others.items()])
-        return cls(own, joined, *cross_distances(own, joined), groups.to(joined.centred.device))
+        groups = np.concatenate([np.full(len(one), group) for group, one in others.items()])
+        return cls(own, joined, *cross_distances(own, joined), groups)
 
     def exchanged(self) -> "Rivals":
         """Two classes, with the other in the place of the own one."""
-        return Rivals(self.other, self.own, self.between.T.contiguous(), self.between_error)
+        return Rivals(self.other, self.own, np.ascontiguousarray(self.between.T), self.between_error)
 
 
 @dataclass(frozen=True)
@@ -69,14 +67,17 @@ class Screened:
     each of them can win the query, and last one that holds for every reference not in `others`, infinite where there is none.
     """
 
-    own: Tensor
-    offsets: Tensor
-    own_squared: Tensor
-    others: Tensor
-    bounds: Tensor
+    own: np.ndarray
+    offsets: np.ndarray
+    own_squared: np.ndarray
+    others: np.ndarray
+    bounds: np.ndarray
 
 
-def screen(queries: Tensor, rivals: Rivals, effort: Effort, norm: str = "L2", groups: Tensor | None = None) -> Screened:
+@np.errstate(all="ignore")
+def screen(
+    queries: np.ndarray, rivals: Rivals, effort: Effort, norm: str = "L2", groups: np.ndarray | None = None
+) -> Screened:
     """Screens float64 queries (m, d) with `n_own` own-class and `n_screened` other-class references, or as many as there are.
 
     The bound is (d_j^2 - d_i^2) / (2 ||x_i - x_j||_q), q dual to `norm`: the distance to the bisector of x_i and x_j. Every j
@@ -87,47 +88,57 @@ def screen(queries: Tensor, rivals: Rivals, effort: Effort, norm: str = "L2", gr
     own, offsets, own_squared = _nearest(queries, rivals.own, effort.n_own)
     squared, error = rivals.other.squared_distances(queries)
     if groups is not None and rivals.groups is not None:
-        squared[groups.to(squared.device)[:, None] != rivals.groups] = torch.inf
-    gaps = (squared - error - own_squared.amin(dim=1)[:, None].to(error)).clamp(min=0)
-    anchor = own.gather(1, own_squared.argmin(dim=1)[:, None])[:, 0]
-    between = rivals.between[anchor.to(squared.device)].double() + rivals.between_error
-    by_one = gaps / (2 * between.sqrt())
+        squared[groups[:, None] != rivals.groups] = np.inf
+    gaps = np.maximum(squared - error - own_squared.min(axis=1)[:, None], 0)
+    anchor = own[np.arange(len(own)), own_squared.argmin(axis=1)]
+    between = rivals.between[anchor].astype(np.float64) + rivals.between_error
+    by_one = gaps / (2 * np.sqrt(between))
     if norm == "L1":
-        by_one = torch.maximum(by_one, gaps / (2 * _largest_difference(rivals)))
+        by_one = np.maximum(by_one, gaps / (2 * _largest_difference(rivals)))
     k = min(effort.n_screened, len(rivals.other))
-    by_one, others = by_one.topk(min(k + 1, len(rivals.other)), dim=1, largest=False)
-    squared = (squared.gather(1, others[:, :k]) - error).cpu()
-    by_one, others = by_one.cpu(), others[:, :k].cpu()
+    others = lowest(by_one, k + 1)
+    by_one, others = np.take_along_axis(by_one, others, axis=1), others[:, :k]
+    squared = np.take_along_axis(squared, others, axis=1) - error
 
     gaps = squared[:, None] - own_squared[:, :, None]
-    between = rivals.between[own[:, :, None].to(error.device), others[:, None].to(error.device)].double().cpu()
-    by_all, best = (gaps / (2 * (between + rivals.between_error).sqrt())).max(dim=1)
-    beyond = by_one[:, k:] if by_one.shape[1] > k else torch.full_like(by_one[:, :1], torch.inf)
-    bounds = torch.cat([torch.maximum(by_all, by_one[:, :k]), beyond], dim=1)
+    between = rivals.between[own[:, :, None], others[:, None]].astype(np.float64)
+    by_each = gaps / (2 * np.sqrt(between + rivals.between_error))
+    by_all, best = by_each.max(axis=1), by_each.argmax(axis=1)
+    beyond = by_one[:, k:] if by_one.shape[1] > k else np.full_like(by_one[:, :1], np.inf)
+    bounds = np.concatenate([np.maximum(by_all, by_one[:, :k]), beyond], axis=1)
     if norm == "Linf":
         bounds = bounds / queries.shape[1] ** 0.5
     if norm != "L2":
-        alone = gaps.gather(1, best[:, None])[:, 0] / (2 * _dual_distances(rivals, own.gather(1, best), others, norm))
-        bounds[:, :k] = torch.maximum(bounds[:, :k], alone)
+        alone = np.take_along_axis(gaps, best[:, None], axis=1)[:, 0]
+        alone /= 2 * _dual_distances(rivals, np.take_along_axis(own, best, axis=1), others, norm)
+        bounds[:, :k] = np.maximum(bounds[:, :k], alone)
     return Screened(own, offsets, own_squared, others, bounds)
 
 
-def _nearest(queries: Tensor, own: References, n: int) -> tuple[Tensor, Tensor, Tensor]:
+def lowest(values: np.ndarray, n: int) -> np.ndarray:
+    """Where the `n` lowest of each row of values (m, k) are, or all, the lowest first."""
+    n = min(n, values.shape[1])
+    places = np.argpartition(values, n - 1, axis=1)[:, :n]
+    order = np.take_along_axis(values, places, axis=1).argsort(axis=1)
+    return np.take_along_axis(places, order, axis=1)
+
+
+def _nearest(queries: np.ndarray, own: References, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions (m, n) of the references nearest to each query, as float32 has it, the ways there and their squared lengths."""
     proposed, _ = own.squared_distances(queries)
-    positions = proposed.topk(min(n, len(own)), dim=1, largest=False).indices.cpu()
+    positions = lowest(proposed, n)
     offsets = own.exactly(positions) - queries[:, None]
-    return positions, offsets, torch.linalg.vecdot(offsets, offsets)
+    return positions, offsets, np.vecdot(offsets, offsets)
 
 
-def _dual_distances(rivals: Rivals, own: Tensor, others: Tensor, norm: str) -> Tensor:
+def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: str) -> np.ndarray:
     """||x_i - x_j||_q (m, k), q dual to `norm`, of references at positions i and j (m, k), rounded up from float32."""
     order, d = DUAL[norm], rivals.own.points.shape[1]
-    found = torch.empty(own.shape, dtype=torch.float64)
+    found = np.empty(own.shape)
     for start in range(0, len(own), _FEW):
         rows = slice(start, start + _FEW)
         difference = rivals.own.centred[own[rows]] - rivals.other.centred[others[rows]]
-        found[rows] = torch.linalg.vector_norm(difference, order, dim=2).double().cpu()
+        found[rows] = np.linalg.norm(difference, order, axis=2)
     centring = (
         2
         * ROUNDING

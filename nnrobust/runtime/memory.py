@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 Result = TypeVar("Result")
 
@@ -20,7 +19,7 @@ def fitting(work: Callable[[np.ndarray], Result], rows: np.ndarray, size: int) -
         block = rows[start : start + size]
         try:
             result = work(block)
-        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             if len(block) == 1:
@@ -32,6 +31,6 @@ def fitting(work: Callable[[np.ndarray], Result], rows: np.ndarray, size: int) -
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """PyTorch says so by a type, and where a library of the device or the CPU's allocator fails, by a message."""
+    """NumPy says so by a type; PyTorch and the libraries of a device, whose errors are RuntimeErrors, by a message."""
     messages = ("not enough memory", "out of memory", "ALLOC_FAILED")
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(text in str(error) for text in messages)
+    return isinstance(error, MemoryError) or any(text in str(error) for text in messages)

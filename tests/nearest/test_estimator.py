@@ -291,15 +291,32 @@ def test_data_that_cannot_be_meant_is_named():
         few().fit(points, np.zeros(24, dtype=int))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: distances and screening on it against the CPU")
+@pytest.mark.parametrize("device", [
+    "cpu:0", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
+])  # fmt: skip
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_gpu_finds_the_same_radii(norm):
+def test_products_of_pytorch_on_a_device_give_the_same_radii(norm, device):
     points, y, queries = problem(14, n=200, d=20, n_classes=3, n_queries=30)
-    on_cpu, on_gpu = (few(device=one).fit(points, y).robust_radius(queries, norm=norm) for one in ("cpu", "cuda"))
-    np.testing.assert_allclose(on_gpu.upper, on_cpu.upper, rtol=1e-6)
-    assert on_gpu.verify().all()
+    on_cpu, there = (few(device=one).fit(points, y).robust_radius(queries, norm=norm) for one in ("cpu", device))
+    np.testing.assert_allclose(there.upper, on_cpu.upper, rtol=1e-6)
+    assert there.verify().all()
 
 
 def test_the_package_loads_the_estimator_only_when_asked_for():
     code = "import sys, nnrobust; assert not [m for m in sys.modules if m.startswith('nnrobust.')]; nnrobust.OneNearestNeighbor"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_on_the_cpu_pytorch_is_never_imported():
+    code = """
+import sys
+import numpy as np
+from nnrobust import OneNearestNeighbor
+points = np.random.default_rng(0).random((40, 5))
+model = OneNearestNeighbor().fit(points, np.arange(40) % 3)
+for norm in ("L2", "Linf", "L1"):
+    assert model.robust_radius(points + 0.001, norm=norm, box=(-1, 2)).verify().all()
+assert (model.predict(points) == np.arange(40) % 3).all()
+assert "torch" not in sys.modules
+"""
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from made.brute_force import way_to_polytope
 from nnrobust.nearest.halfspace import distance, nearest_points
@@ -11,7 +10,7 @@ ORDERS = {"L1": 1, "L2": 2, "Linf": np.inf}
 
 
 def rows(*values):
-    return torch.tensor(np.array(values, dtype=float))
+    return np.array(values, dtype=float)
 
 
 @pytest.mark.parametrize(("norm", "size", "point"), [
@@ -51,8 +50,8 @@ def test_the_distance_is_that_of_a_library_solver(norm, seed):
     depth = generator.uniform(0.1, 1.1) * most
     found, where = nearest_points(rows(normal), rows(depth), norm, (rows(low), rows(high)))
     expected = way_to_polytope(normal[None], np.array([-depth]), norm, low, high, np.where(normal < 0, high, low))
-    assert found[0].item() == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert found[0] == pytest.approx(expected, rel=1e-6, abs=1e-9)
     if np.isfinite(expected):
-        assert ((low <= where[0].numpy()) & (where[0].numpy() <= high)).all()
-        assert normal @ where[0].numpy() <= -depth + 1e-12
-        assert np.linalg.norm(where[0].numpy(), ORDERS[norm]) == pytest.approx(found[0].item())
+        assert ((low <= where[0]) & (where[0] <= high)).all()
+        assert normal @ where[0] <= -depth + 1e-12
+        assert np.linalg.norm(where[0], ORDERS[norm]) == pytest.approx(found[0])

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from made.brute_force import way_to_polytope
 from nnrobust.nearest import halfspace, least_norm, quadratic
@@ -11,13 +10,13 @@ ORDERS = {"L1": 1, "L2": 2, "Linf": np.inf}
 
 
 def solve(a, b, norm, box=None):
-    a, b = torch.tensor(np.asarray(a, dtype=float))[None], torch.tensor(np.asarray(b, dtype=float))[None]
-    start, _ = quadratic.nearest_points(a @ a.transpose(1, 2), b)
-    room = None if box is None else tuple(torch.tensor(np.asarray(side, dtype=float))[None] for side in box)
+    a, b = np.array([a], dtype=float), np.array([b], dtype=float)
+    start, _ = quadratic.nearest_points(a @ a.transpose(0, 2, 1), b)
+    room = None if box is None else tuple(np.array([side], dtype=float) for side in box)
     multipliers, points = least_norm.nearest_points(a, b, norm, room, start)
-    combined, depth = (multipliers[:, None] @ a)[:, 0], -torch.linalg.vecdot(multipliers, b)
-    bound = halfspace.distance(combined, depth, norm, room)[0].item()
-    return multipliers[0].numpy(), points[0].numpy(), bound
+    combined, depth = (multipliers[:, None] @ a)[:, 0], -np.vecdot(multipliers, b)
+    bound = halfspace.distance(combined, depth, norm, room)[0]
+    return multipliers[0], points[0], bound
 
 
 @pytest.mark.parametrize(("norm", "box", "a", "b"), [
@@ -68,10 +67,10 @@ def test_a_polytope_that_the_box_excludes_is_proven_to_be_infinitely_far():
 
 def test_problems_side_by_side_are_solved_as_alone():
     generator = np.random.default_rng(0)
-    a = torch.tensor(generator.standard_normal((20, 4, 12)))
-    b = -torch.tensor(generator.random((20, 4))) - 0.1
-    start, _ = quadratic.nearest_points(a @ a.transpose(1, 2), b)
+    a = generator.standard_normal((20, 4, 12))
+    b = -generator.random((20, 4)) - 0.1
+    start, _ = quadratic.nearest_points(a @ a.transpose(0, 2, 1), b)
     for norm in ("Linf", "L1"):
         together, _ = least_norm.nearest_points(a, b, norm, None, start)
         alone = [least_norm.nearest_points(a[[n]], b[[n]], norm, None, start[[n]])[0] for n in range(20)]
-        np.testing.assert_allclose(together, torch.cat(alone), atol=1e-5)
+        np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
