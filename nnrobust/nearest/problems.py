@@ -106,7 +106,7 @@ def propose(problems: Problems, adversary: Adversary, room: halfspace.Box | None
     bounds = halfspace.distance(combined, depths, adversary.norm, room)
     _, points = halfspace.nearest_points(combined, inner, adversary.norm, room)
     products = np.matvec(problems.offsets, points) - np.vecdot(problems.towards, points)[:, None]
-    is_final: np.ndarray = (np.where(problems.is_used, products - problems.limits, -1.0) <= 0).all(axis=1)
+    is_final = np.all(np.where(problems.is_used, products - problems.limits, -1.0) <= 0, axis=1)
     return Solution(multipliers, bounds, points, is_final, is_sound)
 
 

@@ -19,7 +19,7 @@ def solutions(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def are_definite(matrices: np.ndarray) -> np.ndarray:
-    """Which symmetric matrices (n, k, k) have a Cholesky factor (n,)."""
+    """Which symmetric matrices (n, k, k) have a Cholesky factor (n,); one that holds NaN, whose solution is NaN, may count."""
     try:
         np.linalg.cholesky(matrices)
     except np.linalg.LinAlgError:
