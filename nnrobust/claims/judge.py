@@ -17,12 +17,9 @@ from nnrobust.claims.measures import (
     share_of_pairs,
     share_of_values,
     time_ratio,
-    zoo_accuracy,
-    zoo_best,
-    zoo_gain,
-    zoo_share,
 )
 from nnrobust.claims.paper import CLAIMS, IDS
+from nnrobust.claims.zoo import zoo_accuracy, zoo_best, zoo_gain, zoo_share
 from nnrobust.errors import ParamError
 from nnrobust.tables.comparison import mean_interval
 
