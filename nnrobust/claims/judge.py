@@ -11,17 +11,22 @@ from nnrobust.claims.measures import (
     Measured,
     change_ratio,
     difference,
-    greatest,
-    least,
+    highest_score,
+    inference_seconds,
+    lag_of_other_attacks,
+    least_lead,
     mean_score,
+    plane_share,
+    share_of_distant_pairs,
     share_of_pairs,
     share_of_values,
+    spread_of_settings,
     time_ratio,
+    training_seconds,
 )
 from nnrobust.claims.paper import CLAIMS, IDS
 from nnrobust.claims.zoo import zoo_accuracy, zoo_best, zoo_gain, zoo_share
 from nnrobust.errors import ParamError
-from nnrobust.tables.comparison import mean_interval
 
 Range = Sequence[float | None]
 """The values that a claim allows, in its unit (percent and points as fractions), ends included; None: open."""
@@ -116,107 +121,35 @@ def _interval(ends: Range, unit: str) -> str:
     return shown(low, unit) if low == high else f"{shown(low, unit)} to {shown(high, unit)}"
 
 
-def _ahead_of_best_trades(evidence: Evidence, margin: float) -> Measured | None:
-    return least([difference(evidence, "1NN", one, "test", "mean") for one in TRADES], len(TRADES))
-
-
-def _best_of_all(evidence: Evidence, margin: float) -> Measured | None:
-    return least([difference(evidence, "1NN", one, "test", "mean") for one in NETWORKS], len(NETWORKS))
-
-
-def _hyperparameters(evidence: Evidence, margin: float) -> Measured | None:
-    """The best setting minus the worst, of those that the search trained to the end, by mean accuracy over held-out images."""
-    trials = evidence.trials
-    if trials.empty:
-        return None
-    done = trials[trials["state"] == "complete"]
-    done = done[done.groupby("pair")["pair"].transform("size") > 1]  # one setting alone has no spread
-    if done.empty:
-        return None
-    spread = done.groupby("pair")["robust_accuracy"].agg(lambda values: values.max() - values.min()).to_numpy()
-    low, high = mean_interval(spread, evidence.confidence)
-    sample = f"{len(spread)} pairs, {len(done)} trials, held-out images"
-    return Measured(
-        float(spread.mean()), low, high, sample, "attacked", "best minus worst of the settings that halving left"
-    )
-
-
-def _other_attacks(evidence: Evidence, margin: float) -> Measured | None:
-    """What the PGD of Foolbox and CleverHans leave, minus what APGD-CE leaves, with as many steps on the same images."""
-    strength = evidence.strength
-    if strength.empty:
-        return None
-    same = strength[(strength["restarts"] == 1) & (strength["steps"] == strength["steps"].max())]
-    wide = same.pivot(index=["classifier", "norm"], columns="attack", values="robust_accuracy")
-    others = [name for name in ("pgd-foolbox", "pgd-cleverhans") if name in wide]
-    if not others or "apgd-ce" not in wide:
-        return None
-    gaps = pd.concat([wide[name] - wide["apgd-ce"] for name in others]).dropna().to_numpy()
-    low, high = mean_interval(gaps, evidence.confidence)
-    sample = f"{int(same['n'].iloc[0]):,} test images, {len(wide)} variants and norms"
-    return Measured(float(gaps.mean()), low, high, sample, "attacked", f"{' and '.join(others)} minus apgd-ce")
-
-
-def _class_distances(evidence: Evidence, margin: float) -> Measured | None:
-    """The share of pairs with d0 >= 2 epsilon sqrt(N), of all there are: no sample, so no interval."""
-    if evidence.distances.empty:
-        return None
-    needed = 2 * evidence.epsilon["Linf"] * math.sqrt(evidence.n_dimensions)
-    enough = int((evidence.distances["distance"] >= needed).sum())
-    share, n = enough / len(evidence.distances), len(evidence.distances)
-    return Measured(share, share, share, f"{enough} of {n} pairs, training images", "exact", f"d0 against {needed:.4g}")
-
-
-def _plane(evidence: Evidence, is_wanted: Callable[[str], bool]) -> Measured | None:
-    """The share of the plane's points that a panel is right and robust on; of several panels the highest."""
-    is_mine = [is_wanted(panel) for panel in evidence.plane.get("panel", ())]
-    if not any(is_mine):
-        return None
-    plane = evidence.plane[is_mine]
-    shares = plane.groupby("panel")["is_robust"].mean()
-    best = str(shares.idxmax())
-    mine = plane[plane["panel"] == best]
-    share = float(shares.max())
-    return Measured(share, share, share, f"{len(mine)} points, seeded", str(mine["kind"].iloc[0]), best)
-
-
-def _times(one: Mapping) -> float:
-    return float(one["training_seconds_per_pair"])
-
-
-def _inference(one: Mapping) -> float:
-    return float(one["inference_seconds_per_image"]["512"])
-
-
 Measure = Callable[[Evidence, float], Measured | None]
 MEASURES: dict[str, Measure] = {
-    "abstract_average": _ahead_of_best_trades,
+    "abstract_average": lambda e, m: least_lead(e, ["1NN"], TRADES, "test", "mean"),
     "abstract_zoo": lambda e, m: zoo_share(e, "test", "L2"),
     "standard_training": lambda e, m: mean_score(e, "S", "test", "Linf"),
     "best_model": lambda e, m: zoo_best(e, "Linf", without_extra_data=True),
     "best_model_extra_data": lambda e, m: zoo_best(e, "Linf", without_extra_data=False),
     "trades_linf": lambda e, m: zoo_accuracy(e, "Linf", PRETRAINED_TRADES),
     "trades_l2": lambda e, m: zoo_accuracy(e, "L2", PRETRAINED_TRADES),
-    "hyperparameters": _hyperparameters,
+    "hyperparameters": lambda e, m: spread_of_settings(e),
     "small_changes": lambda e, m: share_of_values(e, False, "share_below"),
-    "plane_1nn": lambda e, m: _plane(e, lambda panel: panel == "1NN"),
-    "plane_trades": lambda e, m: _plane(e, lambda panel: panel.startswith("TRADES")),
-    "plane_standard": lambda e, m: _plane(e, lambda panel: panel == "overwritten loss"),
-    "class_distances": _class_distances,
-    "attacks": _other_attacks,
-    "training_time": lambda e, m: time_ratio(e, "T_R", "1NN", _times),
-    "training_cost": lambda e, m: time_ratio(e, "T_R", "S", _times),
-    "early_stop_time": lambda e, m: time_ratio(e, "T_R", "E_S", _times),
-    "inference_time": lambda e, m: time_ratio(e, "T_R", "1NN", _inference),
+    "plane_1nn": lambda e, m: plane_share(e, lambda panel: panel == "1NN"),
+    "plane_trades": lambda e, m: plane_share(e, lambda panel: panel.startswith("TRADES")),
+    "plane_standard": lambda e, m: plane_share(e, lambda panel: panel == "overwritten loss"),
+    "class_distances": lambda e, m: share_of_distant_pairs(e),
+    "attacks": lambda e, m: lag_of_other_attacks(e),
+    "training_time": lambda e, m: time_ratio(e, "T_R", "1NN", training_seconds),
+    "training_cost": lambda e, m: time_ratio(e, "T_R", "S", training_seconds),
+    "early_stop_time": lambda e, m: time_ratio(e, "T_R", "E_S", training_seconds),
+    "inference_time": lambda e, m: time_ratio(e, "T_R", "1NN", inference_seconds),
     "clean_worse": lambda e, m: difference(e, "S", "1NN", "test", "clean"),
-    "clean_worst": lambda e, m: least([difference(e, one, "1NN", "test", "clean") for one in NETWORKS], len(NETWORKS)),
+    "clean_worst": lambda e, m: least_lead(e, NETWORKS, ["1NN"], "test", "clean"),
     "train_1nn_linf": lambda e, m: mean_score(e, "1NN", "train", "Linf"),
     "train_1nn_l2": lambda e, m: mean_score(e, "1NN", "train", "L2"),
-    "train_networks_linf": lambda e, m: greatest([mean_score(e, one, "train", "Linf") for one in NETWORKS], len(NETWORKS)),
-    "train_networks_l2": lambda e, m: greatest([mean_score(e, one, "train", "L2") for one in NETWORKS], len(NETWORKS)),
-    "test_l2": lambda e, m: least([difference(e, "1NN", one, "test", "L2") for one in TRADES], len(TRADES)),
+    "train_networks_linf": lambda e, m: highest_score(e, NETWORKS, "train", "Linf"),
+    "train_networks_l2": lambda e, m: highest_score(e, NETWORKS, "train", "L2"),
+    "test_l2": lambda e, m: least_lead(e, ["1NN"], TRADES, "test", "L2"),
     "test_linf": lambda e, m: difference(e, "1NN", BEST, "test", "Linf"),
-    "test_both": _best_of_all,
+    "test_both": lambda e, m: least_lead(e, ["1NN"], NETWORKS, "test", "mean"),
     "pairs_majority": lambda e, m: share_of_pairs(e, "1NN", BEST, lambda gap: gap > 0),
     "pairs_36": lambda e, m: share_of_pairs(e, "1NN", BEST, lambda gap: gap >= -m),
     "zoo_train_linf": lambda e, m: zoo_share(e, "train", "Linf"),

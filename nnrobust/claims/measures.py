@@ -1,7 +1,12 @@
-"""What a run has measured, and the few ways in which a claim's number is taken from it."""
+"""The tables of a run (`Evidence`), a number with its interval (`Measured`), and the functions that take it from the tables.
 
+A function returns None where the run lacks what its number needs.
+"""
+
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -89,30 +94,43 @@ def difference(evidence: Evidence, first: str, second: str, split: str, measure:
     return Measured(float(values.mean()), low, high, sample, " against ".join(kinds), against)
 
 
-def least(found: Sequence[Measured | None], n_expected: int) -> Measured | None:
-    """The least of several, with the interval of what is least; None where all are missing.
+def least(found: Sequence[Measured | None]) -> Measured | None:
+    """The least of several numbers, with an interval for the least; None where all are missing.
 
-    Its ends are the least of all lower and of all upper ends, as another may turn out to be the least. Where some are missing it
-    has no lower end, and a note: they may be less.
+    Its ends are the least of all lower and of all upper ends, as another number may turn out to be the least. Where some are
+    missing it has no lower end, and a note: they may be less.
     """
-    there = [one for one in found if one is not None]
-    if not there:
+    known = [measured for measured in found if measured is not None]
+    if not known:
         return None
-    one = min(there, key=lambda measured: measured.value)
-    low, high = min(measured.low for measured in there), min(measured.high for measured in there)
-    if len(there) < n_expected:
-        low, one = -np.inf, replace(one, note=f"{one.note}; {n_expected - len(there)} of {n_expected} not run")
-    return replace(one, low=low, high=high)
+    lowest = min(known, key=lambda measured: measured.value)
+    low, high = min(measured.low for measured in known), min(measured.high for measured in known)
+    if len(known) < len(found):
+        note = f"{lowest.note}; {len(found) - len(known)} of {len(found)} not run"
+        return replace(lowest, low=-np.inf, high=high, note=note)
+    return replace(lowest, low=low, high=high)
 
 
-def greatest(found: Sequence[Measured | None], n_expected: int) -> Measured | None:
-    """The greatest of several, as `least`."""
-    one = least([None if each is None else _turned(each) for each in found], n_expected)
-    return None if one is None else _turned(one)
+def greatest(found: Sequence[Measured | None]) -> Measured | None:
+    """The greatest of several numbers, as `least`."""
+    turned = least([None if measured is None else _turned(measured) for measured in found])
+    return None if turned is None else _turned(turned)
 
 
-def _turned(one: Measured) -> Measured:
-    return replace(one, value=-one.value, low=-one.high, high=-one.low)
+def _turned(measured: Measured) -> Measured:
+    return replace(measured, value=-measured.value, low=-measured.high, high=-measured.low)
+
+
+def least_lead(
+    evidence: Evidence, firsts: Sequence[str], seconds: Sequence[str], split: str, measure: str
+) -> Measured | None:
+    """The least difference, as `difference`, of any of the first classifiers to any of the second."""
+    return least([difference(evidence, first, second, split, measure) for first, second in product(firsts, seconds)])
+
+
+def highest_score(evidence: Evidence, classifiers: Sequence[str], split: str, measure: str) -> Measured | None:
+    """The greatest mean over pairs, as `mean_score`, of several classifiers."""
+    return greatest([mean_score(evidence, classifier, split, measure) for classifier in classifiers])
 
 
 def share_of_pairs(
@@ -135,14 +153,85 @@ def share_of_pairs(
     return Measured(share, low, high, f"{n} of {len(values)} pairs, test images", about.kind, note)
 
 
+def share_of_distant_pairs(evidence: Evidence) -> Measured | None:
+    """The share of pairs with d0 >= 2 epsilon sqrt(N), of all the pairs there are: no sample, so no interval."""
+    if evidence.distances.empty:
+        return None
+    needed = 2 * evidence.epsilon["Linf"] * math.sqrt(evidence.n_dimensions)
+    enough = int((evidence.distances["distance"] >= needed).sum())
+    share, n = enough / len(evidence.distances), len(evidence.distances)
+    return Measured(share, share, share, f"{enough} of {n} pairs, training images", "exact", f"d0 against {needed:.4g}")
+
+
+def spread_of_settings(evidence: Evidence) -> Measured | None:
+    """The accuracy of the best setting minus the worst's, on held-out images, as the mean over pairs.
+
+    Of the settings that the search trained to the end, in pairs that have several.
+    """
+    trials = evidence.trials
+    if trials.empty:
+        return None
+    done = trials[trials["state"] == "complete"]
+    done = done[done.groupby("pair")["pair"].transform("size") > 1]
+    if done.empty:
+        return None
+    spread = done.groupby("pair")["robust_accuracy"].agg(lambda values: values.max() - values.min()).to_numpy()
+    low, high = mean_interval(spread, evidence.confidence)
+    sample = f"{len(spread)} pairs, {len(done)} trials, held-out images"
+    note = "best minus worst of the settings that halving left"
+    return Measured(float(spread.mean()), low, high, sample, "attacked", note)
+
+
+def lag_of_other_attacks(evidence: Evidence) -> Measured | None:
+    """The robust accuracy under the PGD of Foolbox and CleverHans minus that under APGD-CE.
+
+    All with the most steps and without restarts, on the same images; the mean over libraries, variants and norms.
+    """
+    strength = evidence.strength
+    if strength.empty:
+        return None
+    same = strength[(strength["restarts"] == 1) & (strength["steps"] == strength["steps"].max())]
+    wide = same.pivot(index=["classifier", "norm"], columns="attack", values="robust_accuracy")
+    others = [name for name in ("pgd-foolbox", "pgd-cleverhans") if name in wide]
+    if not others or "apgd-ce" not in wide:
+        return None
+    gaps = pd.concat([wide[name] - wide["apgd-ce"] for name in others]).dropna().to_numpy()
+    low, high = mean_interval(gaps, evidence.confidence)
+    sample = f"{int(same['n'].iloc[0]):,} test images, {len(wide)} variants and norms"
+    return Measured(float(gaps.mean()), low, high, sample, "attacked", f"{' and '.join(others)} minus apgd-ce")
+
+
+def plane_share(evidence: Evidence, is_wanted: Callable[[str], bool]) -> Measured | None:
+    """The share of the plane's points that a panel's classifier is right and robust on; of several panels the highest."""
+    is_mine = [is_wanted(panel) for panel in evidence.plane.get("panel", ())]
+    if not any(is_mine):
+        return None
+    plane = evidence.plane[is_mine]
+    shares = plane.groupby("panel")["is_robust"].mean()
+    best = str(shares.idxmax())
+    mine = plane[plane["panel"] == best]
+    share = float(shares.max())
+    return Measured(share, share, share, f"{len(mine)} points, seeded", str(mine["kind"].iloc[0]), best)
+
+
 def time_ratio(evidence: Evidence, slow: str, fast: str, seconds: Callable[[Mapping], float]) -> Measured | None:
     """How many times longer the first classifier takes; one measurement, so without an interval."""
     if slow not in evidence.timings or fast not in evidence.timings:
         return None
-    one, other = evidence.timings[slow], evidence.timings[fast]
-    devices = " and ".join(dict.fromkeys(str(each["device"]) for each in (one, other)))
-    ratio = seconds(one) / seconds(other)
+    timings = [evidence.timings[name] for name in (slow, fast)]
+    devices = " and ".join(dict.fromkeys(str(timing["device"]) for timing in timings))
+    ratio = seconds(timings[0]) / seconds(timings[1])
     return Measured(ratio, ratio, ratio, f"one run; {devices}", "measured", f"{slow} over {fast}")
+
+
+def training_seconds(timing: Mapping) -> float:
+    """The time that one pair's training takes."""
+    return float(timing["training_seconds_per_pair"])
+
+
+def inference_seconds(timing: Mapping) -> float:
+    """The time that one image takes in a batch of 512."""
+    return float(timing["inference_seconds_per_image"]["512"])
 
 
 def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) -> Measured | None:

@@ -432,25 +432,25 @@ def some(value, low, high, note="one"):
 
 
 def test_the_least_of_several_may_turn_out_to_be_another():
-    found = measures.least([some(0.1, 0.08, 0.12, "near"), some(0.2, -0.3, 0.7, "far")], 2)
+    found = measures.least([some(0.1, 0.08, 0.12, "near"), some(0.2, -0.3, 0.7, "far")])
     assert (found.value, found.note, found.low, found.high) == (0.1, "near", -0.3, 0.12)
     assert judged(found, [0.001, None]) == CANNOT_TELL
 
 
 def test_the_greatest_of_several_may_turn_out_to_be_another():
-    found = measures.greatest([some(0.7, 0.68, 0.72, "near"), some(0.6, 0.3, 0.9, "far")], 2)
+    found = measures.greatest([some(0.7, 0.68, 0.72, "near"), some(0.6, 0.3, 0.9, "far")])
     assert (found.value, found.note, found.low, found.high) == (0.7, "near", 0.68, 0.9)
     assert judged(found, [None, 0.8]) == CANNOT_TELL
 
 
 def test_one_that_was_not_run_may_be_less_or_greater_than_all():
-    least, greatest = (choose([some(0.5, 0.4, 0.6), None], 2) for choose in (measures.least, measures.greatest))
+    least, greatest = (choose([some(0.5, 0.4, 0.6), None]) for choose in (measures.least, measures.greatest))
     assert (least.low, least.high, least.note) == (-INF, 0.6, "one; 1 of 2 not run")
     assert (greatest.low, greatest.high, greatest.note) == (0.4, INF, "one; 1 of 2 not run")
     assert (judged(least, [0.3, None]), judged(least, [0.7, None])) == (CANNOT_TELL, FAILS)
     assert (judged(greatest, [None, 0.7]), judged(greatest, [None, 0.3])) == (CANNOT_TELL, FAILS)
-    assert measures.least([None, None], 2) is None
-    assert measures.greatest([None, None], 2) is None
+    assert measures.least([None, None]) is None
+    assert measures.greatest([None, None]) is None
 
 
 def test_a_claim_of_all_networks_does_not_hold_without_one_of_them():
