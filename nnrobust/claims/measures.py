@@ -1,6 +1,6 @@
-"""The tables of a run (`Evidence`), a number with its interval (`Measured`), and the functions that take it from the tables.
+"""The tables of a run (`Evidence`), a number with its interval (`Measured`), and the functions from one to the other.
 
-A function returns None where the run lacks what its number needs.
+They return None where the run lacks what the number needs.
 """
 
 import math
@@ -17,11 +17,12 @@ from nnrobust.tables.comparison import mean_interval, paired, sign_test
 
 @dataclass(frozen=True)
 class Evidence:
-    """The tables of a run; those of what was not run are empty.
+    """The tables of a run; a table is empty where its part was not run.
 
-    `scores`: of `comparison.scores`. `zoo`: of `zoo_results.zoo_table`. `timings`: by classifier. `distances`: d0 of the run's
-    pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem. `trials`: of the
-    search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper has.
+    `scores`: of `comparison.scores`. `zoo`: of `tables.zoo.zoo_table`. `timings`: by classifier. `distances`: d0 of the
+    run's pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem.
+    `trials`: of the search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper
+    has.
     """
 
     scores: pd.DataFrame
@@ -52,7 +53,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number with its interval, in the claim's unit (percent and points as fractions), what it is of, and what kind it is.
+    """A number with its interval, in the claim's unit (percent and points as fractions), its sample and its kind.
 
     `kind` is exact, certified, attacked, measured, or two of them where two numbers meet.
     """
@@ -97,8 +98,8 @@ def difference(evidence: Evidence, first: str, second: str, split: str, measure:
 def least(found: Sequence[Measured | None]) -> Measured | None:
     """The least of several numbers, with an interval for the least; None where all are missing.
 
-    Its ends are the least of all lower and of all upper ends, as another number may turn out to be the least. Where some are
-    missing it has no lower end, and a note: they may be less.
+    Its ends are the least of all lower and of all upper ends, as another number may turn out to be the least. Where
+    some are missing it has no lower end, and a note: they may be less.
     """
     known = [measured for measured in found if measured is not None]
     if not known:
@@ -138,8 +139,8 @@ def share_of_pairs(
 ) -> Measured | None:
     """The share of pairs whose difference of mean robust accuracies on test images `counts`.
 
-    Of all the pairs there are: no sample, so no interval but where one of the two lacks pairs, which may fall on either side. The
-    sign test's p-value is in the note.
+    Of all the pairs there are: no sample, so no interval but where one of the two lacks pairs, which may fall on either
+    side. The sign test's p-value is in the note.
     """
     values = paired(evidence.scores, first, second, "test", "mean")
     about = difference(evidence, first, second, "test", "mean")
@@ -202,7 +203,7 @@ def lag_of_other_attacks(evidence: Evidence) -> Measured | None:
 
 
 def plane_share(evidence: Evidence, is_wanted: Callable[[str], bool]) -> Measured | None:
-    """The share of the plane's points that a panel's classifier is right and robust on; of several panels the highest."""
+    """The share of the plane's points that a panel's classifier is robust on; of several panels the highest."""
     is_mine = [is_wanted(panel) for panel in evidence.plane.get("panel", ())]
     if not any(is_mine):
         return None
@@ -235,7 +236,10 @@ def inference_seconds(timing: Mapping) -> float:
 
 
 def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) -> Measured | None:
-    """The mean over the images of figure 7, or 1, of the share of pixel values changed by less, or more, than Linf's epsilon."""
+    """The mean of a column of `changes`, a share of pixel values: 1NN's, as in figure 7, or the first network's, as in 1.
+
+    Over the images that have a change; for a network, one inside the L2 ball.
+    """
     changes = evidence.changes
     if changes.empty:
         return None
@@ -251,7 +255,7 @@ def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) 
 
 
 def change_ratio(evidence: Evidence) -> Measured | None:
-    """How many times longer, in l2, the mean change is that fools 1NN than the one that fools a network, on the same images."""
+    """The mean L2 change that fools 1NN over the one that fools the first network that has any, on the same images."""
     if evidence.changes.empty:
         return None
     found = evidence.changes[evidence.changes["is_found"]]

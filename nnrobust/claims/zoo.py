@@ -14,8 +14,8 @@ Counts = tuple[int, int]
 def zoo_share(evidence: Evidence, split: str, norm: str) -> Measured | None:
     """The share of pretrained models that ten-class 1NN is ahead of, on the same images.
 
-    A model counts as surely ahead or behind where Newcombe's interval of the difference is on one side of zero. The ends of the
-    interval let every model that is neither, or was not measured, fall on either side.
+    A model counts as surely ahead or behind where Newcombe's interval of the difference is on one side of zero. The
+    ends of the interval let every model that is neither, or was not measured, fall on either side.
     """
     rows = _zoo_rows(evidence, split, norm)
     nearest, models = rows[rows["classifier"] == "1NN"], rows[rows["classifier"] != "1NN"]
@@ -28,7 +28,7 @@ def zoo_share(evidence: Evidence, split: str, norm: str) -> Measured | None:
 
 
 def zoo_gain(evidence: Evidence, norm: str, standard: str) -> Measured | None:
-    """The share of the other pretrained models that are ahead of the one in standard training, on test images, as `zoo_share`."""
+    """The share of the other pretrained models that are ahead of the standard one, on test images, as `zoo_share`."""
     rows = _zoo_rows(evidence, "test", norm)
     base = rows[rows["classifier"] == standard]
     models = rows[~rows["classifier"].isin([standard, "1NN"])]

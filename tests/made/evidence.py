@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from nnrobust.claims.judge import PRETRAINED_TRADES, STANDARD
 from nnrobust.claims.measures import Evidence
+from nnrobust.claims.paper import PRETRAINED_TRADES, STANDARD
 from nnrobust.experiments.plane import OVERWRITTEN
 
 BEST_ALONE, BEST_EXTRA = "Wang2023Better_WRN-70-16", "Kang2021Stable"
