@@ -107,7 +107,7 @@ def judged(table: pd.DataFrame, call: dict[str, Any]) -> list[dict[str, object]]
     epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
     options = profile["claims"]
     evidence = Evidence.of_scores(table, epsilon, math.prod(call["image_shape"]), len(roster()), options["confidence"])
-    return ledger(evidence, options["accepted"], options["margin"], setting_of(profile["profile"], call["dataset"]))
+    return ledger(evidence, options["margin"], setting_of(profile["profile"], call["dataset"]))
 
 
 def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:

@@ -47,7 +47,7 @@ def read(params: Params, n_dimensions: int) -> Evidence:
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset(PREPARED).dataset
     options, evidence = params.claims, read(params, dataset.n_dimensions)
-    entries = ledger(evidence, options.accepted, options.margin, setting_of(params.profile, dataset.name))
+    entries = ledger(evidence, options.margin, setting_of(params.profile, dataset.name))
     write_json(METRICS / "claims.json", entries)
     write_csv(METRICS / "claims.csv", ledger_table(entries))
     write_csv(METRICS / "changes.csv", evidence.changes)

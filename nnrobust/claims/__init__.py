@@ -1,1 +1,5 @@
-"""The paper's sentences: `paper` has them, `measures` takes each one's number from a run, `judge` gives the verdict."""
+"""The paper's sentences, judged.
+
+Read `paper` (each sentence with its rule and its measure), `measures` and `zoo` (how a number is taken from a run), then
+`judge` (the verdicts, the ledger).
+"""

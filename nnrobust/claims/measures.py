@@ -1,22 +1,28 @@
-"""What a run has measured, and the few ways in which a claim's number is taken from it."""
+"""The tables of a run (`Evidence`), a number with its interval (`Measured`), and the functions from one to the other.
 
+They return None where the run lacks what the number needs.
+"""
+
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from nnrobust.tables.accuracy import TABLE_COLUMNS, wilson_interval
-from nnrobust.tables.comparison import difference_interval, mean_interval, paired, sign_test, zoo_headline
+from nnrobust.tables.accuracy import TABLE_COLUMNS
+from nnrobust.tables.comparison import mean_interval, paired, sign_test
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The tables of a run; those of what was not run are empty.
+    """The tables of a run; a table is empty where its part was not run.
 
-    `scores`: of `comparison.scores`. `zoo`: of `zoo_results.zoo_table`. `timings`: by classifier. `distances`: d0 of the run's
-    pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem. `trials`: of the
-    search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper has.
+    `scores`: of `comparison.scores`. `zoo`: of `tables.zoo.zoo_table`. `timings`: by classifier. `distances`: d0 of the
+    run's pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem.
+    `trials`: of the search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper
+    has.
     """
 
     scores: pd.DataFrame
@@ -47,7 +53,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number with its interval, in the claim's unit (percent and points as fractions), what it is of, and what kind it is.
+    """A number with its interval, in the claim's unit (percent and points as fractions), its sample and its kind.
 
     `kind` is exact, certified, attacked, measured, or two of them where two numbers meet.
     """
@@ -89,30 +95,43 @@ def difference(evidence: Evidence, first: str, second: str, split: str, measure:
     return Measured(float(values.mean()), low, high, sample, " against ".join(kinds), against)
 
 
-def least(found: Sequence[Measured | None], n_expected: int) -> Measured | None:
-    """The least of several, with the interval of what is least; None where all are missing.
+def least(found: Sequence[Measured | None]) -> Measured | None:
+    """The least of several numbers, with an interval for the least; None where all are missing.
 
-    Its ends are the least of all lower and of all upper ends, as another may turn out to be the least. Where some are missing it
-    has no lower end, and a note: they may be less.
+    Its ends are the least of all lower and of all upper ends, as another number may turn out to be the least. Where
+    some are missing it has no lower end, and a note: they may be less.
     """
-    there = [one for one in found if one is not None]
-    if not there:
+    known = [measured for measured in found if measured is not None]
+    if not known:
         return None
-    one = min(there, key=lambda measured: measured.value)
-    low, high = min(measured.low for measured in there), min(measured.high for measured in there)
-    if len(there) < n_expected:
-        low, one = -np.inf, replace(one, note=f"{one.note}; {n_expected - len(there)} of {n_expected} not run")
-    return replace(one, low=low, high=high)
+    lowest = min(known, key=lambda measured: measured.value)
+    low, high = min(measured.low for measured in known), min(measured.high for measured in known)
+    if len(known) < len(found):
+        note = f"{lowest.note}; {len(found) - len(known)} of {len(found)} not run"
+        return replace(lowest, low=-np.inf, high=high, note=note)
+    return replace(lowest, low=low, high=high)
 
 
-def greatest(found: Sequence[Measured | None], n_expected: int) -> Measured | None:
-    """The greatest of several, as `least`."""
-    one = least([None if each is None else _turned(each) for each in found], n_expected)
-    return None if one is None else _turned(one)
+def greatest(found: Sequence[Measured | None]) -> Measured | None:
+    """The greatest of several numbers, as `least`."""
+    turned = least([None if measured is None else _turned(measured) for measured in found])
+    return None if turned is None else _turned(turned)
 
 
-def _turned(one: Measured) -> Measured:
-    return replace(one, value=-one.value, low=-one.high, high=-one.low)
+def _turned(measured: Measured) -> Measured:
+    return replace(measured, value=-measured.value, low=-measured.high, high=-measured.low)
+
+
+def least_lead(
+    evidence: Evidence, firsts: Sequence[str], seconds: Sequence[str], split: str, measure: str
+) -> Measured | None:
+    """The least difference, as `difference`, of any of the first classifiers to any of the second."""
+    return least([difference(evidence, first, second, split, measure) for first, second in product(firsts, seconds)])
+
+
+def highest_score(evidence: Evidence, classifiers: Sequence[str], split: str, measure: str) -> Measured | None:
+    """The greatest mean over pairs, as `mean_score`, of several classifiers."""
+    return greatest([mean_score(evidence, classifier, split, measure) for classifier in classifiers])
 
 
 def share_of_pairs(
@@ -120,8 +139,8 @@ def share_of_pairs(
 ) -> Measured | None:
     """The share of pairs whose difference of mean robust accuracies on test images `counts`.
 
-    Of all the pairs there are: no sample, so no interval but where one of the two lacks pairs, which may fall on either side. The
-    sign test's p-value is in the note.
+    Of all the pairs there are: no sample, so no interval but where one of the two lacks pairs, which may fall on either
+    side. The sign test's p-value is in the note.
     """
     values = paired(evidence.scores, first, second, "test", "mean")
     about = difference(evidence, first, second, "test", "mean")
@@ -135,100 +154,92 @@ def share_of_pairs(
     return Measured(share, low, high, f"{n} of {len(values)} pairs, test images", about.kind, note)
 
 
-def zoo_share(evidence: Evidence, split: str, norm: str) -> Measured | None:
-    """The share of pretrained models that ten-class 1NN is ahead of, on the same images.
+def share_of_distant_pairs(evidence: Evidence) -> Measured | None:
+    """The share of pairs with d0 >= 2 epsilon sqrt(N), of all the pairs there are: no sample, so no interval."""
+    if evidence.distances.empty:
+        return None
+    needed = 2 * evidence.epsilon["Linf"] * math.sqrt(evidence.n_dimensions)
+    enough = int((evidence.distances["distance"] >= needed).sum())
+    share, n = enough / len(evidence.distances), len(evidence.distances)
+    return Measured(share, share, share, f"{enough} of {n} pairs, training images", "exact", f"d0 against {needed:.4g}")
 
-    A model counts as surely ahead or behind where Newcombe's interval of the difference is on one side of zero. The ends of the
-    interval let every model that is neither, or was not measured, fall on either side.
+
+def spread_of_settings(evidence: Evidence) -> Measured | None:
+    """The accuracy of the best setting minus the worst's, on held-out images, as the mean over pairs.
+
+    Of the settings that the search trained to the end, in pairs that have several.
     """
-    rows = _zoo_rows(evidence, split, norm)
-    nearest, models = rows[rows["classifier"] == "1NN"], rows[rows["classifier"] != "1NN"]
-    if models.empty or nearest.empty:
+    trials = evidence.trials
+    if trials.empty:
         return None
-    own = (int(nearest["n_robust"].iloc[0]), int(nearest["n"].iloc[0]))
-    against = [(own, (int(row.n_robust), int(row.n))) for row in models.itertuples()]
-    sample = f"{len(models)} of {evidence.n_models} models, {own[1]:,} {split} images"
-    return _share_ahead(evidence, against, evidence.n_models, sample, f"{nearest['kind'].iloc[0]} against attacked")
-
-
-def zoo_gain(evidence: Evidence, norm: str, standard: str) -> Measured | None:
-    """The share of the other pretrained models that are ahead of the one in standard training, on test images, as `zoo_share`."""
-    rows = _zoo_rows(evidence, "test", norm)
-    base = rows[rows["classifier"] == standard]
-    models = rows[~rows["classifier"].isin([standard, "1NN"])]
-    if models.empty or base.empty:
+    done = trials[trials["state"] == "complete"]
+    done = done[done.groupby("pair")["pair"].transform("size") > 1]
+    if done.empty:
         return None
-    least_one = (int(base["n_robust"].iloc[0]), int(base["n"].iloc[0]))
-    against = [((int(row.n_robust), int(row.n)), least_one) for row in models.itertuples()]
-    n = evidence.n_models - 1
-    return _share_ahead(evidence, against, n, f"{len(models)} of {n} models, {least_one[1]:,} test images", "attacked")
+    spread = done.groupby("pair")["robust_accuracy"].agg(lambda values: values.max() - values.min()).to_numpy()
+    low, high = mean_interval(spread, evidence.confidence)
+    sample = f"{len(spread)} pairs, {len(done)} trials, held-out images"
+    note = "best minus worst of the settings that halving left"
+    return Measured(float(spread.mean()), low, high, sample, "attacked", note)
 
 
-Counts = tuple[int, int]
-"""Successes and trials."""
+def lag_of_other_attacks(evidence: Evidence) -> Measured | None:
+    """The robust accuracy under the PGD of Foolbox and CleverHans minus that under APGD-CE.
 
-
-def _share_ahead(
-    evidence: Evidence, against: list[tuple[Counts, Counts]], n_models: int, sample: str, kind: str
-) -> Measured:
-    ends = [difference_interval(first, second, evidence.confidence) for first, second in against]
-    ahead = sum(first[0] * second[1] > second[0] * first[1] for first, second in against)
-    surely, never = sum(low > 0 for low, _ in ends), sum(high < 0 for _, high in ends)
-    low, high = surely / n_models, 1 - never / n_models
-    return Measured(ahead / len(against), low, high, sample, kind, f"ahead in {ahead} of {len(against)}")
-
-
-def _zoo_rows(evidence: Evidence, split: str, norm: str) -> pd.DataFrame:
-    """One row for 1NN on all classes, and one for each pretrained model that has a verdict on every image."""
-    table = evidence.zoo
-    if table.empty:
-        return table.reindex(columns=TABLE_COLUMNS)
-    rows = zoo_headline(table)
-    return rows[(rows["split"] == split) & (rows["norm"] == norm)]
-
-
-def zoo_accuracy(evidence: Evidence, norm: str, model: str) -> Measured | None:
-    """The robust accuracy on test images of one pretrained model."""
-    return _highest(evidence, norm, [model], 1)
-
-
-def zoo_best(evidence: Evidence, norm: str, without_extra_data: bool) -> Measured | None:
-    """The highest robust accuracy on test images of the pretrained models, or of those without extra data.
-
-    Where some of them were not measured the interval ends at 1: they may be higher.
+    All with the most steps and without restarts, on the same images; the mean over libraries, variants and norms.
     """
-    table = evidence.zoo
-    if table.empty:
+    strength = evidence.strength
+    if strength.empty:
         return None
-    is_wanted = table["architecture"].notna() & ~(without_extra_data & table["has_extra_data"].isin([True]))
-    others = table.loc[table["architecture"].notna() & ~is_wanted, "classifier"].nunique()
-    return _highest(evidence, norm, list(table.loc[is_wanted, "classifier"].unique()), evidence.n_models - others)
+    same = strength[(strength["restarts"] == 1) & (strength["steps"] == strength["steps"].max())]
+    wide = same.pivot(index=["classifier", "norm"], columns="attack", values="robust_accuracy")
+    others = [name for name in ("pgd-foolbox", "pgd-cleverhans") if name in wide]
+    if not others or "apgd-ce" not in wide:
+        return None
+    gaps = pd.concat([wide[name] - wide["apgd-ce"] for name in others]).dropna().to_numpy()
+    low, high = mean_interval(gaps, evidence.confidence)
+    sample = f"{int(same['n'].iloc[0]):,} test images, {len(wide)} variants and norms"
+    return Measured(float(gaps.mean()), low, high, sample, "attacked", f"{' and '.join(others)} minus apgd-ce")
 
 
-def _highest(evidence: Evidence, norm: str, models: list[str], n_expected: int) -> Measured | None:
-    rows = _zoo_rows(evidence, "test", norm)
-    rows = rows[rows["classifier"].isin(models)]
-    if rows.empty:
+def plane_share(evidence: Evidence, is_wanted: Callable[[str], bool]) -> Measured | None:
+    """The share of the plane's points that a panel's classifier is robust on; of several panels the highest."""
+    is_mine = [is_wanted(panel) for panel in evidence.plane.get("panel", ())]
+    if not any(is_mine):
         return None
-    best = rows.loc[rows["robust_accuracy"].astype(float).idxmax()]
-    low, high = wilson_interval(np.array([best["n_robust"]]), np.array([best["n"]]), evidence.confidence)
-    end = high[0] if len(rows) >= n_expected else 1.0
-    sample = f"{len(rows)} of {n_expected} models, {int(best['n']):,} test images"
-    return Measured(float(best["robust_accuracy"]), low[0], end, sample, "attacked", str(best["classifier"]))
+    plane = evidence.plane[is_mine]
+    shares = plane.groupby("panel")["is_robust"].mean()
+    best = str(shares.idxmax())
+    mine = plane[plane["panel"] == best]
+    share = float(shares.max())
+    return Measured(share, share, share, f"{len(mine)} points, seeded", str(mine["kind"].iloc[0]), best)
 
 
 def time_ratio(evidence: Evidence, slow: str, fast: str, seconds: Callable[[Mapping], float]) -> Measured | None:
     """How many times longer the first classifier takes; one measurement, so without an interval."""
     if slow not in evidence.timings or fast not in evidence.timings:
         return None
-    one, other = evidence.timings[slow], evidence.timings[fast]
-    devices = " and ".join(dict.fromkeys(str(each["device"]) for each in (one, other)))
-    ratio = seconds(one) / seconds(other)
+    timings = [evidence.timings[name] for name in (slow, fast)]
+    devices = " and ".join(dict.fromkeys(str(timing["device"]) for timing in timings))
+    ratio = seconds(timings[0]) / seconds(timings[1])
     return Measured(ratio, ratio, ratio, f"one run; {devices}", "measured", f"{slow} over {fast}")
 
 
+def training_seconds(timing: Mapping) -> float:
+    """The time that one pair's training takes."""
+    return float(timing["training_seconds_per_pair"])
+
+
+def inference_seconds(timing: Mapping) -> float:
+    """The time that one image takes in a batch of 512."""
+    return float(timing["inference_seconds_per_image"]["512"])
+
+
 def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) -> Measured | None:
-    """The mean over the images of figure 7, or 1, of the share of pixel values changed by less, or more, than Linf's epsilon."""
+    """The mean of a column of `changes`, a share of pixel values: 1NN's, as in figure 7, or the first network's, as in 1.
+
+    Over the images that have a change; for a network, one inside the L2 ball.
+    """
     changes = evidence.changes
     if changes.empty:
         return None
@@ -244,7 +255,7 @@ def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) 
 
 
 def change_ratio(evidence: Evidence) -> Measured | None:
-    """How many times longer, in l2, the mean change is that fools 1NN than the one that fools a network, on the same images."""
+    """The mean L2 change that fools 1NN over the one that fools the first network that has any, on the same images."""
     if evidence.changes.empty:
         return None
     found = evidence.changes[evidence.changes["is_found"]]
