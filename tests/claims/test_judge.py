@@ -4,7 +4,6 @@ import json
 import math
 from collections import Counter
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from made.evidence import (
     zoo_of,
     zoo_rows,
 )
+from made.project import params_of
 from nnrobust.claims import measures
 from nnrobust.claims.judge import (
     CANNOT_TELL,
@@ -43,16 +43,14 @@ from nnrobust.claims.judge import (
 from nnrobust.claims.measures import Evidence, Measured
 from nnrobust.claims.paper import CLAIMS, NETWORKS, PRETRAINED_TRADES, STANDARD
 from nnrobust.claims.zoo import zoo_best, zoo_gain, zoo_share
-from nnrobust.config.params import read_params
 from nnrobust.experiments.plane import OVERWRITTEN
 from nnrobust.runtime.outputs import write_json
 from nnrobust.tables.accuracy import wilson_interval
 from nnrobust.tables.comparison import difference_interval, mean_interval
 from nnrobust.zoo.models import newer, roster
 
-PROFILES = Path(__file__).parents[2] / "profiles"
 PROFILE_NAMES = ("embedded", "smoke", "cifar10", "paper")
-OPTIONS = read_params(PROFILES / "paper.yaml").claims
+OPTIONS = params_of("paper").claims
 IDS = tuple(claim.id for claim in CLAIMS)
 ACCEPTED = {claim.id: claim.accepted for claim in CLAIMS}
 INF = math.inf
@@ -96,7 +94,7 @@ def test_a_claim_allows_some_values_but_not_all(claim):
 
 @pytest.mark.parametrize("name", PROFILE_NAMES)
 def test_every_profile_judges_with_the_same_margin_and_confidence(name):
-    assert read_params(PROFILES / f"{name}.yaml").claims == OPTIONS
+    assert params_of(name).claims == OPTIONS
 
 
 def test_the_margin_of_comparable_is_the_range_of_the_claim_that_says_so():
