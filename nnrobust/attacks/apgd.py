@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from nnrobust.attacks.victim import Batch, Objective, Victim
+from nnrobust.networks.ball import inner_radius, project, steepest
 from nnrobust.threat import ThreatModel, norm_of
 
 _RHO = 0.75
@@ -22,11 +23,6 @@ def start_noise(ids: Tensor, shape: torch.Size, norm: str, seed: int, restart: i
     return torch.from_numpy(rows).view(len(ids), *shape).to(ids.device)
 
 
-def within(threat: ThreatModel) -> float:
-    """Epsilon less float32's rounding, so that float64 finds every point inside the ball."""
-    return threat.epsilon * (1 - 1e-6) - 1.2e-7
-
-
 def apgd(
     victim: Victim, batch: Batch, noise: Tensor, threat: ThreatModel, steps: int, objective: Objective
 ) -> tuple[Tensor, Tensor]:
@@ -37,7 +33,7 @@ def apgd(
     Source: arXiv 2003.01690, algorithm 1 and section 4; it differs from the published code in that departure, and in one
     forward and one backward pass that no step follows.
     """
-    epsilon = within(threat)
+    epsilon = inner_radius(threat)
     s = _State(batch, epsilon * noise, epsilon)
     points, is_fooled = s.current.clone(), torch.zeros_like(batch.targets, dtype=torch.bool)
     until_check, shortest, shrink = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
@@ -118,26 +114,7 @@ class _State:
                 setattr(self, name, value[is_kept])
 
     def move(self, norm: str, momentum: float) -> None:
-        direction = self.gradient.sign() if norm == "Linf" else unit(self.gradient)
-        target = self._into(self.current + self.step_size * direction, norm)
+        step = steepest(self.gradient, self.step_size, norm)
+        target = project(self.current + step, self.batch.images, self.epsilon, norm)
         moved = self.current + momentum * (target - self.current) + (1 - momentum) * (self.current - self.previous)
-        self.previous, self.current = self.current, self._into(moved, norm)
-
-    def _into(self, points: Tensor, norm: str) -> Tensor:
-        """The points, moved into ball and box."""
-        offset = points - self.batch.images
-        if norm == "Linf":
-            offset = offset.clamp(-self.epsilon, self.epsilon)
-        else:
-            offset = offset * (self.epsilon / l2(offset).clamp(min=1e-12)).clamp(max=1)
-        return (self.batch.images + offset).clamp(0, 1)
-
-
-def l2(x: Tensor) -> Tensor:
-    """l2 norms of (n, c, h, w), with shape (n, 1, 1, 1)."""
-    return torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
-
-
-def unit(x: Tensor) -> Tensor:
-    """Rows of l2 norm 1; 0 where there is none."""
-    return x / (l2(x) + 1e-12)
+        self.previous, self.current = self.current, project(moved, self.batch.images, self.epsilon, norm)

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnrobust.attacks.apgd import apgd, start_noise, within
+from nnrobust.attacks.apgd import apgd, start_noise
 from nnrobust.attacks.libraries import autoattack, cleverhans_pgd, foolbox_pgd
 from nnrobust.attacks.minimum_norm import fmn
 from nnrobust.attacks.objectives import cross_entropy, logit_ratio, margin, targeted_logit_ratio
 from nnrobust.attacks.victim import Attack, Batch, Objective, Victim, checked_logits, examined, seeded
 from nnrobust.errors import AttackError
+from nnrobust.networks.ball import inner_radius
 from nnrobust.threat import ThreatModel, norm_of
 
 TOLERANCE = 1e-6
@@ -108,7 +109,7 @@ def by_fmn(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) ->
     for restart in range(attack.restarts):
         start = torch.zeros_like(batch.images)
         if restart:
-            start = within(threat) * start_noise(batch.ids, start.shape[1:], threat.norm, attack.seed, restart)
+            start = inner_radius(threat) * start_noise(batch.ids, start.shape[1:], threat.norm, attack.seed, restart)
         found, has_one = fmn(victim, batch, start, threat.norm, attack.steps)
         size = norm_of((found - batch.images).cpu().numpy(), threat.norm)
         is_nearer = has_one.cpu().numpy() & (size < nearest)

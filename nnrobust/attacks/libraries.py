@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks.apgd import within
 from nnrobust.attacks.victim import Attack, Batch, Victim, seeded
 from nnrobust.errors import AttackError
+from nnrobust.networks.ball import inner_radius
 from nnrobust.threat import ThreatModel
 
 Work = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -50,7 +50,7 @@ def autoattack(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack
     from pyautoattack.fab_pt import FABAttack_PT
     from pyautoattack.square import SquareAttack
 
-    about = {"norm": threat.norm, "eps": within(threat), "n_restarts": attack.restarts, "seed": attack.seed,
+    about = {"norm": threat.norm, "eps": inner_radius(threat), "n_restarts": attack.restarts, "seed": attack.seed,
              "device": batch.images.device}  # fmt: skip
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def foolbox_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attac
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         model = foolbox.PyTorchModel(network, bounds=(0, 1), device=images.device)
-        return one(model, images, foolbox.criteria.Misclassification(targets), epsilons=within(threat))[0]
+        return one(model, images, foolbox.criteria.Misclassification(targets), epsilons=inner_radius(threat))[0]
 
     return network_by_network(victim, batch, work, attack.seed)
 
@@ -88,7 +88,7 @@ def cleverhans_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: At
         AttackError: when CleverHans is not installed.
     """
     pgd = _imported("cleverhans.torch.attacks.projected_gradient_descent").projected_gradient_descent
-    epsilon, order = within(threat), {"Linf": float("inf"), "L2": 2}[threat.norm]
+    epsilon, order = inner_radius(threat), {"Linf": float("inf"), "L2": 2}[threat.norm]
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         points = images.clone()

@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from nnrobust.attacks.apgd import l2
 from nnrobust.attacks.objectives import margin
 from nnrobust.attacks.victim import Batch, Victim
-from nnrobust.threat import DUAL
+from nnrobust.networks.ball import norms, project, steepest
+from nnrobust.threat import DUAL, ORDER
 
 _FIRST_STEP, _LAST_STEP = 1.0, 1e-5
 _FIRST_FACTOR, _LAST_FACTOR = 0.05, 1e-3
@@ -26,38 +26,23 @@ def fmn(victim: Victim, batch: Batch, start: Tensor, norm: str, steps: int) -> t
     each point that seems to fool, and in reaching a little beyond where the margin would vanish, since a linear model's images
     came to rest there and were never fooled.
     """
-    offset = (batch.images + start).clamp(0, 1) - batch.images
+    points = (batch.images + start).clamp(0, 1)
     best, best_norm = batch.images.clone(), torch.full_like(batch.targets, math.inf, dtype=torch.float32)
     epsilon = torch.full_like(best_norm, math.inf)
     for step in range(steps):
-        points = (batch.images + offset).clamp(0, 1)
         value, gradient, seems_fooled = victim.evaluate(points, batch, margin)
-        size = _norm(points - batch.images, norm)
+        size = norms(points - batch.images, ORDER[norm]).flatten()
         is_nearer = victim.confirmed(points, batch, seems_fooled & (size < best_norm))
         best = torch.where(is_nearer.view(-1, 1, 1, 1), points, best)
         best_norm = torch.where(is_nearer, size, best_norm)
         factor = _cosine(_FIRST_FACTOR, _LAST_FACTOR, step, steps)
-        reach = size + value.abs() / _norm(gradient, norm, is_dual=True).clamp(min=1e-12)
+        reach = size + value.abs() / norms(gradient, DUAL[norm]).flatten().clamp(min=1e-12)
         outside = torch.where(best_norm < math.inf, epsilon, reach + _LEAST) * (1 + factor)
         epsilon = torch.where(seems_fooled, torch.minimum(epsilon * (1 - factor), best_norm), outside)
-        stride = _cosine(_FIRST_STEP, _LAST_STEP, step, steps)
-        offset = _projected(offset + stride * gradient / l2(gradient).clamp(min=1e-12), epsilon, norm)
-        offset = (batch.images + offset).clamp(0, 1) - batch.images
+        moved = points + steepest(gradient, _cosine(_FIRST_STEP, _LAST_STEP, step, steps), "L2")
+        points = project(moved, batch.images, epsilon.view(-1, 1, 1, 1), norm)
     return best, best_norm < math.inf
 
 
 def _cosine(first: float, last: float, step: int, steps: int) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def _norm(x: Tensor, norm: str, is_dual: bool = False) -> Tensor:
-    order = DUAL[norm] if is_dual else {"Linf": math.inf, "L2": 2.0}[norm]
-    return torch.linalg.vector_norm(x, ord=order, dim=(1, 2, 3))
-
-
-def _projected(offset: Tensor, epsilon: Tensor, norm: str) -> Tensor:
-    """Perturbations (n, ...), moved into the ball of radius epsilon (n,)."""
-    epsilon = epsilon.view(-1, 1, 1, 1)
-    if norm == "Linf":
-        return torch.maximum(torch.minimum(offset, epsilon), -epsilon)
-    return offset * (epsilon / l2(offset).clamp(min=1e-12)).clamp(max=1)

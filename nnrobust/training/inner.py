@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nnrobust.networks.ball import project, steepest
 from nnrobust.networks.stack import Stack
 
 TRADES_NOISE = 0.001
@@ -62,21 +63,6 @@ def _ascend(
         adversarial = adversarial.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(objective(stack.logits(adversarial, training=False)), adversarial)
         with torch.no_grad():
-            if attack.norm == "Linf":
-                moved = adversarial + step_size * gradient.sign()
-                moved = torch.maximum(torch.minimum(moved, images + epsilon), images - epsilon)
-            else:
-                moved = adversarial + step_size * gradient / l2_norm(gradient)
-                moved = images + into_ball(moved - images, epsilon)
-            adversarial = moved.clamp(0, 1)
+            moved = adversarial + steepest(gradient, step_size, attack.norm)
+            adversarial = project(moved, images, epsilon, attack.norm)
     return adversarial.detach()
-
-
-def l2_norm(x: Tensor) -> Tensor:
-    """l2 norms over the last three axes, kept, and at least 1e-12."""
-    return x.square().sum(dim=(-3, -2, -1), keepdim=True).sqrt().clamp(min=1e-12)
-
-
-def into_ball(perturbation: Tensor, epsilon: Tensor) -> Tensor:
-    """Perturbations (g, n, c, h, w), those of l2 norm above `epsilon` scaled down to it."""
-    return perturbation * (epsilon / l2_norm(perturbation)).clamp(max=1)

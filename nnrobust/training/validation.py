@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nnrobust.networks.ball import steepest
 from nnrobust.networks.stack import Stack
-from nnrobust.training.inner import InnerAttack, into_ball, pgd
+from nnrobust.training.inner import InnerAttack, pgd
 
 STEPS_TO_THE_EDGE = 4
 """The step size is epsilon over this: 2/255 for 8/255. Source: arXiv 1706.06083."""
@@ -76,4 +77,4 @@ def _inside(shape: torch.Size, norm: str, epsilon: float, generator: torch.Gener
         return epsilon * (2 * torch.rand(shape, generator=generator, device=generator.device) - 1)
     noise = torch.randn(shape, generator=generator, device=generator.device)
     length = epsilon * torch.rand((shape[0], 1, 1, 1), generator=generator, device=generator.device)
-    return into_ball(1e6 * noise, length)
+    return steepest(noise, length, norm)
