@@ -1,20 +1,17 @@
 """The attacks by name, and the checks that whatever they find has passed before it counts."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nnrobust.attacks.apgd import apgd, start_noise
+from nnrobust.attacks.gradient import by_apgd, by_fmn, cross_entropy, logit_ratio, margin, targeted_logit_ratio
 from nnrobust.attacks.libraries import autoattack, cleverhans_pgd, foolbox_pgd
-from nnrobust.attacks.minimum_norm import fmn
-from nnrobust.attacks.objectives import cross_entropy, logit_ratio, margin, targeted_logit_ratio
-from nnrobust.attacks.victim import Attack, Batch, Objective, Victim, checked_logits, examined, seeded
+from nnrobust.attacks.victim import Attack, Batch, Victim, examined, seeded
 from nnrobust.errors import AttackError
-from nnrobust.networks.ball import inner_radius
 from nnrobust.threat import ThreatModel, norm_of
 
 TOLERANCE = 1e-6
@@ -71,52 +68,6 @@ class Verdicts:
 
     def take(self, rows: np.ndarray) -> "Verdicts":
         return Verdicts(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-
-def by_apgd(
-    victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack, objective: Objective, n_aims: int = 0
-) -> Tensor:
-    """Candidates by Auto-PGD, restart after restart, on what still stands; targeted ones aim at class after class."""
-    points, is_fooled = batch.images.clone(), torch.zeros_like(batch.targets, dtype=torch.bool)
-    for number, aims in enumerate(_aims(victim, batch, n_aims)):
-        for restart in range(number * attack.restarts, (number + 1) * attack.restarts):
-            if bool(is_fooled.all()):
-                return points
-            wanted = torch.ones_like(is_fooled) if victim.traits.depends_on_batch else ~is_fooled
-            rows = wanted.nonzero()[:, 0]
-            part = replace(batch, aims=aims).take(rows)
-            start = start_noise(part.ids, batch.images.shape[1:], threat.norm, attack.seed, restart)
-            found, fell = apgd(victim, part, start, threat, attack.steps, objective)
-            is_new = ~is_fooled[rows]
-            points[rows[is_new]], is_fooled[rows[is_new]] = found[is_new], fell[is_new]
-    return points
-
-
-def _aims(victim: Victim, batch: Batch, n_aims: int) -> Iterable[Tensor]:
-    """The outputs (n,) to aim at, one after the other: the likeliest wrong ones; a placeholder for untargeted attacks."""
-    if not n_aims:
-        return [batch.targets]
-    with torch.no_grad():
-        logits = checked_logits(victim.predict, batch.images, batch.networks)
-    others = logits.scatter(1, batch.targets[:, None], -torch.inf)
-    return list(others.topk(min(n_aims, logits.shape[1] - 1), dim=1).indices.unbind(1))
-
-
-def by_fmn(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
-    """Candidates by the fast minimum-norm attack: from the image itself, then from random points on the ball's surface."""
-    best = batch.images.clone()
-    nearest = np.full(len(batch.ids), np.inf)
-    for restart in range(attack.restarts):
-        start = torch.zeros_like(batch.images)
-        if restart:
-            start = inner_radius(threat) * start_noise(batch.ids, start.shape[1:], threat.norm, attack.seed, restart)
-        found, has_one = fmn(victim, batch, start, threat.norm, attack.steps)
-        size = norm_of((found - batch.images).cpu().numpy(), threat.norm)
-        is_nearer = has_one.cpu().numpy() & (size < nearest)
-        nearest[is_nearer] = size[is_nearer]
-        rows = torch.from_numpy(is_nearer).to(best.device)
-        best[rows] = found[rows]
-    return best
 
 
 KINDS = {

@@ -7,8 +7,8 @@ from torch import nn
 
 from made.models import Linear
 from made.victims import network_problem, of_one
-from nnrobust.attacks.apgd import start_noise
 from nnrobust.attacks.attack import AttackInputs, attack
+from nnrobust.attacks.gradient import start_noise
 from nnrobust.attacks.victim import Attack, Victim, of_network
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of

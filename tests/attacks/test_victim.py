@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nnrobust.attacks.attack import FLAT, N_EXAMINED, AttackInputs, attack
-from nnrobust.attacks.objectives import cross_entropy
+from nnrobust.attacks.gradient import cross_entropy
 from nnrobust.attacks.victim import Attack, Batch, Victim, examined, of_network, seeded
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel
