@@ -14,8 +14,7 @@ from nnrobust.networks.stack import Stack
 from nnrobust.runtime.machine import Machine
 from nnrobust.training.augment import crop_and_flip
 from nnrobust.training.graphs import captured
-from nnrobust.training.inner import TRADES_NOISE, InnerAttack, maximise_divergence
-from nnrobust.training.losses import standard_loss, trades_loss
+from nnrobust.training.losses import TRADES_NOISE, InnerAttack, maximise_divergence, standard_loss, trades_loss
 from nnrobust.training.schedule import learning_rate_in, validation_norms
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
 from nnrobust.training.validation import Examples, Validation, accuracies

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nnrobust.networks.ball import steepest
 from nnrobust.networks.stack import Stack
-from nnrobust.training.inner import InnerAttack, pgd
+from nnrobust.training.losses import InnerAttack, pgd
 
 STEPS_TO_THE_EDGE = 4
 """The step size is epsilon over this: 2/255 for 8/255. Source: arXiv 1706.06083."""
