@@ -1,7 +1,7 @@
 """Networks trained side by side: their state, one epoch of it, and what is kept of them."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from nnrobust.networks.stack import Stack
 from nnrobust.runtime.machine import Machine
-from nnrobust.training.augment import crop_and_flip
-from nnrobust.training.graphs import captured
 from nnrobust.training.losses import TRADES_NOISE, InnerAttack, maximise_divergence, standard_loss, trades_loss
 from nnrobust.training.schedule import learning_rate_in, validation_norms
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
 from nnrobust.training.validation import Examples, Validation, accuracies
+
+CROP_PADDING = 4
+"""Pixels of zero padding before the random crop. Source: arXiv 2010.00467, section 3."""
+WARMUP_STEPS = 3
+"""Steps before the capture, in which libraries choose their kernels. Source: PyTorch's notes on CUDA graphs."""
 
 
 @dataclass
@@ -226,3 +230,44 @@ class GroupRun:
             momentum = self.momenta[name]
             momentum.mul_(self.recipe.momentum).add_(gradient).addcmul_(parameter, self.weight_decays.view(shape))
             parameter.addcmul_(momentum, self.rates.view(shape), value=-1)
+
+
+def crop_and_flip(images: Tensor, draws: Tensor) -> Tensor:
+    """Each image (g, n, c, h, w) cropped out of its zero-padded self, and mirrored with probability 1/2.
+
+    `draws` (g, 3, n) are uniform in [0, 1): they decide top, left and mirror image of each.
+    """
+    g, n, _, height, width = images.shape
+    padded = F.pad(images, (CROP_PADDING,) * 4)
+    top, left = (draws[:, :2] * (2 * CROP_PADDING + 1)).long().unbind(dim=1)
+    rows = top[:, :, None] + torch.arange(height, device=images.device)
+    columns = left[:, :, None] + torch.arange(width, device=images.device)
+    columns = torch.where(draws[:, 2, :, None] < 0.5, columns.flip(-1), columns)
+    g_index = torch.arange(g, device=images.device).view(g, 1, 1, 1)
+    n_index = torch.arange(n, device=images.device).view(1, n, 1, 1)
+    return padded.permute(0, 1, 3, 4, 2)[g_index, n_index, rows[..., None], columns[:, :, None]].permute(0, 1, 4, 2, 3)
+
+
+def captured(step: Callable[[], None], state: Iterable[Tensor], stream: torch.cuda.Stream) -> Callable[[], None]:
+    """A function that does what `step` does, as one graph on `stream`.
+
+    `step` reads and writes the same tensors each time and never waits for the device. `state` are the tensors that it
+    changes: the warm-up leaves them as they were. cuDNN tries its kernels and takes the fastest.
+    """
+    kept = [(value, value.detach().clone()) for value in state]
+    benchmark, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
+    try:
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARMUP_STEPS):
+                step()
+        stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            step()
+    finally:
+        torch.backends.cudnn.benchmark = benchmark
+    with torch.no_grad(), torch.cuda.stream(stream):
+        for value, before in kept:
+            value.copy_(before)
+    return graph.replay
