@@ -20,8 +20,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks.attack import AttackInputs, attack
+from nnrobust.attacks.attack import attack
 from nnrobust.attacks.pairs import stack_victim
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack, Victim
 from nnrobust.config.recipes import Perturbation, Recipe, Trades
 from nnrobust.data.datasets import Dataset, Pair

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pretrained import ZooSource
-from nnrobust.attacks.verdicts import attack_records
+from nnrobust.attacks.verdicts import AttackInputs, attack_records
 from nnrobust.attacks.victim import Attack
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import SPLITS, load_dataset

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.pairs import PairSource
 from nnrobust.attacks.pretrained import ZooSource
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack, Victim
 from nnrobust.config.params import Params, read_params
 from nnrobust.data.datasets import Prepared, load_dataset, select_pairs

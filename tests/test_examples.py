@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from nnrobust.attacks.attack import AttackInputs, adversarial_images, attack
+from nnrobust.attacks.attack import adversarial_images, attack
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack, of_network
 from nnrobust.data.datasets import Split
 from nnrobust.errors import DataError

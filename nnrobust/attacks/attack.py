@@ -1,7 +1,7 @@
 """The attacks by name, and the checks that whatever they find has passed before it counts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nnrobust.attacks.gradient import by_apgd, by_fmn, cross_entropy, logit_ratio, margin, targeted_logit_ratio
 from nnrobust.attacks.libraries import autoattack, cleverhans_pgd, foolbox_pgd
+from nnrobust.attacks.verdicts import AttackInputs, Verdicts
 from nnrobust.attacks.victim import Attack, Batch, Victim, examined, seeded
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of
@@ -34,40 +35,6 @@ class Kind:
     run: Callable[[Victim, Batch, ThreatModel, Attack], Tensor]
     n_classes: int = 2
     is_minimum_norm: bool = False
-
-
-@dataclass(frozen=True)
-class AttackInputs:
-    """What is attacked: uint8 images (n, c, h, w), the output each should have (n,), its network (n,), its id (n,)."""
-
-    images: np.ndarray
-    targets: np.ndarray
-    networks: np.ndarray
-    ids: np.ndarray
-
-    def take(self, rows: np.ndarray) -> "AttackInputs":
-        return AttackInputs(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """Outcome under one threat model, each (n,): the output for the stored image, whether it was fooled, by what, how far.
-
-    `is_fooled` includes images that are wrong unperturbed. `perturbation_norm` is that of the nearest image found that fools,
-    0 where none is needed and nan where none was found; a minimum-norm attack finds some beyond epsilon. `method` is the attack
-    that fooled first; `attacks`, all that were to be withstood, joined by ` + `. `status` is `ok`, or why there is no verdict.
-    """
-
-    predictions: np.ndarray
-    is_fooled: np.ndarray
-    perturbation_norm: np.ndarray
-    method: np.ndarray
-    attacks: np.ndarray
-    note: np.ndarray
-    status: np.ndarray
-
-    def take(self, rows: np.ndarray) -> "Verdicts":
-        return Verdicts(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 KINDS = {
@@ -99,7 +66,7 @@ def attack(
         AttackError: when logits are malformed, an attack needs more classes than there are, or a candidate that fools leaves
             its ball by more than a relative 1e-6, or its box.
     """
-    batch = _batch(inputs, device)
+    batch = Batch.of(inputs, device)
     with seeded(attacks[0].seed, device):
         predictions, note, hunts = _hunts(victim, inputs, batch, threat_models, attacks)
     return {hunt.threat.norm: hunt.verdicts(predictions, note, attacks) for hunt in hunts}
@@ -115,7 +82,7 @@ def adversarial_images(
     Raises:
         AttackError: as `attack`.
     """
-    batch = _batch(inputs, device)
+    batch = Batch.of(inputs, device)
     with seeded(attacks[0].seed, device):
         predictions, note, (hunt,) = _hunts(victim, inputs, batch, [threat], attacks)
     return hunt.verdicts(predictions, note, attacks), hunt.nearest_images()
@@ -143,12 +110,6 @@ def _hunts(
             hunt.run(one)
         earlier.append(hunt)
     return predictions, note, earlier
-
-
-def _batch(inputs: AttackInputs, device: torch.device) -> Batch:
-    images = torch.from_numpy(inputs.images).to(device).float() / 255
-    targets, networks, ids = (torch.from_numpy(one).to(device) for one in (inputs.targets, inputs.networks, inputs.ids))
-    return Batch(images.contiguous(memory_format=torch.channels_last), targets, networks, ids, targets)
 
 
 def _check_classes(n_classes: int, attacks: list[Attack]) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import Source, attack_in_blocks
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack
 from nnrobust.runtime.machine import Machine
 from nnrobust.runtime.progress import Progress, silent

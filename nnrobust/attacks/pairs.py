@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks.attack import AttackInputs
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Victim
 from nnrobust.data.datasets import Pair, Split, first_per_class
 from nnrobust.networks.stack import Stack, predictor

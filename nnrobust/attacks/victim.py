@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor, nn
 
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.errors import AttackError
 
 Predictor = Callable[[Tensor, Tensor], Tensor]
@@ -33,6 +34,14 @@ class Batch:
     networks: Tensor
     ids: Tensor
     aims: Tensor
+
+    @classmethod
+    def of(cls, inputs: AttackInputs, device: torch.device) -> "Batch":
+        """The stored images on a device; each is aimed at its own output until an attack sets another."""
+        images = torch.from_numpy(inputs.images).to(device).float() / 255
+        numbers = (inputs.targets, inputs.networks, inputs.ids)
+        targets, networks, ids = (torch.from_numpy(values).to(device) for values in numbers)
+        return cls(images.contiguous(memory_format=torch.channels_last), targets, networks, ids, targets)
 
     def take(self, rows: Tensor) -> "Batch":
         return Batch(*(getattr(self, field.name)[rows] for field in fields(self)))

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import PairSource
-from nnrobust.attacks.verdicts import attack_records, untrained_records
+from nnrobust.attacks.verdicts import AttackInputs, attack_records, untrained_records
 from nnrobust.attacks.victim import Attack
 from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import SPLITS, Dataset, Pair, channel_statistics, first_per_class

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from nnrobust.attacks.attack import AttackInputs, adversarial_images
+from nnrobust.attacks.attack import adversarial_images
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack, Victim
 from nnrobust.data.datasets import Split
 from nnrobust.errors import SolverError

@@ -7,8 +7,9 @@ from torch import nn
 
 from made.models import Linear
 from made.victims import network_problem, of_one
-from nnrobust.attacks.attack import AttackInputs, attack
+from nnrobust.attacks.attack import attack
 from nnrobust.attacks.gradient import start_noise
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack, Victim, of_network
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of

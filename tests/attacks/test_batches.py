@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from made.victims import Always, network_problem, of_one
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import stack_victim
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack, Victim
 from nnrobust.errors import AttackError
 from nnrobust.networks.stack import Stack

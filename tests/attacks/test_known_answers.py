@@ -8,7 +8,8 @@ import torch
 
 from made.models import Linear
 from nnrobust import OneNearestNeighbor
-from nnrobust.attacks.attack import KINDS, AttackInputs, attack
+from nnrobust.attacks.attack import KINDS, attack
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack, Victim, of_network
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of

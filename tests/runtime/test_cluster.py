@@ -14,9 +14,9 @@ import torch
 from made.project import ROOT
 from made.training import TRADES, VALIDATION, recipe, tasks_of, train, training_set
 from made.victims import Small, network_problem
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import PairSource
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack
 from nnrobust.config.params import read_params
 from nnrobust.errors import ParamError, TrainingError

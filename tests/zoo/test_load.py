@@ -14,7 +14,8 @@ from PIL import Image
 
 from made.project import ROOT
 from made.zoo import FAMILIES, SMALL, import_zoo, write_checkpoints, write_malicious, write_old_numpy, write_tiny
-from nnrobust.attacks.attack import AttackInputs, attack
+from nnrobust.attacks.attack import attack
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Attack, of_network
 from nnrobust.errors import FetchError
 from nnrobust.threat import ThreatModel
