@@ -11,7 +11,7 @@ from torch import Tensor
 from nnrobust.attacks.gradient import by_apgd, by_fmn, cross_entropy, logit_ratio, margin, targeted_logit_ratio
 from nnrobust.attacks.libraries import autoattack, cleverhans_pgd, foolbox_pgd
 from nnrobust.attacks.verdicts import AttackInputs, Verdicts
-from nnrobust.attacks.victim import Attack, Batch, Victim, examined, seeded
+from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, examined, seeded
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of
 
@@ -32,7 +32,7 @@ class Kind:
     objective is defined for. A minimum-norm attack knows no epsilon: its candidates may lie outside the ball.
     """
 
-    run: Callable[[Victim, Batch, ThreatModel, Attack], Tensor]
+    run: Callable[[Victim, DeviceBatch, ThreatModel, AttackSpec], Tensor]
     n_classes: int = 2
     is_minimum_norm: bool = False
 
@@ -54,7 +54,11 @@ KINDS = {
 
 
 def attack(
-    victim: Victim, inputs: AttackInputs, threat_models: list[ThreatModel], attacks: list[Attack], device: torch.device
+    victim: Victim,
+    inputs: AttackInputs,
+    threat_models: list[ThreatModel],
+    attacks: list[AttackSpec],
+    device: torch.device,
 ) -> dict[str, Verdicts]:
     """Verdicts by norm.
 
@@ -66,14 +70,14 @@ def attack(
         AttackError: when logits are malformed, an attack needs more classes than there are, or a candidate that fools leaves
             its ball by more than a relative 1e-6, or its box.
     """
-    batch = Batch.of(inputs, device)
+    batch = DeviceBatch.of(inputs, device)
     with seeded(attacks[0].seed, device):
         predictions, note, hunts = _hunts(victim, inputs, batch, threat_models, attacks)
     return {hunt.threat.norm: hunt.verdicts(predictions, note, attacks) for hunt in hunts}
 
 
 def adversarial_images(
-    victim: Victim, inputs: AttackInputs, threat: ThreatModel, attacks: list[Attack], device: torch.device
+    victim: Victim, inputs: AttackInputs, threat: ThreatModel, attacks: list[AttackSpec], device: torch.device
 ) -> tuple[Verdicts, np.ndarray]:
     """The verdicts of `attack` under one threat model, and images (n, c, h, w) in [0, 1]: the nearest found that fools each.
 
@@ -82,14 +86,18 @@ def adversarial_images(
     Raises:
         AttackError: as `attack`.
     """
-    batch = Batch.of(inputs, device)
+    batch = DeviceBatch.of(inputs, device)
     with seeded(attacks[0].seed, device):
         predictions, note, (hunt,) = _hunts(victim, inputs, batch, [threat], attacks)
     return hunt.verdicts(predictions, note, attacks), hunt.nearest_images()
 
 
 def _hunts(
-    victim: Victim, inputs: AttackInputs, batch: Batch, threat_models: list[ThreatModel], attacks: list[Attack]
+    victim: Victim,
+    inputs: AttackInputs,
+    batch: DeviceBatch,
+    threat_models: list[ThreatModel],
+    attacks: list[AttackSpec],
 ) -> tuple[Tensor, np.ndarray, list["_Hunt"]]:
     """Outputs for the stored images (n,), what the attacks met (n,), and what they found under each threat model."""
     spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=batch.ids.device).long()
@@ -104,20 +112,20 @@ def _hunts(
     earlier: list[_Hunt] = []
     for threat in threat_models:
         hunt = _Hunt(victim, inputs, batch, threat, is_correct)
-        for one in attacks:
+        for spec in attacks:
             for other in earlier:
-                hunt.measure(one.name, other)
-            hunt.run(one)
+                hunt.measure(spec.name, other)
+            hunt.run(spec)
         earlier.append(hunt)
     return predictions, note, earlier
 
 
-def _check_classes(n_classes: int, attacks: list[Attack]) -> None:
-    for one in attacks:
-        needed = KINDS[one.name].n_classes
+def _check_classes(n_classes: int, attacks: list[AttackSpec]) -> None:
+    for spec in attacks:
+        needed = KINDS[spec.name].n_classes
         if n_classes < needed:
             raise AttackError(
-                f"{one.name}: expected a model of at least {needed} classes, got {n_classes}; use apgd-margin instead"
+                f"{spec.name}: expected a model of at least {needed} classes, got {n_classes}; use apgd-margin instead"
             )
 
 
@@ -125,7 +133,7 @@ class _Hunt:
     """What has been found under one threat model: which images are fooled, by which attack, and the nearest point of each."""
 
     def __init__(
-        self, victim: Victim, inputs: AttackInputs, batch: Batch, threat: ThreatModel, is_correct: Tensor
+        self, victim: Victim, inputs: AttackInputs, batch: DeviceBatch, threat: ThreatModel, is_correct: Tensor
     ) -> None:
         self.victim, self.inputs, self.batch, self.threat = victim, inputs, batch, threat
         self.is_correct = is_correct.cpu().numpy()
@@ -134,31 +142,31 @@ class _Hunt:
         self.method = np.full(len(inputs.ids), "unperturbed", dtype=object)
         self.found: dict[str, tuple[np.ndarray, Tensor]] = {}
 
-    def run(self, one: Attack) -> None:
+    def run(self, spec: AttackSpec) -> None:
         """Runs an attack on what stands, and takes what it found."""
-        kind = KINDS[one.name]
+        kind = KINDS[spec.name]
         wanted = self.is_correct if kind.is_minimum_norm else ~self.is_fooled
         if not wanted.any():
             return
         rows = np.arange(len(wanted)) if self.victim.traits.depends_on_batch else np.flatnonzero(wanted)
         part = self.batch.take(torch.from_numpy(rows).to(self.batch.images.device))
-        points = kind.run(self.victim, part, self.threat, one)
+        points = kind.run(self.victim, part, self.threat, spec)
         fools = (self.victim.answers(points, part.networks) != part.targets).cpu().numpy() & wanted[rows]
         rows, points = rows[fools], points[torch.from_numpy(fools).to(points.device)]
-        norms = self._norms(one.name, rows, points)
+        norms = self._norms(spec.name, rows, points)
         if not kind.is_minimum_norm and (norms > self.threat.epsilon * (1 + TOLERANCE)).any():
             worst = int(norms.argmax())
-            raise AttackError(self._fault(one.name, rows[worst], norms[worst], "is larger than epsilon"))
-        self.found[one.name] = rows, points
-        self._take(one.name, rows, norms)
+            raise AttackError(self._fault(spec.name, rows[worst], norms[worst], "is larger than epsilon"))
+        self.found[spec.name] = rows, points
+        self._take(spec.name, rows, norms)
 
     def measure(self, name: str, other: "_Hunt") -> None:
         """Takes what an attack found under another threat model, as far as it lies within this one."""
         rows, points = other.found.get(name, (np.zeros(0, dtype=np.int64), self.batch.images[:0]))
         self._take(f"{name} ({other.threat.norm})", rows, self._norms(name, rows, points))
 
-    def verdicts(self, predictions: Tensor, note: np.ndarray, attacks: list[Attack]) -> Verdicts:
-        names, n = " + ".join(one.name for one in attacks), len(self.inputs.ids)
+    def verdicts(self, predictions: Tensor, note: np.ndarray, attacks: list[AttackSpec]) -> Verdicts:
+        names, n = " + ".join(spec.name for spec in attacks), len(self.inputs.ids)
         return Verdicts(
             predictions.cpu().numpy(), self.is_fooled, self.nearest, np.where(self.is_fooled, self.method, names),
             np.full(n, names, dtype=object), note, np.full(n, "ok", dtype=object),

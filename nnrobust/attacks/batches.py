@@ -8,7 +8,7 @@ import torch
 
 from nnrobust.attacks.attack import attack
 from nnrobust.attacks.verdicts import NO_OUTPUT, AttackInputs, Verdicts
-from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.errors import AttackError
 from nnrobust.runtime.machine import Machine, plain_float32
 from nnrobust.runtime.memory import fitting
@@ -32,7 +32,7 @@ def attack_in_blocks(
     source: Source,
     inputs: AttackInputs,
     threat_models: list[ThreatModel],
-    attacks: list[Attack],
+    attacks: list[AttackSpec],
     machine: Machine,
     progress: Progress = silent,
 ) -> dict[str, Verdicts]:
@@ -65,7 +65,7 @@ class _Work:
     source: Source
     inputs: AttackInputs
     threat_models: list[ThreatModel]
-    attacks: list[Attack]
+    attacks: list[AttackSpec]
     device: torch.device
 
     def __call__(self, rows: np.ndarray) -> list[tuple[np.ndarray, dict[str, Verdicts]]]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nnrobust.attacks.victim import Attack, Batch, Objective, Victim, checked_logits
+from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Objective, Victim, checked_logits
 from nnrobust.networks.ball import inner_radius, norms, project, steepest
 from nnrobust.threat import DUAL, ORDER, ThreatModel, norm_of
 
@@ -66,25 +66,25 @@ def start_noise(ids: Tensor, shape: torch.Size, norm: str, seed: int, restart: i
 
 
 def by_apgd(
-    victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack, objective: Objective, n_aims: int = 0
+    victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec, objective: Objective, n_aims: int = 0
 ) -> Tensor:
     """Candidates by Auto-PGD, restart after restart, on what still stands; targeted ones aim at class after class."""
     points, is_fooled = batch.images.clone(), torch.zeros_like(batch.targets, dtype=torch.bool)
     for number, aims in enumerate(_aims(victim, batch, n_aims)):
-        for restart in range(number * attack.restarts, (number + 1) * attack.restarts):
+        for restart in range(number * spec.restarts, (number + 1) * spec.restarts):
             if bool(is_fooled.all()):
                 return points
             wanted = torch.ones_like(is_fooled) if victim.traits.depends_on_batch else ~is_fooled
             rows = wanted.nonzero()[:, 0]
             part = replace(batch, aims=aims).take(rows)
-            start = start_noise(part.ids, batch.images.shape[1:], threat.norm, attack.seed, restart)
-            found, fell = apgd(victim, part, start, threat, attack.steps, objective)
+            start = start_noise(part.ids, batch.images.shape[1:], threat.norm, spec.seed, restart)
+            found, fell = apgd(victim, part, start, threat, spec.steps, objective)
             is_new = ~is_fooled[rows]
             points[rows[is_new]], is_fooled[rows[is_new]] = found[is_new], fell[is_new]
     return points
 
 
-def _aims(victim: Victim, batch: Batch, n_aims: int) -> Iterable[Tensor]:
+def _aims(victim: Victim, batch: DeviceBatch, n_aims: int) -> Iterable[Tensor]:
     """The outputs (n,) to aim at, one after the other: the likeliest wrong ones; a placeholder for untargeted attacks."""
     if not n_aims:
         return [batch.targets]
@@ -95,7 +95,7 @@ def _aims(victim: Victim, batch: Batch, n_aims: int) -> Iterable[Tensor]:
 
 
 def apgd(
-    victim: Victim, batch: Batch, noise: Tensor, threat: ThreatModel, steps: int, objective: Objective
+    victim: Victim, batch: DeviceBatch, noise: Tensor, threat: ThreatModel, steps: int, objective: Objective
 ) -> tuple[Tensor, Tensor]:
     """Points (n, ...) in ball and box, and which of them fool (n,); where none was found, the point of the highest objective.
 
@@ -139,7 +139,7 @@ def apgd(
 class _State:
     """The iterates of Auto-PGD for the images that are not fooled yet; `rows` says which those are."""
 
-    def __init__(self, batch: Batch, offset: Tensor, epsilon: float) -> None:
+    def __init__(self, batch: DeviceBatch, offset: Tensor, epsilon: float) -> None:
         self.batch, self.epsilon = batch, epsilon
         n, device = len(batch.images), batch.images.device
         self.rows = torch.arange(n, device=device)
@@ -189,15 +189,15 @@ class _State:
         self.previous, self.current = self.current, project(moved, self.batch.images, self.epsilon, norm)
 
 
-def by_fmn(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+def by_fmn(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec) -> Tensor:
     """Candidates by the fast minimum-norm attack: from the image itself, then from random points on the ball's surface."""
     best = batch.images.clone()
     nearest = np.full(len(batch.ids), np.inf)
-    for restart in range(attack.restarts):
+    for restart in range(spec.restarts):
         start = torch.zeros_like(batch.images)
         if restart:
-            start = inner_radius(threat) * start_noise(batch.ids, start.shape[1:], threat.norm, attack.seed, restart)
-        found, has_one = fmn(victim, batch, start, threat.norm, attack.steps)
+            start = inner_radius(threat) * start_noise(batch.ids, start.shape[1:], threat.norm, spec.seed, restart)
+        found, has_one = fmn(victim, batch, start, threat.norm, spec.steps)
         size = norm_of((found - batch.images).cpu().numpy(), threat.norm)
         is_nearer = has_one.cpu().numpy() & (size < nearest)
         nearest[is_nearer] = size[is_nearer]
@@ -206,7 +206,7 @@ def by_fmn(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) ->
     return best
 
 
-def fmn(victim: Victim, batch: Batch, start: Tensor, norm: str, steps: int) -> tuple[Tensor, Tensor]:
+def fmn(victim: Victim, batch: DeviceBatch, start: Tensor, norm: str, steps: int) -> tuple[Tensor, Tensor]:
     """Points (n, ...) in the box that fool, as near as found, and which images have one (n,), from perturbations `start`.
 
     Steps along the gradient of the margin, projected onto a ball that shrinks where the point fools and grows where it does

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks.victim import Attack, Batch, Victim, seeded
+from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, seeded
 from nnrobust.errors import AttackError
 from nnrobust.networks.ball import inner_radius
 from nnrobust.threat import ThreatModel
@@ -33,7 +33,7 @@ class _Network(nn.Module):
         return logits.clamp(min=torch.finfo(logits.dtype).tiny).log() if is_probability else logits
 
 
-def network_by_network(victim: Victim, batch: Batch, work: Work, seed: int) -> Tensor:
+def network_by_network(victim: Victim, batch: DeviceBatch, work: Work, seed: int) -> Tensor:
     """What `work` makes of the images (n, ...), each network's at once."""
     points = batch.images.clone()
     for network in batch.networks.unique():
@@ -44,27 +44,27 @@ def network_by_network(victim: Victim, batch: Batch, work: Work, seed: int) -> T
     return points
 
 
-def autoattack(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+def autoattack(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec) -> Tensor:
     """Candidates (n, ...) by the parts of AutoAttack: apgd-ce, fab, fab-t, and square, whose steps are queries."""
     from pyautoattack.autopgd_base import APGDAttack
     from pyautoattack.fab_pt import FABAttack_PT
     from pyautoattack.square import SquareAttack
 
-    about = {"norm": threat.norm, "eps": inner_radius(threat), "n_restarts": attack.restarts, "seed": attack.seed,
+    about = {"norm": threat.norm, "eps": inner_radius(threat), "n_restarts": spec.restarts, "seed": spec.seed,
              "device": batch.images.device}  # fmt: skip
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        if attack.name == "apgd-ce-autoattack":
-            return APGDAttack(network, n_iter=attack.steps, loss="ce", **about).perturb(images, targets)
-        if attack.name == "square":
-            return SquareAttack(network, n_queries=attack.steps, **about).perturb(images, targets)
-        others = {"targeted": attack.name == "fab-t", "n_target_classes": min(9, victim.traits.n_classes - 1)}
-        return FABAttack_PT(network, n_iter=attack.steps, **about, **others).perturb(images, targets)
+        if spec.name == "apgd-ce-autoattack":
+            return APGDAttack(network, n_iter=spec.steps, loss="ce", **about).perturb(images, targets)
+        if spec.name == "square":
+            return SquareAttack(network, n_queries=spec.steps, **about).perturb(images, targets)
+        others = {"targeted": spec.name == "fab-t", "n_target_classes": min(9, victim.traits.n_classes - 1)}
+        return FABAttack_PT(network, n_iter=spec.steps, **about, **others).perturb(images, targets)
 
-    return network_by_network(victim, batch, work, attack.seed)
+    return network_by_network(victim, batch, work, spec.seed)
 
 
-def foolbox_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+def foolbox_pgd(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec) -> Tensor:
     """Candidates (n, ...) by Foolbox's PGD.
 
     Raises:
@@ -72,16 +72,16 @@ def foolbox_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attac
     """
     foolbox = _imported("foolbox")
     kind = {"Linf": foolbox.attacks.LinfPGD, "L2": foolbox.attacks.L2PGD}[threat.norm]
-    one = kind(steps=attack.steps, rel_stepsize=_relative_step(attack), random_start=True).repeat(attack.restarts)
+    one = kind(steps=spec.steps, rel_stepsize=_relative_step(spec), random_start=True).repeat(spec.restarts)
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         model = foolbox.PyTorchModel(network, bounds=(0, 1), device=images.device)
         return one(model, images, foolbox.criteria.Misclassification(targets), epsilons=inner_radius(threat))[0]
 
-    return network_by_network(victim, batch, work, attack.seed)
+    return network_by_network(victim, batch, work, spec.seed)
 
 
-def cleverhans_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+def cleverhans_pgd(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec) -> Tensor:
     """Candidates (n, ...) by CleverHans's PGD; of several restarts the first that fools.
 
     Raises:
@@ -93,9 +93,9 @@ def cleverhans_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: At
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         points = images.clone()
         standing = torch.arange(len(images), device=images.device)
-        for _ in range(attack.restarts):
+        for _ in range(spec.restarts):
             points[standing] = pgd(
-                network, images[standing], epsilon, _relative_step(attack) * epsilon, attack.steps, order,
+                network, images[standing], epsilon, _relative_step(spec) * epsilon, spec.steps, order,
                 clip_min=0.0, clip_max=1.0, y=targets[standing], rand_init=True, sanity_checks=False,
             ).detach()  # fmt: skip
             with torch.no_grad():
@@ -104,7 +104,7 @@ def cleverhans_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: At
                 break
         return points
 
-    return network_by_network(victim, batch, work, attack.seed)
+    return network_by_network(victim, batch, work, spec.seed)
 
 
 def _imported(module: str) -> Any:
@@ -122,9 +122,9 @@ def _imported(module: str) -> Any:
         ) from error
 
 
-def _relative_step(attack: Attack) -> float:
+def _relative_step(spec: AttackSpec) -> float:
     """PGD's step size in epsilons.
 
     With a total of 2.5 epsilons, as is usual, L2 steps from a random start ended 1.6 % short of a linear margin.
     """
-    return min(1.0, 5.0 / attack.steps)
+    return min(1.0, 5.0 / spec.steps)

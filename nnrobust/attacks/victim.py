@@ -23,7 +23,7 @@ answers of the model of the zoo that does depend on its batch by 2.6e-4."""
 
 
 @dataclass(frozen=True)
-class Batch:
+class DeviceBatch:
     """Images (n, c, h, w) in [0, 1], and of each (n,): the output it should have, its network, its id, the output aimed at.
 
     The id decides starting points. Untargeted attacks ignore the last.
@@ -36,19 +36,19 @@ class Batch:
     aims: Tensor
 
     @classmethod
-    def of(cls, inputs: AttackInputs, device: torch.device) -> "Batch":
+    def of(cls, inputs: AttackInputs, device: torch.device) -> "DeviceBatch":
         """The stored images on a device; each is aimed at its own output until an attack sets another."""
         images = torch.from_numpy(inputs.images).to(device).float() / 255
         numbers = (inputs.targets, inputs.networks, inputs.ids)
         targets, networks, ids = (torch.from_numpy(values).to(device) for values in numbers)
         return cls(images.contiguous(memory_format=torch.channels_last), targets, networks, ids, targets)
 
-    def take(self, rows: Tensor) -> "Batch":
-        return Batch(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def take(self, rows: Tensor) -> "DeviceBatch":
+        return DeviceBatch(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True)
-class Attack:
+class AttackSpec:
     """An attack as it is run: its `name` in `attacks.KINDS`, `steps` (square: queries), restarts, seed of starting points."""
 
     name: str
@@ -103,7 +103,7 @@ class Victim:
         return torch.stack(votes).mode(dim=0).values
 
     def evaluate(
-        self, points: Tensor, batch: Batch, objective: Objective, needs_gradient: bool = True
+        self, points: Tensor, batch: DeviceBatch, objective: Objective, needs_gradient: bool = True
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The objective (n,), its gradient at `points` (n, ...; empty unless needed), and which points seem to fool (n,)."""
         n_passes, weight = (N_SAMPLES, torch.softmax) if self.traits.is_random else (1, _itself)
@@ -120,7 +120,7 @@ class Victim:
             value, score = value + loss.detach(), score + weight(logits.detach(), 1)
         return value / n_passes, gradient / n_passes, score.argmax(dim=1) != batch.targets
 
-    def confirmed(self, points: Tensor, batch: Batch, seems_fooled: Tensor) -> Tensor:
+    def confirmed(self, points: Tensor, batch: DeviceBatch, seems_fooled: Tensor) -> Tensor:
         """Which of the points that seem to fool the search fool the model itself (n,), a randomised one by vote."""
         if (self.is_exact and not self.traits.is_random) or not bool(seems_fooled.any()):
             return seems_fooled
@@ -153,7 +153,7 @@ def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tens
 
 
 @torch.no_grad()
-def examined(victim: Victim, batch: Batch) -> Victim:
+def examined(victim: Victim, batch: DeviceBatch) -> Victim:
     """The victim with the traits that passes over `batch` show.
 
     Two passes that differ: randomised. Answers on the halves of the batch that differ from those on the whole: dependent on

@@ -15,7 +15,7 @@ import torch
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import PairSource
 from nnrobust.attacks.verdicts import AttackInputs, attack_records, untrained_records
-from nnrobust.attacks.victim import Attack
+from nnrobust.attacks.victim import AttackSpec
 from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import SPLITS, Dataset, Pair, channel_statistics, first_per_class
 from nnrobust.networks.architectures import build_network
@@ -53,7 +53,7 @@ class Plan:
     threats: list[ThreatModel]
     validation: Validation
     fraction: float
-    attacks: list[Attack]
+    attacks: list[AttackSpec]
     n_attacked: dict[str, int | None]
 
     @classmethod
@@ -65,7 +65,7 @@ class Plan:
             [ThreatModel(norm, value) for norm, value in epsilon.items()],
             Validation(epsilon, held["steps"], held["every"], held["seed"]),
             held["fraction"],
-            [Attack(**one, seed=attack["seed"]) for one in attack["attacks"]],
+            [AttackSpec(**one, seed=attack["seed"]) for one in attack["attacks"]],
             {"train": n_train, "test": n_test},
         )
 

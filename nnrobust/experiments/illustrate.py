@@ -5,7 +5,7 @@ import torch
 
 from nnrobust.attacks.attack import adversarial_images
 from nnrobust.attacks.verdicts import AttackInputs
-from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.data.datasets import Split
 from nnrobust.errors import SolverError
 from nnrobust.examples import Examples
@@ -40,7 +40,7 @@ def fool_network(
     inputs: AttackInputs,
     class_ids: np.ndarray,
     epsilon: float,
-    attacks: list[Attack],
+    attacks: list[AttackSpec],
     device: torch.device,
 ) -> Examples:
     """The nearest images in l2 that the attacks found; `class_ids` (outputs,) gives the class of each output."""
