@@ -28,7 +28,7 @@ from nnrobust.runtime.store import WorkStore
 from nnrobust.training.schedule import shortened
 from nnrobust.training.tasks import Task, TrainingSet, hold_out
 from nnrobust.training.train import train_all
-from nnrobust.training.validation import Examples, Validation, accuracies
+from nnrobust.training.validation import GroupImages, Validation, accuracies
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "paper.yaml"
 EPSILON = {"Linf": 8 / 255}
@@ -56,10 +56,9 @@ def main() -> None:
     (one,) = train_all([task], data, Validation(EPSILON, 10, 1, 0), computer, shown)
 
     rows = np.arange(len(test.labels))[:: max(1, len(test.labels) // (options.n_test or len(test.labels)))]
-    chosen, targets = (torch.from_numpy(part)[None].to(computer.device) for part in (rows, test.labels[rows]))
-    examples = Examples(torch.from_numpy(test.images).to(computer.device), chosen, targets)
+    images = GroupImages.of(torch.from_numpy(test.images).to(computer.device), [rows], [test.labels[rows]])
     stack = Stack.loaded(build, [one.state], computer.device)
-    clean, robust = accuracies(stack, examples, ("Linf",), Validation(EPSILON, 20, 1, 0), 500)
+    clean, robust = accuracies(stack, images, ("Linf",), Validation(EPSILON, 20, 1, 0), 500)
     print(f"{one.failure or 'trained'}; epoch {one.epoch} of {len(one.rows)}, {one.seconds:.0f} s; {len(rows)} test images: "
           f"clean {100 * float(clean[0]):.2f} % (about 81), PGD-20 {100 * float(robust[0]):.2f} % (about 51)")  # fmt: skip
 

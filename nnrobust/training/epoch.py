@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,7 +15,7 @@ from nnrobust.runtime.machine import Machine
 from nnrobust.training.losses import TRADES_NOISE, InnerAttack, maximise_divergence, standard_loss, trades_loss
 from nnrobust.training.schedule import learning_rate_in, validation_norms
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
-from nnrobust.training.validation import Examples, Validation, accuracies
+from nnrobust.training.validation import GroupImages, Validation, accuracies
 
 CROP_PADDING = 4
 """Pixels of zero padding before the random crop. Source: arXiv 2010.00467, section 3."""
@@ -46,15 +45,9 @@ class GroupRun:
         self.stack = Stack.of([task.fresh(data.build) for task in tasks], self.device, machine.precision)
         self.momenta = {name: torch.zeros_like(value) for name, value in self.stack.parameters.items()}
         self.best = {name: value.clone() for name, value in self._weights().items()}
-        self.examples, self.held = (
-            Examples(
-                pixels,
-                torch.from_numpy(np.stack(one)).to(self.device),
-                torch.from_numpy(
-                    np.stack([t.pair.targets(data.labels[i]) for t, i in zip(tasks, one, strict=True)])
-                ).to(self.device),
-            )
-            for one in ([task.indices for task in tasks], [task.held for task in tasks])
+        self.images, self.held = (
+            GroupImages.of(pixels, rows, [t.pair.targets(data.labels[i]) for t, i in zip(tasks, rows, strict=True)])
+            for rows in ([task.indices for task in tasks], [task.held for task in tasks])
         )
         self.chance = self.held.majority_share()
         self._take_settings()
@@ -126,7 +119,7 @@ class GroupRun:
 
     def steps(self) -> Iterator[None]:
         """One epoch, in an order that each network's generator draws; yields whenever a step has been handed to the device."""
-        n, size = self.examples.positions.shape[1], self.recipe.batch_size
+        n, size = len(self.images), self.recipe.batch_size
         if self.stream is not None:
             self.stream.wait_stream(torch.cuda.current_stream(self.device))
         with self._on_stream():
@@ -147,7 +140,7 @@ class GroupRun:
     def end_epoch(self) -> None:
         """Waits for the epoch's steps; notes its losses and, where due, how the networks do on held-out images."""
         with self._on_stream():
-            losses = (self.total / self.examples.positions.shape[1]).cpu().tolist()
+            losses = (self.total / len(self.images)).cpu().tolist()
             scores: list[tuple[float | None, float | None]] = [(None, None)] * len(self.tasks)
             is_due = self.validation.is_due(self.n_epochs_done, self.recipe.epochs)
             if is_due:
@@ -186,7 +179,7 @@ class GroupRun:
     def _batch(self, chosen: Tensor) -> _Batch:
         """The place for batches of this size, and the step on them: on a GPU one graph."""
         g, n = chosen.shape
-        noise = torch.empty(g, n, *self.examples.pixels.shape[1:], device=self.device)
+        noise = torch.empty(g, n, *self.images.pixels.shape[1:], device=self.device)
         noises = [torch.zeros_like(noise) for _ in self.attacks]
         batch = _Batch(chosen.clone(), torch.zeros(g, 3, n, device=self.device), noises, lambda: None)
         batch.step = lambda: self._step(batch)
@@ -203,8 +196,8 @@ class GroupRun:
                 noise[i].normal_(std=TRADES_NOISE, generator=generator)
 
     def _step(self, batch: _Batch) -> None:
-        images = self.examples.pixels[self.examples.positions.gather(1, batch.chosen)].float() / 255
-        targets = self.examples.targets.gather(1, batch.chosen)
+        images = self.images.pixels[self.images.positions.gather(1, batch.chosen)].float() / 255
+        targets = self.images.targets.gather(1, batch.chosen)
         if self.recipe.augment:
             images = crop_and_flip(images, batch.draws)
         loss = self._loss(images, targets, batch.noises)

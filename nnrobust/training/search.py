@@ -28,7 +28,7 @@ STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialSta
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """Which settings are tried, and for how long.
 
     A trial first gets `min_epochs`; the best of each `reduction_factor` trials then get that many times as many, trained from the
@@ -94,7 +94,7 @@ class _Grid(optuna.samplers.GridSampler):
 class PairSearch:
     """The trials of one pair, in a journal. `key` is a fingerprint of all that determines them beside the plan."""
 
-    def __init__(self, pair: Pair, key: str, plan: Plan, journal: JournalStorage) -> None:
+    def __init__(self, pair: Pair, key: str, plan: SearchPlan, journal: JournalStorage) -> None:
         self.pair, self.plan = pair, plan
         entropy = np.random.SeedSequence([plan.seed, pair.first, pair.second]).generate_state(1)
         self.study = optuna.create_study(
@@ -184,7 +184,7 @@ class PairSearch:
 
 
 def search(
-    keys: dict[Pair, str], plan: Plan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
+    keys: dict[Pair, str], plan: SearchPlan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
 ) -> pd.DataFrame:
     """The table of all trials of all pairs: setting, state, budget, accuracies on held-out images, seconds.
 

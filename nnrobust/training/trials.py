@@ -14,7 +14,7 @@ from nnrobust.training.schedule import shortened, validation_norms, with_setting
 from nnrobust.training.search import Request, Score
 from nnrobust.training.tasks import Task, Trained, TrainingSet
 from nnrobust.training.train import fingerprints, train_all
-from nnrobust.training.validation import Examples, Validation, accuracies
+from nnrobust.training.validation import GroupImages, Validation, accuracies
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,8 @@ class Trials:
 
     def _test_accuracies(self, pair: Pair, state: dict[str, Tensor]) -> tuple[float, float]:
         stack, chosen = Stack.loaded(self.data.build, [state], self.machine.device), pair.indices(self.test_labels)
-        images = torch.from_numpy(np.array(self.test_images[chosen])).to(self.machine.device)
-        targets = torch.from_numpy(pair.targets(self.test_labels[chosen])).to(self.machine.device)
-        positions = torch.arange(len(chosen), device=self.machine.device)
-        examples = Examples(images, positions[None], targets[None])
-        clean, robust = accuracies(
-            stack, examples, validation_norms(self.recipe), self.validation, self.machine.batch_size
-        )
+        pixels = torch.from_numpy(np.array(self.test_images[chosen])).to(self.machine.device)
+        images = GroupImages.of(pixels, [np.arange(len(chosen))], [pair.targets(self.test_labels[chosen])])
+        norms = validation_norms(self.recipe)
+        clean, robust = accuracies(stack, images, norms, self.validation, self.machine.batch_size)
         return float(clean[0]), float(robust[0])
