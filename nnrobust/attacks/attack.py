@@ -1,4 +1,4 @@
-"""The attacks by name, and the checks that whatever they find has passed before it counts."""
+"""The attacks by name, and the checks that each candidate passes before it counts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of
 
 TOLERANCE = 1e-6
-"""By how much a perturbation may exceed epsilon, relative to it, when float64 measures it from the stored image."""
+"""The relative excess over epsilon that a perturbation may have, measured in float64 from the stored image."""
 N_EXAMINED = 16
-"""Images, spread over a batch, whose passes show what a model is like."""
+"""Images, spread over a batch, whose passes show a model's traits."""
 N_AIMS = 9
 """Classes that a targeted attack tries, likeliest first. Source: AutoAttack's standard version."""
 FLAT = "possible gradient masking: the gradient at the image vanishes"
@@ -26,7 +26,7 @@ FLAT = "possible gradient masking: the gradient at the image vanishes"
 
 @dataclass(frozen=True)
 class Kind:
-    """What stands behind a name.
+    """The attack behind a name.
 
     `run` gives a candidate (n, ...) for each image; where it found nothing, any point. `n_classes` is the least that its
     objective is defined for. A minimum-norm attack knows no epsilon: its candidates may lie outside the ball.
@@ -62,18 +62,16 @@ def attack(
 ) -> dict[str, Verdicts]:
     """Verdicts by norm.
 
-    Each attack tries what stands after those before it; a minimum-norm attack, every image that is right unperturbed. What an
-    attack found under one threat model is measured under the later ones too, and counts where it is inside. Every candidate is
+    Each attack tries the images that stand after those before it; a minimum-norm attack, all that are right unperturbed. Points
+    found under one threat model are measured under the later ones too, and count where they lie inside. Every candidate is
     predicted by the model itself, and its size measured in float64 from the stored image.
 
     Raises:
         AttackError: when logits are malformed, an attack needs more classes than there are, or a candidate that fools leaves
             its ball by more than a relative 1e-6, or its box.
     """
-    batch = DeviceBatch.of(inputs, device)
-    with seeded(attacks[0].seed, device):
-        predictions, note, hunts = _hunts(victim, inputs, batch, threat_models, attacks)
-    return {hunt.threat.norm: hunt.verdicts(predictions, note, attacks) for hunt in hunts}
+    hunts = _hunts(victim, inputs, threat_models, attacks, device)
+    return {hunt.threat.norm: hunt.verdicts(attacks) for hunt in hunts}
 
 
 def adversarial_images(
@@ -86,38 +84,37 @@ def adversarial_images(
     Raises:
         AttackError: as `attack`.
     """
-    batch = DeviceBatch.of(inputs, device)
-    with seeded(attacks[0].seed, device):
-        predictions, note, (hunt,) = _hunts(victim, inputs, batch, [threat], attacks)
-    return hunt.verdicts(predictions, note, attacks), hunt.nearest_images()
+    (hunt,) = _hunts(victim, inputs, [threat], attacks, device)
+    return hunt.verdicts(attacks), hunt.nearest_images()
 
 
 def _hunts(
     victim: Victim,
     inputs: AttackInputs,
-    batch: DeviceBatch,
     threat_models: list[ThreatModel],
     attacks: list[AttackSpec],
-) -> tuple[Tensor, np.ndarray, list["_Hunt"]]:
-    """Outputs for the stored images (n,), what the attacks met (n,), and what they found under each threat model."""
-    spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=batch.ids.device).long()
-    victim = examined(victim, batch.take(spread))
-    _check_classes(victim.traits.n_classes, attacks)
-    predictions = victim.answers(batch.images, batch.networks)
-    is_correct = predictions == batch.targets
-    gradient = victim.evaluate(batch.images, batch, cross_entropy)[1]
-    is_flat = is_correct & (gradient.flatten(1).abs().amax(dim=1) == 0)
-    note = np.array(["; ".join([*victim.traits.notes, FLAT] if flat else victim.traits.notes)
-                     for flat in is_flat.tolist()], dtype=object)  # fmt: skip
-    earlier: list[_Hunt] = []
-    for threat in threat_models:
-        hunt = _Hunt(victim, inputs, batch, threat, is_correct)
-        for spec in attacks:
-            for other in earlier:
-                hunt.measure(spec.name, other)
-            hunt.run(spec)
-        earlier.append(hunt)
-    return predictions, note, earlier
+    device: torch.device,
+) -> list["_Hunt"]:
+    """The finds of all attacks under each threat model."""
+    batch = DeviceBatch.of(inputs, device)
+    hunts: list[_Hunt] = []
+    with seeded(attacks[0].seed, device):
+        spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=device).long()
+        victim = examined(victim, batch.take(spread))
+        _check_classes(victim.traits.n_classes, attacks)
+        predictions = victim.answers(batch.images, batch.networks)
+        gradient = victim.evaluate(batch.images, batch, cross_entropy)[1]
+        is_flat = (predictions == batch.targets) & (gradient.flatten(1).abs().amax(dim=1) == 0)
+        notes = victim.traits.notes
+        note = np.array(["; ".join([*notes, FLAT] if flat else notes) for flat in is_flat.tolist()], dtype=object)
+        for threat in threat_models:
+            hunt = _Hunt(victim, inputs, batch, threat, predictions.cpu().numpy(), note)
+            for spec in attacks:
+                for earlier in hunts:
+                    hunt.measure(spec.name, earlier)
+                hunt.run(spec)
+            hunts.append(hunt)
+    return hunts
 
 
 def _check_classes(n_classes: int, attacks: list[AttackSpec]) -> None:
@@ -130,20 +127,27 @@ def _check_classes(n_classes: int, attacks: list[AttackSpec]) -> None:
 
 
 class _Hunt:
-    """What has been found under one threat model: which images are fooled, by which attack, and the nearest point of each."""
+    """The finds under one threat model: which images are fooled, by which attack, and the nearest point of each."""
 
     def __init__(
-        self, victim: Victim, inputs: AttackInputs, batch: DeviceBatch, threat: ThreatModel, is_correct: Tensor
+        self,
+        victim: Victim,
+        inputs: AttackInputs,
+        batch: DeviceBatch,
+        threat: ThreatModel,
+        predictions: np.ndarray,
+        note: np.ndarray,
     ) -> None:
         self.victim, self.inputs, self.batch, self.threat = victim, inputs, batch, threat
-        self.is_correct = is_correct.cpu().numpy()
+        self.predictions, self.note = predictions, note
+        self.is_correct = predictions == inputs.targets
         self.is_fooled = ~self.is_correct
         self.nearest = np.where(self.is_correct, np.nan, 0.0)
         self.method = np.full(len(inputs.ids), "unperturbed", dtype=object)
         self.found: dict[str, tuple[np.ndarray, Tensor]] = {}
 
     def run(self, spec: AttackSpec) -> None:
-        """Runs an attack on what stands, and takes what it found."""
+        """Runs an attack on the images that stand, and takes its finds."""
         kind = KINDS[spec.name]
         wanted = self.is_correct if kind.is_minimum_norm else ~self.is_fooled
         if not wanted.any():
@@ -161,16 +165,15 @@ class _Hunt:
         self._take(spec.name, rows, norms)
 
     def measure(self, name: str, other: "_Hunt") -> None:
-        """Takes what an attack found under another threat model, as far as it lies within this one."""
+        """Takes an attack's finds under another threat model, as far as they lie within this one."""
         rows, points = other.found.get(name, (np.zeros(0, dtype=np.int64), self.batch.images[:0]))
         self._take(f"{name} ({other.threat.norm})", rows, self._norms(name, rows, points))
 
-    def verdicts(self, predictions: Tensor, note: np.ndarray, attacks: list[AttackSpec]) -> Verdicts:
-        names, n = " + ".join(spec.name for spec in attacks), len(self.inputs.ids)
-        return Verdicts(
-            predictions.cpu().numpy(), self.is_fooled, self.nearest, np.where(self.is_fooled, self.method, names),
-            np.full(n, names, dtype=object), note, np.full(n, "ok", dtype=object),
-        )  # fmt: skip
+    def verdicts(self, attacks: list[AttackSpec]) -> Verdicts:
+        names = " + ".join(spec.name for spec in attacks)
+        withstood, status = (np.full(len(self.method), text, dtype=object) for text in (names, "ok"))
+        method = np.where(self.is_fooled, self.method, names)
+        return Verdicts(self.predictions, self.is_fooled, self.nearest, method, withstood, self.note, status)
 
     def nearest_images(self) -> np.ndarray:
         """The images (n, c, h, w) at the distances `nearest`; where there is none, the stored ones."""
@@ -197,5 +200,5 @@ class _Hunt:
         return norms
 
     def _fault(self, name: str, row: int, norm: float, fault: str) -> str:
-        return (f"{name}, {self.threat.norm} {self.threat.epsilon:.9g}: the perturbation of image {self.inputs.ids[row]} "
-                f"(norm {norm:.9g}) {fault}")  # fmt: skip
+        where = f"{name}, {self.threat.norm} {self.threat.epsilon:.9g}"
+        return f"{where}: the perturbation of image {self.inputs.ids[row]} (norm {norm:.9g}) {fault}"

@@ -60,7 +60,7 @@ def attack_in_blocks(
 
 @dataclass(frozen=True)
 class _Work:
-    """What a worker does to a block: the rows it has done, in parts, and their verdicts by norm."""
+    """The work on a block: gives its rows, in parts, and their verdicts by norm."""
 
     source: Source
     inputs: AttackInputs
@@ -92,4 +92,6 @@ class _Work:
 
 
 def _joined(parts: list[Verdicts], order: np.ndarray) -> Verdicts:
-    return Verdicts(*(np.concatenate([getattr(part, one.name) for part in parts])[order] for one in fields(Verdicts)))
+    return Verdicts(
+        *(np.concatenate([getattr(part, field.name) for part in parts])[order] for field in fields(Verdicts))
+    )

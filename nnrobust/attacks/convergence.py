@@ -1,4 +1,4 @@
-"""Whether an attack has converged: what stands on a few images as it is given more steps and more restarts."""
+"""Convergence of attacks: robust accuracy on a few images under more steps and more restarts."""
 
 from collections.abc import Sequence
 
@@ -36,11 +36,7 @@ def strength_curve(
     for spec in progress(attacks, "attack strength"):
         verdicts = attack_in_blocks(source, inputs, threat_models, [spec], machine)
         for threat in threat_models:
-            found = verdicts[threat.norm]
-            rows.append(
-                {
-                    "norm": threat.norm, "epsilon": threat.epsilon, "attack": spec.name, "steps": spec.steps,
-                    "restarts": spec.restarts, "n": len(found.is_fooled), "robust_accuracy": 1 - found.is_fooled.mean(),
-                }
-            )  # fmt: skip
+            is_fooled = verdicts[threat.norm].is_fooled
+            strength = (spec.name, spec.steps, spec.restarts)
+            rows.append((threat.norm, threat.epsilon, *strength, len(is_fooled), 1 - is_fooled.mean()))
     return pd.DataFrame(rows, columns=COLUMNS)

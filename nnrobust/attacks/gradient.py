@@ -68,7 +68,7 @@ def start_noise(ids: Tensor, shape: torch.Size, norm: str, seed: int, restart: i
 def by_apgd(
     victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec, objective: Objective, n_aims: int = 0
 ) -> Tensor:
-    """Candidates by Auto-PGD, restart after restart, on what still stands; targeted ones aim at class after class."""
+    """Candidates by Auto-PGD, restart after restart, on the images that stand; targeted ones aim at class after class."""
     points, is_fooled = batch.images.clone(), torch.zeros_like(batch.targets, dtype=torch.bool)
     for number, aims in enumerate(_aims(victim, batch, n_aims)):
         for restart in range(number * spec.restarts, (number + 1) * spec.restarts):

@@ -1,7 +1,7 @@
 """Attacks of other libraries on a victim, network by network: AutoAttack's through pyautoattack, PGD of Foolbox and CleverHans.
 
-They draw from torch's global generator, which is seeded for the call: unlike this project's own attacks, what they do to an image
-depends on the images beside it. Whatever they return is checked as everything is, and counts only then.
+They draw from torch's global generator, which is seeded for the call, so that an image's result depends on the images beside it,
+unlike under this project's own attacks. Their candidates are checked like all others before they count.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, seeded
 from nnrobust.errors import AttackError
 from nnrobust.networks.ball import inner_radius
-from nnrobust.threat import ThreatModel
+from nnrobust.threat import ORDER, ThreatModel
 
 Work = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """Adversarial images (n, ...) for a network, images (n, ...) and targets (n,)."""
@@ -34,7 +34,7 @@ class _Network(nn.Module):
 
 
 def network_by_network(victim: Victim, batch: DeviceBatch, work: Work, seed: int) -> Tensor:
-    """What `work` makes of the images (n, ...), each network's at once."""
+    """Adversarial images (n, ...), by `work` on the images of one network after the other."""
     points = batch.images.clone()
     for network in batch.networks.unique():
         rows = (batch.networks == network).nonzero()[:, 0]
@@ -50,16 +50,16 @@ def autoattack(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: At
     from pyautoattack.fab_pt import FABAttack_PT
     from pyautoattack.square import SquareAttack
 
-    about = {"norm": threat.norm, "eps": inner_radius(threat), "n_restarts": spec.restarts, "seed": spec.seed,
-             "device": batch.images.device}  # fmt: skip
+    effort = {"n_restarts": spec.restarts, "seed": spec.seed}
+    about = {"norm": threat.norm, "eps": inner_radius(threat), "device": batch.images.device, **effort}
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         if spec.name == "apgd-ce-autoattack":
             return APGDAttack(network, n_iter=spec.steps, loss="ce", **about).perturb(images, targets)
         if spec.name == "square":
             return SquareAttack(network, n_queries=spec.steps, **about).perturb(images, targets)
-        others = {"targeted": spec.name == "fab-t", "n_target_classes": min(9, victim.traits.n_classes - 1)}
-        return FABAttack_PT(network, n_iter=spec.steps, **about, **others).perturb(images, targets)
+        aims = {"targeted": spec.name == "fab-t", "n_target_classes": min(9, victim.traits.n_classes - 1)}
+        return FABAttack_PT(network, n_iter=spec.steps, **about, **aims).perturb(images, targets)
 
     return network_by_network(victim, batch, work, spec.seed)
 
@@ -72,11 +72,11 @@ def foolbox_pgd(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: A
     """
     foolbox = _imported("foolbox")
     kind = {"Linf": foolbox.attacks.LinfPGD, "L2": foolbox.attacks.L2PGD}[threat.norm]
-    one = kind(steps=spec.steps, rel_stepsize=_relative_step(spec), random_start=True).repeat(spec.restarts)
+    adversary = kind(steps=spec.steps, rel_stepsize=_relative_step(spec), random_start=True).repeat(spec.restarts)
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         model = foolbox.PyTorchModel(network, bounds=(0, 1), device=images.device)
-        return one(model, images, foolbox.criteria.Misclassification(targets), epsilons=inner_radius(threat))[0]
+        return adversary(model, images, foolbox.criteria.Misclassification(targets), epsilons=inner_radius(threat))[0]
 
     return network_by_network(victim, batch, work, spec.seed)
 
@@ -88,16 +88,15 @@ def cleverhans_pgd(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec
         AttackError: when CleverHans is not installed.
     """
     pgd = _imported("cleverhans.torch.attacks.projected_gradient_descent").projected_gradient_descent
-    epsilon, order = inner_radius(threat), {"Linf": float("inf"), "L2": 2}[threat.norm]
+    epsilon, step = inner_radius(threat), _relative_step(spec) * inner_radius(threat)
+    options = {"clip_min": 0.0, "clip_max": 1.0, "rand_init": True, "sanity_checks": False}
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         points = images.clone()
         standing = torch.arange(len(images), device=images.device)
         for _ in range(spec.restarts):
-            points[standing] = pgd(
-                network, images[standing], epsilon, _relative_step(spec) * epsilon, spec.steps, order,
-                clip_min=0.0, clip_max=1.0, y=targets[standing], rand_init=True, sanity_checks=False,
-            ).detach()  # fmt: skip
+            x, y = images[standing], targets[standing]
+            points[standing] = pgd(network, x, epsilon, step, spec.steps, ORDER[threat.norm], y=y, **options).detach()
             with torch.no_grad():
                 standing = standing[network(points[standing]).argmax(dim=1) == targets[standing]]
             if len(standing) == 0:

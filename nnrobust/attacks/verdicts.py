@@ -1,4 +1,4 @@
-"""What is attacked, what the attacks found of it, and the records of both."""
+"""Inputs and verdicts of attacks, and the records made of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,14 +10,14 @@ from nnrobust.records import to_frame
 from nnrobust.threat import ThreatModel
 
 NO_OUTPUT = -1
-"""What `Verdicts.predictions` holds where the model gave no answer."""
+"""In `Verdicts.predictions`: the model gave no answer."""
 NO_PREDICTION = -1
-"""What the column `prediction` holds where there is no network to ask."""
+"""In the column `prediction`: there is no network, or it gave no answer."""
 
 
 @dataclass(frozen=True)
 class AttackInputs:
-    """What is attacked: uint8 images (n, c, h, w), the output each should have (n,), its network (n,), its id (n,)."""
+    """Images as stored, uint8 (n, c, h, w), and of each (n,): the output it should have, its network, its id."""
 
     images: np.ndarray
     targets: np.ndarray
@@ -77,7 +77,7 @@ def attack_records(
 def untrained_records(
     about: Mapping[str, object], inputs: AttackInputs, class_ids: np.ndarray, threat: ThreatModel
 ) -> pd.DataFrame:
-    """One record for each image of a pair whose training failed: it says so, and counts in no accuracy."""
+    """One record for each image of a pair whose training failed: its status says so, and it counts in no accuracy."""
     nothing = {
         "prediction": np.full(len(inputs.ids), NO_PREDICTION, dtype=np.int16),
         "method": "none",

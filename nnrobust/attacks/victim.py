@@ -1,4 +1,4 @@
-"""The model under attack: what it answers, what it is like, and the gradients that an attack climbs."""
+"""The model under attack: its answers, its traits, and the gradients that an attack climbs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from nnrobust.errors import AttackError
 Predictor = Callable[[Tensor, Tensor], Tensor]
 """Logits (n, classes) of images (n, c, h, w), given the network that each image is for (n,)."""
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""What an attack raises (n,), from logits (n, classes), the right output (n,) and the output aimed at (n,)."""
+"""The values (n,) that an attack raises, from logits (n, classes), the right output (n,) and the output aimed at (n,)."""
 N_SAMPLES = 20
 """Passes that the gradient of a randomised model is averaged over, and that its answer is voted by. Source: as AutoAttack's
 version `rand`, arXiv 2003.01690, section 5.2."""
@@ -24,9 +24,9 @@ answers of the model of the zoo that does depend on its batch by 2.6e-4."""
 
 @dataclass(frozen=True)
 class DeviceBatch:
-    """Images (n, c, h, w) in [0, 1], and of each (n,): the output it should have, its network, its id, the output aimed at.
+    """Images on a device, float32 (n, c, h, w) in [0, 1], and of each (n,): its `AttackInputs`, and the output aimed at.
 
-    The id decides starting points. Untargeted attacks ignore the last.
+    The id decides starting points. Untargeted attacks ignore the aim.
     """
 
     images: Tensor
@@ -59,7 +59,7 @@ class AttackSpec:
 
 @dataclass(frozen=True)
 class Traits:
-    """What a model is like, as `examined` finds it; what is true of it changes how it is attacked."""
+    """A model's traits, as `examined` finds them; each changes how the model is attacked."""
 
     n_classes: int = 0
     is_random: bool = False
@@ -136,7 +136,7 @@ def _itself(logits: Tensor, dim: int) -> Tensor:
 
 
 def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tensor:
-    """Logits (n, classes), after checking that they are that.
+    """Logits (n, classes), checked to be that.
 
     Raises:
         AttackError: when they have another shape, fewer than two classes, or a value that is not finite: such outputs run
@@ -172,8 +172,8 @@ def examined(victim: Victim, batch: DeviceBatch) -> Victim:
     return replace(victim, traits=Traits(whole.shape[1], is_random, depends_on_batch, gives_probabilities))
 
 
-def _differ(one: Tensor, other: Tensor) -> bool:
-    return bool((one - other).abs().max() > SAME * one.abs().max().clamp(min=1))
+def _differ(first: Tensor, second: Tensor) -> bool:
+    return bool((first - second).abs().max() > SAME * first.abs().max().clamp(min=1))
 
 
 def of_network(network: nn.Module, precision: torch.dtype = torch.float32, is_compiled: bool = False) -> Victim:
