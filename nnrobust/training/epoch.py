@@ -1,4 +1,4 @@
-"""Networks trained side by side: their state, one epoch of it, and what is kept of them."""
+"""Networks trained side by side: their state, its epochs, and the results."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -22,10 +22,13 @@ CROP_PADDING = 4
 WARMUP_STEPS = 3
 """Steps before the capture, in which libraries choose their kernels. Source: PyTorch's notes on CUDA graphs."""
 
+NOTES = ("rows", "failures", "best_epochs", "seconds")
+"""The part of a run's state that is no tensor."""
+
 
 @dataclass
 class _Batch:
-    """What decides one step, at the same place in memory each time: positions, and draws for augmentation and inner attacks."""
+    """The inputs of one step, at the same place in memory each time: positions, and draws for augmentation and inner attacks."""
 
     chosen: Tensor
     draws: Tensor
@@ -63,15 +66,15 @@ class GroupRun:
         recipes = [task.recipe for task in self.tasks]
         self.weight_decays = self._of_each([r.weight_decay for r in recipes])
         trades = [r.trades for r in recipes if r.trades is not None]
-        self.betas = self._of_each([one.beta for one in trades])
+        self.betas = self._of_each([t.beta for t in trades])
         self.attacks = [
             InnerAttack(
                 inner[0].norm,
                 inner[0].steps,
-                self._of_each([one.epsilon for one in inner]),
-                self._of_each([one.step_size for one in inner]),
+                self._of_each([p.epsilon for p in inner]),
+                self._of_each([p.step_size for p in inner]),
             )
-            for inner in zip(*(one.perturbations for one in trades), strict=True)
+            for inner in zip(*(t.perturbations for t in trades), strict=True)
         ]
 
     def _of_each(self, values: list[float]) -> Tensor:
@@ -89,25 +92,19 @@ class GroupRun:
         return self.n_epochs_done == self.recipe.epochs or all(self.failures)
 
     def state(self) -> dict[str, Any]:
-        """All that a run which goes on from here needs."""
+        """The state that a run needs to go on from here."""
         generators = [generator.get_state() for generator in self.generators]
-        told = {"rows": self.rows, "failures": self.failures, "best_epochs": self.best_epochs, "seconds": self.seconds}
-        return {
-            "weights": self._weights(),
-            "momenta": self.momenta,
-            "best": self.best,
-            "generators": generators,
-            **told,
-        }
+        tensors = {"weights": self._weights(), "momenta": self.momenta, "best": self.best, "generators": generators}
+        return tensors | {name: getattr(self, name) for name in NOTES}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to what `state` returned."""
+        """Goes back to an earlier `state`."""
         for mine, kept in ((self._weights(), "weights"), (self.momenta, "momenta"), (self.best, "best")):
             for name, value in mine.items():
                 value.copy_(state[kept][name])
-        for generator, one in zip(self.generators, state["generators"], strict=True):
-            generator.set_state(one.cpu())
-        for name in ("rows", "failures", "best_epochs", "seconds"):
+        for generator, position in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(position.cpu())
+        for name in NOTES:
             setattr(self, name, state[name])
 
     def trained(self) -> list[Trained]:
@@ -138,7 +135,7 @@ class GroupRun:
             yield
 
     def end_epoch(self) -> None:
-        """Waits for the epoch's steps; notes its losses and, where due, how the networks do on held-out images."""
+        """Waits for the epoch's steps; notes its losses and, where due, the accuracies on held-out images."""
         with self._on_stream():
             losses = (self.total / len(self.images)).cpu().tolist()
             scores: list[tuple[float | None, float | None]] = [(None, None)] * len(self.tasks)
@@ -158,7 +155,7 @@ class GroupRun:
                     self.best[name][i] = value[i]
 
     def _failure(self, rows: list[Row]) -> str | None:
-        """What is wrong with a network: the loss of any epoch, or the first validation after a third of all epochs."""
+        """The reason why a network fails: the loss of any epoch, or the first validation after a third of all epochs."""
         if not math.isfinite(rows[-1]["loss"] or 0.0):
             return f"the loss of epoch {len(rows)} is not finite"
         first = min(math.ceil(self.recipe.epochs / 3), self.recipe.epochs - 1)

@@ -1,4 +1,4 @@
-"""How networks under training do on images that they do not train on: clean, and under PGD of a few steps."""
+"""Accuracies of networks under training on held-out images: clean, and under PGD of a few steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class GroupImages:
-    """Images of g networks: uint8 pixels (n, c, h, w) on their device, positions (g, m) in them, targets (g, m), both there."""
+    """Images of g networks: uint8 pixels (n, c, h, w), positions (g, m) in them, targets (g, m), all on one device."""
 
     pixels: Tensor
     positions: Tensor
@@ -48,7 +48,7 @@ class GroupImages:
 
     def majority_share(self) -> float:
         """The largest accuracy that one answer for all images reaches in any network's task."""
-        counts = torch.stack([torch.bincount(one, minlength=2).max() for one in self.targets])
+        counts = torch.stack([torch.bincount(targets, minlength=2).max() for targets in self.targets])
         return float(counts.max()) / len(self)
 
 
