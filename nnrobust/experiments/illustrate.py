@@ -14,7 +14,7 @@ from nnrobust.threat import ThreatModel, norm_of
 
 
 def fool_nearest_neighbor(train: Split, class_ids: np.ndarray, indices: np.ndarray) -> Examples:
-    """The exact nearest images in l2, within the box, that 1NN on the training images of these classes classifies otherwise.
+    """The exact nearest images in l2, within the box, that 1NN on the training images of these classes gives another class.
 
     The proof of each is checked again, without the solver.
 
