@@ -70,8 +70,8 @@ def trained(
     positions = PAIRS[training].indices(dataset.train.labels)
     task = Task(PAIRS[training], positions, positions[:20], recipe)
     data = TrainingSet(np.asarray(dataset.train.images), dataset.train.labels, build)
-    (one,) = train_all([task], data, Validation({"Linf": EPSILON}, 2, epochs, 0), computer)
-    return one.last
+    (result,) = train_all([task], data, Validation({"Linf": EPSILON}, 2, epochs, 0), computer)
+    return result.last
 
 
 def reference(
@@ -82,8 +82,8 @@ def reference(
 
     x = (torch.from_numpy(inputs.images).float() / 255).to(device)
     y = torch.from_numpy(inputs.targets).to(device)
-    adversary = APGDAttack(network, n_iter=spec.steps, norm=threat.norm, n_restarts=spec.restarts, eps=threat.epsilon,
-                           seed=spec.seed, loss="ce", device=device)  # fmt: skip
+    effort = {"n_iter": spec.steps, "n_restarts": spec.restarts, "seed": spec.seed}
+    adversary = APGDAttack(network, norm=threat.norm, eps=threat.epsilon, loss="ce", device=device, **effort)
     points = adversary.perturb(x, y)
     with torch.no_grad():
         return (network(points).argmax(dim=1) != y).cpu().numpy()
@@ -178,7 +178,7 @@ def _timed(work: Callable, device: torch.device) -> tuple[float, object]:
 def first_images(dataset: Dataset, pair: Pair, n: int) -> AttackInputs:
     """The first n test images of the pair, half of each class."""
     labels = dataset.test.labels
-    ids = np.sort(np.concatenate([np.flatnonzero(labels == one)[: n // 2] for one in (pair.first, pair.second)]))
+    ids = np.sort(np.concatenate([np.flatnonzero(labels == class_id)[: n // 2] for class_id in pair.class_ids()]))
     return AttackInputs(
         np.asarray(dataset.test.images[ids]), pair.targets(labels[ids]), np.zeros(len(ids), np.int64), ids
     )
