@@ -20,9 +20,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks.attack import AttackInputs, attack
+from nnrobust.attacks.attack import attack
 from nnrobust.attacks.pairs import stack_victim
-from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.config.recipes import Perturbation, Recipe, Trades
 from nnrobust.data.datasets import Dataset, Pair
 from nnrobust.data.sources import read_image_folder
@@ -69,20 +70,20 @@ def trained(
     positions = PAIRS[training].indices(dataset.train.labels)
     task = Task(PAIRS[training], positions, positions[:20], recipe)
     data = TrainingSet(np.asarray(dataset.train.images), dataset.train.labels, build)
-    (one,) = train_all([task], data, Validation({"Linf": EPSILON}, 2, epochs, 0), computer)
-    return one.last
+    (result,) = train_all([task], data, Validation({"Linf": EPSILON}, 2, epochs, 0), computer)
+    return result.last
 
 
 def reference(
-    network: nn.Module, inputs: AttackInputs, threat: ThreatModel, one: Attack, device: torch.device
+    network: nn.Module, inputs: AttackInputs, threat: ThreatModel, spec: AttackSpec, device: torch.device
 ) -> np.ndarray:
     """Which images (n,) pyautoattack's APGD-CE fools, or are wrong already."""
     from pyautoattack.autopgd_base import APGDAttack
 
     x = (torch.from_numpy(inputs.images).float() / 255).to(device)
     y = torch.from_numpy(inputs.targets).to(device)
-    adversary = APGDAttack(network, n_iter=one.steps, norm=threat.norm, n_restarts=one.restarts, eps=threat.epsilon,
-                           seed=one.seed, loss="ce", device=device)  # fmt: skip
+    effort = {"n_iter": spec.steps, "n_restarts": spec.restarts, "seed": spec.seed}
+    adversary = APGDAttack(network, norm=threat.norm, eps=threat.epsilon, loss="ce", device=device, **effort)
     points = adversary.perturb(x, y)
     with torch.no_grad():
         return (network(points).argmax(dim=1) != y).cpu().numpy()
@@ -134,7 +135,7 @@ def loaded(build: Callable[[], nn.Module], state: dict[str, Tensor], device: tor
 
 
 def compare(
-    name: str, states: dict[str, dict[str, Tensor]], dataset: Dataset, n: int, one: Attack, device: torch.device
+    name: str, states: dict[str, dict[str, Tensor]], dataset: Dataset, n: int, spec: AttackSpec, device: torch.device
 ) -> pd.DataFrame:
     """A row for each training, threat model and way: seconds, ratio to the reference, passes, verdicts that differ."""
     build, rows = BUILDERS[name], []
@@ -144,18 +145,18 @@ def compare(
         results: dict[str, tuple[float, int, np.ndarray]] = {}
         with plain_float32():
             model = Counted(network)
-            seconds, fooled = _timed(partial(reference, model, inputs, threat, one, device), device)
+            seconds, fooled = _timed(partial(reference, model, inputs, threat, spec, device), device)
             results["pyautoattack"] = seconds, model.n_images, fooled
             for way, victim in ways(build, state, device).items():
                 model_under_attack, passes = counted(victim)
-                work = partial(attack, model_under_attack, inputs, [threat], [one], device)
+                work = partial(attack, model_under_attack, inputs, [threat], [spec], device)
                 seconds, verdicts = _timed(work, device)
                 results[way] = seconds, sum(passes), verdicts[threat.norm].is_fooled
         base = results["pyautoattack"]
         for way, (seconds, n_passes, fooled) in results.items():
             rows.append({
                 "network": name, "training": training, "norm": threat.norm, "epsilon": round(threat.epsilon, 5),
-                "way": way, "seed": one.seed,
+                "way": way, "seed": spec.seed,
                 "n": len(fooled), "seconds": round(seconds, 2), "speed": round(base[0] / seconds, 2), "image_forwards": n_passes,
                 "robust_accuracy": round(1 - float(fooled.mean()), 4), "only_reference": int((base[2] & ~fooled).sum()),
                 "only_ours": int((fooled & ~base[2]).sum()),
@@ -177,7 +178,7 @@ def _timed(work: Callable, device: torch.device) -> tuple[float, object]:
 def first_images(dataset: Dataset, pair: Pair, n: int) -> AttackInputs:
     """The first n test images of the pair, half of each class."""
     labels = dataset.test.labels
-    ids = np.sort(np.concatenate([np.flatnonzero(labels == one)[: n // 2] for one in (pair.first, pair.second)]))
+    ids = np.sort(np.concatenate([np.flatnonzero(labels == class_id)[: n // 2] for class_id in pair.class_ids()]))
     return AttackInputs(
         np.asarray(dataset.test.images[ids]), pair.targets(labels[ids]), np.zeros(len(ids), np.int64), ids
     )
@@ -204,10 +205,10 @@ def main() -> None:
             with finished_file(options.network) as temporary:
                 torch.save(states, temporary)
     print(describe(device), flush=True)
-    one = Attack("apgd-ce", options.steps, 1, 0)
+    spec = AttackSpec("apgd-ce", options.steps, 1, 0)
     if options.n_images:
-        write_csv(options.out / "speed.csv", compare("ResNet-18", states, dataset, options.n_images, one, device))
-    seeds = [replace(one, seed=seed) for seed in range(options.seeds)]
+        write_csv(options.out / "speed.csv", compare("ResNet-18", states, dataset, options.n_images, spec, device))
+    seeds = [replace(spec, seed=seed) for seed in range(options.seeds)]
     if seeds:
         parts = [compare("small ResNet", states, dataset, options.n_agree, again, device) for again in seeds]
         write_csv(options.out / "agreement.csv", pd.concat(parts, ignore_index=True))

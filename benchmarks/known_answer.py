@@ -28,7 +28,7 @@ from nnrobust.runtime.store import WorkStore
 from nnrobust.training.schedule import shortened
 from nnrobust.training.tasks import Task, TrainingSet, hold_out
 from nnrobust.training.train import train_all
-from nnrobust.training.validation import Examples, Validation, accuracies
+from nnrobust.training.validation import GroupImages, Validation, accuracies
 
 PROFILE = Path(__file__).parent.parent / "profiles" / "paper.yaml"
 EPSILON = {"Linf": 8 / 255}
@@ -45,23 +45,24 @@ def main() -> None:
     dataset = read_image_folder("cifar10", options.images, None)
     classes, train, test = AllClasses(len(dataset.classes)), dataset.train, dataset.test
     computer = machine(options.device, 1, 500)
-    computer = replace(computer, precision=precision_of("auto", computer.device),
-                       store=WorkStore.of_loaded_code(Path(options.work).resolve()))  # fmt: skip
+    store = WorkStore.of_loaded_code(Path(options.work).resolve())
+    computer = replace(computer, precision=precision_of("auto", computer.device), store=store)
     recipe = shortened(Recipe.of(read_profile(PROFILE)["variants"]["T_R"]), options.epochs)
     build = partial(
         build_network, "resnet18", dataset.image_shape, *channel_statistics(train.images), classes.n_classes
     )
     data = TrainingSet(train.images, train.labels, build)
     task = Task(classes, *hold_out(classes, train.labels, 0.1, 0), recipe)
-    (one,) = train_all([task], data, Validation(EPSILON, 10, 1, 0), computer, shown)
+    (result,) = train_all([task], data, Validation(EPSILON, 10, 1, 0), computer, shown)
 
     rows = np.arange(len(test.labels))[:: max(1, len(test.labels) // (options.n_test or len(test.labels)))]
-    chosen, targets = (torch.from_numpy(part)[None].to(computer.device) for part in (rows, test.labels[rows]))
-    examples = Examples(torch.from_numpy(test.images).to(computer.device), chosen, targets)
-    stack = Stack.loaded(build, [one.state], computer.device)
-    clean, robust = accuracies(stack, examples, ("Linf",), Validation(EPSILON, 20, 1, 0), 500)
-    print(f"{one.failure or 'trained'}; epoch {one.epoch} of {len(one.rows)}, {one.seconds:.0f} s; {len(rows)} test images: "
-          f"clean {100 * float(clean[0]):.2f} % (about 81), PGD-20 {100 * float(robust[0]):.2f} % (about 51)")  # fmt: skip
+    images = GroupImages.of(torch.from_numpy(test.images).to(computer.device), [rows], [test.labels[rows]])
+    stack = Stack.loaded(build, [result.state], computer.device)
+    clean, robust = accuracies(stack, images, ("Linf",), Validation(EPSILON, 20, 1, 0), 500)
+    print(
+        f"{result.failure or 'trained'}; epoch {result.epoch} of {len(result.rows)}, {result.seconds:.0f} s; {len(rows)} images:"
+    )
+    print(f"clean {100 * float(clean[0]):.2f} % (about 81), PGD-20 {100 * float(robust[0]):.2f} % (about 51)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What it costs to attack the roster: FLOPs of every model counted, a few timed, the whole extrapolated.
+"""The cost of attacking the roster: FLOPs of every model counted, a few timed, the whole extrapolated.
 
     python benchmarks/zoo_cost.py [--models NAME ...] [--n-images 8] [--device cuda] [--out zoo_cost.csv]
 
@@ -22,12 +22,17 @@ from nnrobust.zoo.load import build
 from nnrobust.zoo.models import find, roster
 
 WITH_NUMBERS = {"Kang2021Stable", "Bai2023Improving_edm"}
-FEW = ["Andriushchenko2020Understanding", "Engstrom2019Robustness", "Carmon2019Unlabeled", "Rebuffi2021Fixing_70_16_cutmix_ddpm",
-       "Debenedetti2022Light_XCiT-S12"]  # fmt: skip
+FEW = [
+    "Andriushchenko2020Understanding",
+    "Engstrom2019Robustness",
+    "Carmon2019Unlabeled",
+    "Rebuffi2021Fixing_70_16_cutmix_ddpm",
+    "Debenedetti2022Light_XCiT-S12",
+]
 
 
 def gflop(name: str) -> float:
-    """Of a forward pass of one image."""
+    """GFLOP of a forward pass of one image."""
     with torch.device("cpu" if name in WITH_NUMBERS else "meta"), torch.no_grad():
         network, images = build(find(name)).eval(), torch.rand(1, 3, 32, 32)
         with FlopCounterMode(display=False) as counter:
@@ -36,7 +41,7 @@ def gflop(name: str) -> float:
 
 
 def seconds_a_pass(name: str, n_images: int, device: torch.device, precision: torch.dtype) -> float:
-    """Of an image, forward and backward: the quicker of two batches after a first one."""
+    """Seconds of an image, forward and backward: the quicker of two batches after a first one."""
     network = build(find(name)).eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
     images = torch.rand(n_images, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
     best = np.inf
@@ -63,8 +68,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     # Those with numbers first: after models on the meta device they find parts of robustbench there.
     work = {name: gflop(name) for name in sorted(roster(), key=lambda name: name not in WITH_NUMBERS)}
-    table = pd.DataFrame([{"model": name, "architecture": one.architecture, "millions": one.n_parameters,
-                           "gflop": round(work[name], 3)} for name, one in roster().items()])  # fmt: skip
+    rows = [(name, model.architecture, model.n_parameters, round(work[name], 3)) for name, model in roster().items()]
+    table = pd.DataFrame(rows, columns=["model", "architecture", "millions", "gflop"])
     for precision in (torch.float32, torch.bfloat16):
         column = f"ms_a_pass_{str(precision).removeprefix('torch.')}"
         with plain_float32():
@@ -74,8 +79,8 @@ def main() -> None:
         slope = float(np.exp(np.log(timed[column] / timed["gflop"]).mean()))
         total = slope * table["gflop"].sum()
         spread = (timed[column] / timed["gflop"] / slope).round(2).tolist()
-        print(f"{describe(device)}, {column}: {slope:.3f} ms for each GFLOP of a forward pass (the models' own: times {spread}); "
-              f"a pass of one image through all: {total:.0f} ms")  # fmt: skip
+        print(f"{describe(device)}, {column}: {slope:.3f} ms for each GFLOP of a forward pass, times {spread} by model")
+        print(f"a pass of one image through all: {total:.0f} ms")
     write_csv(options.out, table)
     print(f"{len(table)} models, {table['gflop'].sum():.0f} GFLOP for a forward pass of one image through all")
     print(table.sort_values("gflop").iloc[[0, len(table) // 2, -1]].to_string(index=False))

@@ -8,7 +8,7 @@ from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.convergence import ladder, strength_curve
 from nnrobust.attacks.pairs import PairSource, pair_inputs
 from nnrobust.attacks.verdicts import attack_records, untrained_records
-from nnrobust.attacks.victim import Attack
+from nnrobust.attacks.victim import AttackSpec
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import SPLITS, load_dataset
 from nnrobust.networks.architectures import builder
@@ -26,7 +26,7 @@ def main() -> None:
     params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
     options, variant, threats = params.attack, params.variants[name], params.epsilon.threat_models()
     machine, frames = attack_machine(params.compute), []
-    attacks = [Attack(**one.model_dump(), seed=options.seed) for one in options.attacks]
+    attacks = [AttackSpec(**one.model_dump(), seed=options.seed) for one in options.attacks]
     path = Path("models/trained") / f"{name}.safetensors"
     trained = stored_pairs(path)
     pairs = [pair for pair in prepared.pairs if str(pair) in trained]

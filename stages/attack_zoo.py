@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pretrained import ZooSource
-from nnrobust.attacks.verdicts import attack_records
-from nnrobust.attacks.victim import Attack
+from nnrobust.attacks.verdicts import AttackInputs, attack_records
+from nnrobust.attacks.victim import AttackSpec
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import SPLITS, load_dataset
 from nnrobust.errors import AttackError
@@ -32,7 +31,7 @@ def main() -> None:
     machine = attack_machine(params.compute, group_size=1)
     precision = precision_of(params.compute.attack_precision, machine.device)
     source = ZooSource(find(name), Path("models/zoo") / name, LOCK, precision, params.compute.attack_compile)
-    attacks = [Attack(**one.model_dump(), seed=options.seed) for one in options.attacks]
+    attacks = [AttackSpec(**one.model_dump(), seed=options.seed) for one in options.attacks]
     source.victim(np.zeros(1, dtype=np.int64), machine.device)  # what keeps it from loading stops here
     for split, wanted in zip(SPLITS, (options.n_train, options.n_test), strict=True):
         part = getattr(dataset, split)

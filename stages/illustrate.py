@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.pairs import PairSource
 from nnrobust.attacks.pretrained import ZooSource
-from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.config.params import Params, read_params
 from nnrobust.data.datasets import Prepared, load_dataset, select_pairs
 from nnrobust.examples import class_ids_of, first_in_turn
@@ -43,7 +43,7 @@ def main() -> None:
     else:
         targets = np.searchsorted(class_ids, train.labels[indices])
         inputs = AttackInputs(np.asarray(train.images[indices]), targets, np.zeros_like(indices), indices)
-        attacks = [Attack(**one.model_dump(), seed=params.attack.seed) for one in params.attack.attacks]
+        attacks = [AttackSpec(**one.model_dump(), seed=params.attack.seed) for one in params.attack.attacks]
         where = machine(params.compute.device, 1, params.compute.batch_size)
         victim = victim_of(name, params, prepared, where)
         examples = fool_network(victim, inputs, class_ids, params.epsilon.L2, attacks, where.device)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from nnrobust.attacks.attack import AttackInputs, adversarial_images, attack
-from nnrobust.attacks.victim import Attack, of_network
+from nnrobust.attacks.attack import adversarial_images, attack
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, of_network
 from nnrobust.data.datasets import Split
 from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table, class_ids_of, first_in_turn, load_each
@@ -19,7 +20,7 @@ from nnrobust.threat import ThreatModel
 
 CPU = torch.device("cpu")
 PAIR = np.array([0, 2])
-ATTACKS = [Attack("apgd-ce", 20, 1, seed=0), Attack("fmn", 60, 1, seed=0)]
+ATTACKS = [AttackSpec("apgd-ce", 20, 1, seed=0), AttackSpec("fmn", 60, 1, seed=0)]
 
 
 def distances(examples):
@@ -148,7 +149,7 @@ def test_the_images_are_those_of_the_verdicts(network, inputs):
 
 
 def test_the_nearest_counts_whichever_attack_found_it(network, inputs):
-    threat, hasty = ThreatModel("L2", 0.5), [ATTACKS[0], Attack("fmn", 2, 1, seed=0)]
+    threat, hasty = ThreatModel("L2", 0.5), [ATTACKS[0], AttackSpec("fmn", 2, 1, seed=0)]
     alone = [adversarial_images(of_network(network), inputs, threat, [one], CPU)[0].perturbation_norm for one in hasty]
     assert (alone[0] < alone[1]).sum() == 1  # fmn in two steps is farther than where APGD stops
     assert (np.isnan(alone[0]) & ~np.isnan(alone[1])).sum() > 1

@@ -1,25 +1,24 @@
-"""The attacks by name, and the checks that whatever they find has passed before it counts."""
+"""The attacks by name, and the checks that each candidate passes before it counts."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nnrobust.attacks.apgd import apgd, start_noise, within
+from nnrobust.attacks.gradient import by_apgd, by_fmn, cross_entropy, logit_ratio, margin, targeted_logit_ratio
 from nnrobust.attacks.libraries import autoattack, cleverhans_pgd, foolbox_pgd
-from nnrobust.attacks.minimum_norm import fmn
-from nnrobust.attacks.objectives import cross_entropy, logit_ratio, margin, targeted_logit_ratio
-from nnrobust.attacks.victim import Attack, Batch, Objective, Victim, checked_logits, examined, seeded
+from nnrobust.attacks.verdicts import AttackInputs, Verdicts
+from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, examined, seeded
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of
 
 TOLERANCE = 1e-6
-"""By how much a perturbation may exceed epsilon, relative to it, when float64 measures it from the stored image."""
+"""The relative excess over epsilon that a perturbation may have, measured in float64 from the stored image."""
 N_EXAMINED = 16
-"""Images, spread over a batch, whose passes show what a model is like."""
+"""Images, spread over a batch, whose passes show a model's traits."""
 N_AIMS = 9
 """Classes that a targeted attack tries, likeliest first. Source: AutoAttack's standard version."""
 FLAT = "possible gradient masking: the gradient at the image vanishes"
@@ -27,95 +26,15 @@ FLAT = "possible gradient masking: the gradient at the image vanishes"
 
 @dataclass(frozen=True)
 class Kind:
-    """What stands behind a name.
+    """The attack behind a name.
 
     `run` gives a candidate (n, ...) for each image; where it found nothing, any point. `n_classes` is the least that its
     objective is defined for. A minimum-norm attack knows no epsilon: its candidates may lie outside the ball.
     """
 
-    run: Callable[[Victim, Batch, ThreatModel, Attack], Tensor]
+    run: Callable[[Victim, DeviceBatch, ThreatModel, AttackSpec], Tensor]
     n_classes: int = 2
     is_minimum_norm: bool = False
-
-
-@dataclass(frozen=True)
-class AttackInputs:
-    """What is attacked: uint8 images (n, c, h, w), the output each should have (n,), its network (n,), its id (n,)."""
-
-    images: np.ndarray
-    targets: np.ndarray
-    networks: np.ndarray
-    ids: np.ndarray
-
-    def take(self, rows: np.ndarray) -> "AttackInputs":
-        return AttackInputs(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """Outcome under one threat model, each (n,): the output for the stored image, whether it was fooled, by what, how far.
-
-    `is_fooled` includes images that are wrong unperturbed. `perturbation_norm` is that of the nearest image found that fools,
-    0 where none is needed and nan where none was found; a minimum-norm attack finds some beyond epsilon. `method` is the attack
-    that fooled first; `attacks`, all that were to be withstood, joined by ` + `. `status` is `ok`, or why there is no verdict.
-    """
-
-    predictions: np.ndarray
-    is_fooled: np.ndarray
-    perturbation_norm: np.ndarray
-    method: np.ndarray
-    attacks: np.ndarray
-    note: np.ndarray
-    status: np.ndarray
-
-    def take(self, rows: np.ndarray) -> "Verdicts":
-        return Verdicts(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-
-def by_apgd(
-    victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack, objective: Objective, n_aims: int = 0
-) -> Tensor:
-    """Candidates by Auto-PGD, restart after restart, on what still stands; targeted ones aim at class after class."""
-    points, is_fooled = batch.images.clone(), torch.zeros_like(batch.targets, dtype=torch.bool)
-    for number, aims in enumerate(_aims(victim, batch, n_aims)):
-        for restart in range(number * attack.restarts, (number + 1) * attack.restarts):
-            if bool(is_fooled.all()):
-                return points
-            wanted = torch.ones_like(is_fooled) if victim.traits.depends_on_batch else ~is_fooled
-            rows = wanted.nonzero()[:, 0]
-            part = replace(batch, aims=aims).take(rows)
-            start = start_noise(part.ids, batch.images.shape[1:], threat.norm, attack.seed, restart)
-            found, fell = apgd(victim, part, start, threat, attack.steps, objective)
-            is_new = ~is_fooled[rows]
-            points[rows[is_new]], is_fooled[rows[is_new]] = found[is_new], fell[is_new]
-    return points
-
-
-def _aims(victim: Victim, batch: Batch, n_aims: int) -> Iterable[Tensor]:
-    """The outputs (n,) to aim at, one after the other: the likeliest wrong ones; a placeholder for untargeted attacks."""
-    if not n_aims:
-        return [batch.targets]
-    with torch.no_grad():
-        logits = checked_logits(victim.predict, batch.images, batch.networks)
-    others = logits.scatter(1, batch.targets[:, None], -torch.inf)
-    return list(others.topk(min(n_aims, logits.shape[1] - 1), dim=1).indices.unbind(1))
-
-
-def by_fmn(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
-    """Candidates by the fast minimum-norm attack: from the image itself, then from random points on the ball's surface."""
-    best = batch.images.clone()
-    nearest = np.full(len(batch.ids), np.inf)
-    for restart in range(attack.restarts):
-        start = torch.zeros_like(batch.images)
-        if restart:
-            start = within(threat) * start_noise(batch.ids, start.shape[1:], threat.norm, attack.seed, restart)
-        found, has_one = fmn(victim, batch, start, threat.norm, attack.steps)
-        size = norm_of((found - batch.images).cpu().numpy(), threat.norm)
-        is_nearer = has_one.cpu().numpy() & (size < nearest)
-        nearest[is_nearer] = size[is_nearer]
-        rows = torch.from_numpy(is_nearer).to(best.device)
-        best[rows] = found[rows]
-    return best
 
 
 KINDS = {
@@ -135,26 +54,28 @@ KINDS = {
 
 
 def attack(
-    victim: Victim, inputs: AttackInputs, threat_models: list[ThreatModel], attacks: list[Attack], device: torch.device
+    victim: Victim,
+    inputs: AttackInputs,
+    threat_models: list[ThreatModel],
+    attacks: list[AttackSpec],
+    device: torch.device,
 ) -> dict[str, Verdicts]:
     """Verdicts by norm.
 
-    Each attack tries what stands after those before it; a minimum-norm attack, every image that is right unperturbed. What an
-    attack found under one threat model is measured under the later ones too, and counts where it is inside. Every candidate is
+    Each attack tries the images that stand after those before it; a minimum-norm attack, all that are right unperturbed. Points
+    found under one threat model are measured under the later ones too, and count where they lie inside. Every candidate is
     predicted by the model itself, and its size measured in float64 from the stored image.
 
     Raises:
         AttackError: when logits are malformed, an attack needs more classes than there are, or a candidate that fools leaves
             its ball by more than a relative 1e-6, or its box.
     """
-    batch = _batch(inputs, device)
-    with seeded(attacks[0].seed, device):
-        predictions, note, hunts = _hunts(victim, inputs, batch, threat_models, attacks)
-    return {hunt.threat.norm: hunt.verdicts(predictions, note, attacks) for hunt in hunts}
+    hunts = _hunts(victim, inputs, threat_models, attacks, device)
+    return {hunt.threat.norm: hunt.verdicts(attacks) for hunt in hunts}
 
 
 def adversarial_images(
-    victim: Victim, inputs: AttackInputs, threat: ThreatModel, attacks: list[Attack], device: torch.device
+    victim: Victim, inputs: AttackInputs, threat: ThreatModel, attacks: list[AttackSpec], device: torch.device
 ) -> tuple[Verdicts, np.ndarray]:
     """The verdicts of `attack` under one threat model, and images (n, c, h, w) in [0, 1]: the nearest found that fools each.
 
@@ -163,93 +84,96 @@ def adversarial_images(
     Raises:
         AttackError: as `attack`.
     """
-    batch = _batch(inputs, device)
-    with seeded(attacks[0].seed, device):
-        predictions, note, (hunt,) = _hunts(victim, inputs, batch, [threat], attacks)
-    return hunt.verdicts(predictions, note, attacks), hunt.nearest_images()
+    (hunt,) = _hunts(victim, inputs, [threat], attacks, device)
+    return hunt.verdicts(attacks), hunt.nearest_images()
 
 
 def _hunts(
-    victim: Victim, inputs: AttackInputs, batch: Batch, threat_models: list[ThreatModel], attacks: list[Attack]
-) -> tuple[Tensor, np.ndarray, list["_Hunt"]]:
-    """Outputs for the stored images (n,), what the attacks met (n,), and what they found under each threat model."""
-    spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=batch.ids.device).long()
-    victim = examined(victim, batch.take(spread))
-    _check_classes(victim.traits.n_classes, attacks)
-    predictions = victim.answers(batch.images, batch.networks)
-    is_correct = predictions == batch.targets
-    gradient = victim.evaluate(batch.images, batch, cross_entropy)[1]
-    is_flat = is_correct & (gradient.flatten(1).abs().amax(dim=1) == 0)
-    note = np.array(["; ".join([*victim.traits.notes, FLAT] if flat else victim.traits.notes)
-                     for flat in is_flat.tolist()], dtype=object)  # fmt: skip
-    earlier: list[_Hunt] = []
-    for threat in threat_models:
-        hunt = _Hunt(victim, inputs, batch, threat, is_correct)
-        for one in attacks:
-            for other in earlier:
-                hunt.measure(one.name, other)
-            hunt.run(one)
-        earlier.append(hunt)
-    return predictions, note, earlier
+    victim: Victim,
+    inputs: AttackInputs,
+    threat_models: list[ThreatModel],
+    attacks: list[AttackSpec],
+    device: torch.device,
+) -> list["_Hunt"]:
+    """The finds of all attacks under each threat model."""
+    batch = DeviceBatch.of(inputs, device)
+    hunts: list[_Hunt] = []
+    with seeded(attacks[0].seed, device):
+        spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=device).long()
+        victim = examined(victim, batch.take(spread))
+        _check_classes(victim.traits.n_classes, attacks)
+        predictions = victim.answers(batch.images, batch.networks)
+        gradient = victim.evaluate(batch.images, batch, cross_entropy)[1]
+        is_flat = (predictions == batch.targets) & (gradient.flatten(1).abs().amax(dim=1) == 0)
+        notes = victim.traits.notes
+        note = np.array(["; ".join([*notes, FLAT] if flat else notes) for flat in is_flat.tolist()], dtype=object)
+        for threat in threat_models:
+            hunt = _Hunt(victim, inputs, batch, threat, predictions.cpu().numpy(), note)
+            for spec in attacks:
+                for earlier in hunts:
+                    hunt.measure(spec.name, earlier)
+                hunt.run(spec)
+            hunts.append(hunt)
+    return hunts
 
 
-def _batch(inputs: AttackInputs, device: torch.device) -> Batch:
-    images = torch.from_numpy(inputs.images).to(device).float() / 255
-    targets, networks, ids = (torch.from_numpy(one).to(device) for one in (inputs.targets, inputs.networks, inputs.ids))
-    return Batch(images.contiguous(memory_format=torch.channels_last), targets, networks, ids, targets)
-
-
-def _check_classes(n_classes: int, attacks: list[Attack]) -> None:
-    for one in attacks:
-        needed = KINDS[one.name].n_classes
+def _check_classes(n_classes: int, attacks: list[AttackSpec]) -> None:
+    for spec in attacks:
+        needed = KINDS[spec.name].n_classes
         if n_classes < needed:
             raise AttackError(
-                f"{one.name}: expected a model of at least {needed} classes, got {n_classes}; use apgd-margin instead"
+                f"{spec.name}: expected a model of at least {needed} classes, got {n_classes}; use apgd-margin instead"
             )
 
 
 class _Hunt:
-    """What has been found under one threat model: which images are fooled, by which attack, and the nearest point of each."""
+    """The finds under one threat model: which images are fooled, by which attack, and the nearest point of each."""
 
     def __init__(
-        self, victim: Victim, inputs: AttackInputs, batch: Batch, threat: ThreatModel, is_correct: Tensor
+        self,
+        victim: Victim,
+        inputs: AttackInputs,
+        batch: DeviceBatch,
+        threat: ThreatModel,
+        predictions: np.ndarray,
+        note: np.ndarray,
     ) -> None:
         self.victim, self.inputs, self.batch, self.threat = victim, inputs, batch, threat
-        self.is_correct = is_correct.cpu().numpy()
+        self.predictions, self.note = predictions, note
+        self.is_correct = predictions == inputs.targets
         self.is_fooled = ~self.is_correct
         self.nearest = np.where(self.is_correct, np.nan, 0.0)
         self.method = np.full(len(inputs.ids), "unperturbed", dtype=object)
         self.found: dict[str, tuple[np.ndarray, Tensor]] = {}
 
-    def run(self, one: Attack) -> None:
-        """Runs an attack on what stands, and takes what it found."""
-        kind = KINDS[one.name]
+    def run(self, spec: AttackSpec) -> None:
+        """Runs an attack on the images that stand, and takes its finds."""
+        kind = KINDS[spec.name]
         wanted = self.is_correct if kind.is_minimum_norm else ~self.is_fooled
         if not wanted.any():
             return
         rows = np.arange(len(wanted)) if self.victim.traits.depends_on_batch else np.flatnonzero(wanted)
         part = self.batch.take(torch.from_numpy(rows).to(self.batch.images.device))
-        points = kind.run(self.victim, part, self.threat, one)
+        points = kind.run(self.victim, part, self.threat, spec)
         fools = (self.victim.answers(points, part.networks) != part.targets).cpu().numpy() & wanted[rows]
         rows, points = rows[fools], points[torch.from_numpy(fools).to(points.device)]
-        norms = self._norms(one.name, rows, points)
+        norms = self._norms(spec.name, rows, points)
         if not kind.is_minimum_norm and (norms > self.threat.epsilon * (1 + TOLERANCE)).any():
             worst = int(norms.argmax())
-            raise AttackError(self._fault(one.name, rows[worst], norms[worst], "is larger than epsilon"))
-        self.found[one.name] = rows, points
-        self._take(one.name, rows, norms)
+            raise AttackError(self._fault(spec.name, rows[worst], norms[worst], "is larger than epsilon"))
+        self.found[spec.name] = rows, points
+        self._take(spec.name, rows, norms)
 
     def measure(self, name: str, other: "_Hunt") -> None:
-        """Takes what an attack found under another threat model, as far as it lies within this one."""
+        """Takes an attack's finds under another threat model, as far as they lie within this one."""
         rows, points = other.found.get(name, (np.zeros(0, dtype=np.int64), self.batch.images[:0]))
         self._take(f"{name} ({other.threat.norm})", rows, self._norms(name, rows, points))
 
-    def verdicts(self, predictions: Tensor, note: np.ndarray, attacks: list[Attack]) -> Verdicts:
-        names, n = " + ".join(one.name for one in attacks), len(self.inputs.ids)
-        return Verdicts(
-            predictions.cpu().numpy(), self.is_fooled, self.nearest, np.where(self.is_fooled, self.method, names),
-            np.full(n, names, dtype=object), note, np.full(n, "ok", dtype=object),
-        )  # fmt: skip
+    def verdicts(self, attacks: list[AttackSpec]) -> Verdicts:
+        names = " + ".join(spec.name for spec in attacks)
+        withstood, status = (np.full(len(self.method), text, dtype=object) for text in (names, "ok"))
+        method = np.where(self.is_fooled, self.method, names)
+        return Verdicts(self.predictions, self.is_fooled, self.nearest, method, withstood, self.note, status)
 
     def nearest_images(self) -> np.ndarray:
         """The images (n, c, h, w) at the distances `nearest`; where there is none, the stored ones."""
@@ -276,5 +200,5 @@ class _Hunt:
         return norms
 
     def _fault(self, name: str, row: int, norm: float, fault: str) -> str:
-        return (f"{name}, {self.threat.norm} {self.threat.epsilon:.9g}: the perturbation of image {self.inputs.ids[row]} "
-                f"(norm {norm:.9g}) {fault}")  # fmt: skip
+        where = f"{name}, {self.threat.norm} {self.threat.epsilon:.9g}"
+        return f"{where}: the perturbation of image {self.inputs.ids[row]} (norm {norm:.9g}) {fault}"

@@ -1,22 +1,19 @@
 """Attacks on many images: block by block, over devices, in as much memory as there is."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 
-from nnrobust.attacks.attack import AttackInputs, Verdicts, attack
-from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.attacks.attack import attack
+from nnrobust.attacks.verdicts import NO_OUTPUT, AttackInputs, Verdicts
+from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.errors import AttackError
 from nnrobust.runtime.machine import Machine, plain_float32
 from nnrobust.runtime.memory import fitting
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.threat import ThreatModel
-
-NO_OUTPUT = -1
-"""What `predictions` holds where the model gave no answer."""
 
 
 class Source(Protocol):
@@ -35,7 +32,7 @@ def attack_in_blocks(
     source: Source,
     inputs: AttackInputs,
     threat_models: list[ThreatModel],
-    attacks: list[Attack],
+    attacks: list[AttackSpec],
     machine: Machine,
     progress: Progress = silent,
 ) -> dict[str, Verdicts]:
@@ -63,12 +60,12 @@ def attack_in_blocks(
 
 @dataclass(frozen=True)
 class _Work:
-    """What a worker does to a block: the rows it has done, in parts, and their verdicts by norm."""
+    """The work on a block: gives its rows, in parts, and their verdicts by norm."""
 
     source: Source
     inputs: AttackInputs
     threat_models: list[ThreatModel]
-    attacks: list[Attack]
+    attacks: list[AttackSpec]
     device: torch.device
 
     def __call__(self, rows: np.ndarray) -> list[tuple[np.ndarray, dict[str, Verdicts]]]:
@@ -83,21 +80,18 @@ class _Work:
     def _attack(self, rows: np.ndarray) -> dict[str, Verdicts]:
         members = np.unique(self.inputs.networks[rows])
         part = self.inputs.take(rows)
-        part = AttackInputs(part.images, part.targets, np.searchsorted(members, part.networks), part.ids)
+        part = replace(part, networks=np.searchsorted(members, part.networks))
         return attack(self.source.victim(members, self.device), part, self.threat_models, self.attacks, self.device)
 
     def _failed(self, rows: np.ndarray, error: Exception) -> dict[str, Verdicts]:
         n, cause = len(rows), (str(error).splitlines() or [""])[0]
-        text = f"attack failed: {type(error).__name__}: {cause}"
-        nothing = Verdicts(
-            np.full(n, NO_OUTPUT), np.ones(n, dtype=bool), np.full(n, np.nan), *_constants(n, "none", "none", "", text)
-        )
+        status = f"attack failed: {type(error).__name__}: {cause}"
+        texts = (np.full(n, text, dtype=object) for text in ("none", "none", "", status))
+        nothing = Verdicts(np.full(n, NO_OUTPUT), np.ones(n, dtype=bool), np.full(n, np.nan), *texts)
         return {threat.norm: nothing for threat in self.threat_models}
 
 
-def _constants(n: int, *values: str) -> Iterator[np.ndarray]:
-    return (np.full(n, value, dtype=object) for value in values)
-
-
 def _joined(parts: list[Verdicts], order: np.ndarray) -> Verdicts:
-    return Verdicts(*(np.concatenate([getattr(part, one.name) for part in parts])[order] for one in fields(Verdicts)))
+    return Verdicts(
+        *(np.concatenate([getattr(part, field.name) for part in parts])[order] for field in fields(Verdicts))
+    )

@@ -1,7 +1,7 @@
 """Attacks of other libraries on a victim, network by network: AutoAttack's through pyautoattack, PGD of Foolbox and CleverHans.
 
-They draw from torch's global generator, which is seeded for the call: unlike this project's own attacks, what they do to an image
-depends on the images beside it. Whatever they return is checked as everything is, and counts only then.
+They draw from torch's global generator, which is seeded for the call, so that an image's result depends on the images beside it,
+unlike under this project's own attacks. Their candidates are checked like all others before they count.
 """
 
 import importlib
@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks.apgd import within
-from nnrobust.attacks.victim import Attack, Batch, Victim, seeded
+from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, seeded
 from nnrobust.errors import AttackError
-from nnrobust.threat import ThreatModel
+from nnrobust.networks.ball import inner_radius
+from nnrobust.threat import ORDER, ThreatModel
 
 Work = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """Adversarial images (n, ...) for a network, images (n, ...) and targets (n,)."""
@@ -33,8 +33,8 @@ class _Network(nn.Module):
         return logits.clamp(min=torch.finfo(logits.dtype).tiny).log() if is_probability else logits
 
 
-def network_by_network(victim: Victim, batch: Batch, work: Work, seed: int) -> Tensor:
-    """What `work` makes of the images (n, ...), each network's at once."""
+def network_by_network(victim: Victim, batch: DeviceBatch, work: Work, seed: int) -> Tensor:
+    """Adversarial images (n, ...), by `work` on the images of one network after the other."""
     points = batch.images.clone()
     for network in batch.networks.unique():
         rows = (batch.networks == network).nonzero()[:, 0]
@@ -44,27 +44,27 @@ def network_by_network(victim: Victim, batch: Batch, work: Work, seed: int) -> T
     return points
 
 
-def autoattack(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+def autoattack(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec) -> Tensor:
     """Candidates (n, ...) by the parts of AutoAttack: apgd-ce, fab, fab-t, and square, whose steps are queries."""
     from pyautoattack.autopgd_base import APGDAttack
     from pyautoattack.fab_pt import FABAttack_PT
     from pyautoattack.square import SquareAttack
 
-    about = {"norm": threat.norm, "eps": within(threat), "n_restarts": attack.restarts, "seed": attack.seed,
-             "device": batch.images.device}  # fmt: skip
+    effort = {"n_restarts": spec.restarts, "seed": spec.seed}
+    about = {"norm": threat.norm, "eps": inner_radius(threat), "device": batch.images.device, **effort}
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        if attack.name == "apgd-ce-autoattack":
-            return APGDAttack(network, n_iter=attack.steps, loss="ce", **about).perturb(images, targets)
-        if attack.name == "square":
-            return SquareAttack(network, n_queries=attack.steps, **about).perturb(images, targets)
-        others = {"targeted": attack.name == "fab-t", "n_target_classes": min(9, victim.traits.n_classes - 1)}
-        return FABAttack_PT(network, n_iter=attack.steps, **about, **others).perturb(images, targets)
+        if spec.name == "apgd-ce-autoattack":
+            return APGDAttack(network, n_iter=spec.steps, loss="ce", **about).perturb(images, targets)
+        if spec.name == "square":
+            return SquareAttack(network, n_queries=spec.steps, **about).perturb(images, targets)
+        aims = {"targeted": spec.name == "fab-t", "n_target_classes": min(9, victim.traits.n_classes - 1)}
+        return FABAttack_PT(network, n_iter=spec.steps, **about, **aims).perturb(images, targets)
 
-    return network_by_network(victim, batch, work, attack.seed)
+    return network_by_network(victim, batch, work, spec.seed)
 
 
-def foolbox_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+def foolbox_pgd(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec) -> Tensor:
     """Candidates (n, ...) by Foolbox's PGD.
 
     Raises:
@@ -72,39 +72,38 @@ def foolbox_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attac
     """
     foolbox = _imported("foolbox")
     kind = {"Linf": foolbox.attacks.LinfPGD, "L2": foolbox.attacks.L2PGD}[threat.norm]
-    one = kind(steps=attack.steps, rel_stepsize=_relative_step(attack), random_start=True).repeat(attack.restarts)
+    adversary = kind(steps=spec.steps, rel_stepsize=_relative_step(spec), random_start=True).repeat(spec.restarts)
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         model = foolbox.PyTorchModel(network, bounds=(0, 1), device=images.device)
-        return one(model, images, foolbox.criteria.Misclassification(targets), epsilons=within(threat))[0]
+        return adversary(model, images, foolbox.criteria.Misclassification(targets), epsilons=inner_radius(threat))[0]
 
-    return network_by_network(victim, batch, work, attack.seed)
+    return network_by_network(victim, batch, work, spec.seed)
 
 
-def cleverhans_pgd(victim: Victim, batch: Batch, threat: ThreatModel, attack: Attack) -> Tensor:
+def cleverhans_pgd(victim: Victim, batch: DeviceBatch, threat: ThreatModel, spec: AttackSpec) -> Tensor:
     """Candidates (n, ...) by CleverHans's PGD; of several restarts the first that fools.
 
     Raises:
         AttackError: when CleverHans is not installed.
     """
     pgd = _imported("cleverhans.torch.attacks.projected_gradient_descent").projected_gradient_descent
-    epsilon, order = within(threat), {"Linf": float("inf"), "L2": 2}[threat.norm]
+    epsilon, step = inner_radius(threat), _relative_step(spec) * inner_radius(threat)
+    options = {"clip_min": 0.0, "clip_max": 1.0, "rand_init": True, "sanity_checks": False}
 
     def work(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         points = images.clone()
         standing = torch.arange(len(images), device=images.device)
-        for _ in range(attack.restarts):
-            points[standing] = pgd(
-                network, images[standing], epsilon, _relative_step(attack) * epsilon, attack.steps, order,
-                clip_min=0.0, clip_max=1.0, y=targets[standing], rand_init=True, sanity_checks=False,
-            ).detach()  # fmt: skip
+        for _ in range(spec.restarts):
+            x, y = images[standing], targets[standing]
+            points[standing] = pgd(network, x, epsilon, step, spec.steps, ORDER[threat.norm], y=y, **options).detach()
             with torch.no_grad():
                 standing = standing[network(points[standing]).argmax(dim=1) == targets[standing]]
             if len(standing) == 0:
                 break
         return points
 
-    return network_by_network(victim, batch, work, attack.seed)
+    return network_by_network(victim, batch, work, spec.seed)
 
 
 def _imported(module: str) -> Any:
@@ -122,9 +121,9 @@ def _imported(module: str) -> Any:
         ) from error
 
 
-def _relative_step(attack: Attack) -> float:
+def _relative_step(spec: AttackSpec) -> float:
     """PGD's step size in epsilons.
 
     With a total of 2.5 epsilons, as is usual, L2 steps from a random start ended 1.6 % short of a linear margin.
     """
-    return min(1.0, 5.0 / attack.steps)
+    return min(1.0, 5.0 / spec.steps)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks.attack import AttackInputs
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Victim
 from nnrobust.data.datasets import Pair, Split, first_per_class
 from nnrobust.networks.stack import Stack, predictor
@@ -20,8 +20,10 @@ def pair_inputs(part: Split, pairs: list[Pair], n_per_class: int | None) -> Atta
     indices = [np.intersect1d(pair.indices(part.labels), chosen) for pair in pairs]
     none = np.zeros(0, dtype=np.int64)
     ids = np.concatenate([none, *indices])
-    targets = np.concatenate([none, *(p.targets(part.labels[one]) for p, one in zip(pairs, indices, strict=True))])
-    networks = np.repeat(np.arange(len(pairs)), [len(one) for one in indices])
+    targets = np.concatenate(
+        [none, *(pair.targets(part.labels[rows]) for pair, rows in zip(pairs, indices, strict=True))]
+    )
+    networks = np.repeat(np.arange(len(pairs)), [len(rows) for rows in indices])
     return AttackInputs(np.asarray(part.images[ids]), targets, networks, ids)
 
 

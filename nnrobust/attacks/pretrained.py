@@ -25,7 +25,7 @@ class ZooSource:
     is_compiled: bool = False
 
     def victim(self, members: np.ndarray, device: torch.device) -> Victim:
-        """The one network there is; loaded once in each process."""
+        """The model's network; loaded once in each process."""
         return _loaded(self, device)
 
 

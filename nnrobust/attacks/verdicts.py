@@ -1,17 +1,52 @@
-"""Records out of what the attacks and certificates found."""
+"""Inputs and verdicts of attacks, and the records made of them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 
-from nnrobust.attacks.attack import AttackInputs, Verdicts
-from nnrobust.attacks.batches import NO_OUTPUT
 from nnrobust.records import to_frame
 from nnrobust.threat import ThreatModel
 
+NO_OUTPUT = -1
+"""In `Verdicts.predictions`: the model gave no answer."""
 NO_PREDICTION = -1
-"""What the column `prediction` holds where there is no network to ask."""
+"""In the column `prediction`: there is no network, or it gave no answer."""
+
+
+@dataclass(frozen=True)
+class AttackInputs:
+    """Images as stored, uint8 (n, c, h, w), and of each (n,): the output it should have, its network, its id."""
+
+    images: np.ndarray
+    targets: np.ndarray
+    networks: np.ndarray
+    ids: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "AttackInputs":
+        return AttackInputs(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Outcome under one threat model, each (n,): the output for the stored image, whether it was fooled, by what, how far.
+
+    `is_fooled` includes images that are wrong unperturbed. `perturbation_norm` is that of the nearest image found that fools,
+    0 where none is needed and nan where none was found; a minimum-norm attack finds some beyond epsilon. `method` is the attack
+    that fooled first; `attacks`, all that were to be withstood, joined by ` + `. `status` is `ok`, or why there is no verdict.
+    """
+
+    predictions: np.ndarray
+    is_fooled: np.ndarray
+    perturbation_norm: np.ndarray
+    method: np.ndarray
+    attacks: np.ndarray
+    note: np.ndarray
+    status: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Verdicts":
+        return Verdicts(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def attack_records(
@@ -42,7 +77,7 @@ def attack_records(
 def untrained_records(
     about: Mapping[str, object], inputs: AttackInputs, class_ids: np.ndarray, threat: ThreatModel
 ) -> pd.DataFrame:
-    """One record for each image of a pair whose training failed: it says so, and counts in no accuracy."""
+    """One record for each image of a pair whose training failed: its status says so, and it counts in no accuracy."""
     nothing = {
         "prediction": np.full(len(inputs.ids), NO_PREDICTION, dtype=np.int16),
         "method": "none",

@@ -1,4 +1,4 @@
-"""The model under attack: what it answers, what it is like, and the gradients that an attack climbs."""
+"""The model under attack: its answers, its traits, and the gradients that an attack climbs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor, nn
 
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.errors import AttackError
 
 Predictor = Callable[[Tensor, Tensor], Tensor]
 """Logits (n, classes) of images (n, c, h, w), given the network that each image is for (n,)."""
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""What an attack raises (n,), from logits (n, classes), the right output (n,) and the output aimed at (n,)."""
+"""The values (n,) that an attack raises, from logits (n, classes), the right output (n,) and the output aimed at (n,)."""
 N_SAMPLES = 20
 """Passes that the gradient of a randomised model is averaged over, and that its answer is voted by. Source: as AutoAttack's
 version `rand`, arXiv 2003.01690, section 5.2."""
@@ -22,10 +23,10 @@ answers of the model of the zoo that does depend on its batch by 2.6e-4."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Images (n, c, h, w) in [0, 1], and of each (n,): the output it should have, its network, its id, the output aimed at.
+class DeviceBatch:
+    """Images on a device, float32 (n, c, h, w) in [0, 1], and of each (n,): its `AttackInputs`, and the output aimed at.
 
-    The id decides starting points. Untargeted attacks ignore the last.
+    The id decides starting points. Untargeted attacks ignore the aim.
     """
 
     images: Tensor
@@ -34,12 +35,20 @@ class Batch:
     ids: Tensor
     aims: Tensor
 
-    def take(self, rows: Tensor) -> "Batch":
-        return Batch(*(getattr(self, field.name)[rows] for field in fields(self)))
+    @classmethod
+    def of(cls, inputs: AttackInputs, device: torch.device) -> "DeviceBatch":
+        """The stored images on a device; each is aimed at its own output until an attack sets another."""
+        images = torch.from_numpy(inputs.images).to(device).float() / 255
+        numbers = (inputs.targets, inputs.networks, inputs.ids)
+        targets, networks, ids = (torch.from_numpy(values).to(device) for values in numbers)
+        return cls(images.contiguous(memory_format=torch.channels_last), targets, networks, ids, targets)
+
+    def take(self, rows: Tensor) -> "DeviceBatch":
+        return DeviceBatch(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True)
-class Attack:
+class AttackSpec:
     """An attack as it is run: its `name` in `attacks.KINDS`, `steps` (square: queries), restarts, seed of starting points."""
 
     name: str
@@ -50,7 +59,7 @@ class Attack:
 
 @dataclass(frozen=True)
 class Traits:
-    """What a model is like, as `examined` finds it; what is true of it changes how it is attacked."""
+    """A model's traits, as `examined` finds them; each changes how the model is attacked."""
 
     n_classes: int = 0
     is_random: bool = False
@@ -94,7 +103,7 @@ class Victim:
         return torch.stack(votes).mode(dim=0).values
 
     def evaluate(
-        self, points: Tensor, batch: Batch, objective: Objective, needs_gradient: bool = True
+        self, points: Tensor, batch: DeviceBatch, objective: Objective, needs_gradient: bool = True
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The objective (n,), its gradient at `points` (n, ...; empty unless needed), and which points seem to fool (n,)."""
         n_passes, weight = (N_SAMPLES, torch.softmax) if self.traits.is_random else (1, _itself)
@@ -111,7 +120,7 @@ class Victim:
             value, score = value + loss.detach(), score + weight(logits.detach(), 1)
         return value / n_passes, gradient / n_passes, score.argmax(dim=1) != batch.targets
 
-    def confirmed(self, points: Tensor, batch: Batch, seems_fooled: Tensor) -> Tensor:
+    def confirmed(self, points: Tensor, batch: DeviceBatch, seems_fooled: Tensor) -> Tensor:
         """Which of the points that seem to fool the search fool the model itself (n,), a randomised one by vote."""
         if (self.is_exact and not self.traits.is_random) or not bool(seems_fooled.any()):
             return seems_fooled
@@ -127,7 +136,7 @@ def _itself(logits: Tensor, dim: int) -> Tensor:
 
 
 def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tensor:
-    """Logits (n, classes), after checking that they are that.
+    """Logits (n, classes), checked to be that.
 
     Raises:
         AttackError: when they have another shape, fewer than two classes, or a value that is not finite: such outputs run
@@ -144,7 +153,7 @@ def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tens
 
 
 @torch.no_grad()
-def examined(victim: Victim, batch: Batch) -> Victim:
+def examined(victim: Victim, batch: DeviceBatch) -> Victim:
     """The victim with the traits that passes over `batch` show.
 
     Two passes that differ: randomised. Answers on the halves of the batch that differ from those on the whole: dependent on
@@ -163,8 +172,8 @@ def examined(victim: Victim, batch: Batch) -> Victim:
     return replace(victim, traits=Traits(whole.shape[1], is_random, depends_on_batch, gives_probabilities))
 
 
-def _differ(one: Tensor, other: Tensor) -> bool:
-    return bool((one - other).abs().max() > SAME * one.abs().max().clamp(min=1))
+def _differ(first: Tensor, second: Tensor) -> bool:
+    return bool((first - second).abs().max() > SAME * first.abs().max().clamp(min=1))
 
 
 def of_network(network: nn.Module, precision: torch.dtype = torch.float32, is_compiled: bool = False) -> Victim:

@@ -8,17 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
-from nnrobust.attacks.pairs import PairSource
-from nnrobust.attacks.verdicts import attack_records, untrained_records
-from nnrobust.attacks.victim import Attack
+from nnrobust.attacks.pairs import PairSource, pair_inputs
+from nnrobust.attacks.verdicts import AttackInputs, attack_records, untrained_records
+from nnrobust.attacks.victim import AttackSpec
 from nnrobust.config.recipes import Recipe
-from nnrobust.data.datasets import SPLITS, Dataset, Pair, channel_statistics, first_per_class
+from nnrobust.data.datasets import SPLITS, Dataset, Pair, channel_statistics
 from nnrobust.networks.architectures import build_network
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.machine import Machine
@@ -54,7 +52,7 @@ class Plan:
     threats: list[ThreatModel]
     validation: Validation
     fraction: float
-    attacks: list[Attack]
+    attacks: list[AttackSpec]
     n_attacked: dict[str, int | None]
 
     @classmethod
@@ -66,13 +64,13 @@ class Plan:
             [ThreatModel(norm, value) for norm, value in epsilon.items()],
             Validation(epsilon, held["steps"], held["every"], held["seed"]),
             held["fraction"],
-            [Attack(**one, seed=attack["seed"]) for one in attack["attacks"]],
+            [AttackSpec(**spec, seed=attack["seed"]) for spec in attack["attacks"]],
             {"train": n_train, "test": n_test},
         )
 
 
 class Campaign:
-    """Trains and attacks units, and appends what came of them to the files in `out`."""
+    """Trains and attacks units, and appends the results to the files in `out`."""
 
     def __init__(self, out: Path, dataset: Dataset, plan: Plan, machine: Machine, deadline: float) -> None:
         self.out, self.dataset, self.plan, self.machine, self.deadline = out, dataset, plan, machine, deadline
@@ -81,12 +79,12 @@ class Campaign:
         self.data = TrainingSet(dataset.train.images, dataset.train.labels, build)
 
     def done(self) -> pd.DataFrame:
-        """What is in the files: a row for each variant (`classifier`) and pair."""
+        """The table of networks done: a row for each variant (`classifier`) and pair."""
         path = self.out / "training.csv"
         return pd.read_csv(path) if path.exists() else pd.DataFrame({"classifier": [], "pair": []})
 
     def seconds_a_pair(self, variant: str, rates: Mapping[str, float]) -> tuple[float, float]:
-        """What training and attacking a pair takes: as measured for that variant, else from forward passes a second."""
+        """Seconds to train and to attack a pair: as measured for that variant, else from forward passes a second."""
         table = self.done()
         mine = table[table["classifier"] == variant]
         if len(mine):
@@ -99,16 +97,16 @@ class Campaign:
         pair = Pair(0, 1)
         n_train = len(pair.indices(self.data.labels))
         inner = recipe.trades.perturbations if recipe.trades else ()
-        step = 3 + 3 * len(inner) + sum(1 + 2 * one.steps for one in inner)
+        step = 3 + 3 * len(inner) + sum(1 + 2 * p.steps for p in inner)
         n_held, norms = self.plan.fraction * n_train, len(validation_norms(recipe))
         checks = n_held * (1 + norms * (2 * self.plan.validation.steps + 1)) / self.plan.validation.every
-        n_attacked = sum(len(self._attacked(pair, split)) for split in SPLITS)
-        steps = sum(one.steps * one.restarts for one in self.plan.attacks)
+        n_attacked = sum(len(self._attacked(pair, split).ids) for split in SPLITS)
+        steps = sum(spec.steps * spec.restarts for spec in self.plan.attacks)
         attack = n_attacked * len(self.plan.threats) * 2 * steps
         return recipe.epochs * (n_train * step + checks), attack
 
     def run(self, unit: Unit, attack_seconds: float) -> None:
-        """Trains a unit, and attacks and keeps pair after pair; `attack_seconds` is what an attack is expected to take.
+        """Trains a unit, and attacks and keeps pair after pair; `attack_seconds` are those expected for an attack.
 
         Raises:
             BudgetSpentError: when the time is up; networks are in the machine's work store.
@@ -119,23 +117,24 @@ class Campaign:
             for pair in unit.pairs
         ]
         trained, first_failures = train_with_retry(tasks, self._train)
-        for pair, task, one, first in zip(unit.pairs, tasks, trained, first_failures, strict=True):
+        for pair, task, result, first in zip(unit.pairs, tasks, trained, first_failures, strict=True):
             self.check_time(attack_seconds)
             start, part = time.monotonic(), Unit(unit.variant, (pair,))
-            frames = [frame for split in SPLITS for frame in self._attack(unit.variant, pair, split, one)]
-            seconds = {"seconds": round(one.seconds, 1), "attack_seconds": round(time.monotonic() - start, 1)}
-            self._append("history.csv", history([task], [one]), part)
+            frames = [frame for split in SPLITS for frame in self._attack(unit.variant, pair, split, result)]
+            seconds = {"seconds": round(result.seconds, 1), "attack_seconds": round(time.monotonic() - start, 1)}
+            self._append("history.csv", history([task], [result]), part)
             self._append_records(frames, part)
-            self._append("training.csv", outcomes([task], [one], [first]).assign(**seconds), part)
+            self._append("training.csv", outcomes([task], [result], [first]).assign(**seconds), part)
 
     def compare_precisions(self, pair: Pair, variant: str, epochs: int, seeds: int) -> pd.DataFrame:
-        """How well networks of one short recipe do on held-out images when trained in float32 and in bfloat16, seed by seed."""
+        """Accuracies on held-out images of networks of one short recipe, trained in float32 and in bfloat16, seed by seed."""
         short = replace(shortened(self.plan.recipes[variant], epochs), checkpoint="last")
         split = hold_out(pair, self.data.labels, self.plan.fraction, self.plan.validation.seed)
         tasks, rows = [Task(pair, *split, replace(short, seed=seed)) for seed in range(seeds)], []
         for name, precision in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-            for seed, one in enumerate(self._train(tasks, precision)):
-                rows.append({"precision": name, "seed": seed, "epochs": epochs, **one.rows[-1], "seconds": one.seconds})
+            for seed, result in enumerate(self._train(tasks, precision)):
+                about = {"precision": name, "seed": seed, "epochs": epochs}
+                rows.append({**about, **result.rows[-1], "seconds": result.seconds})
         return pd.DataFrame(rows).round(4)
 
     def _train(self, tasks: list[Task], precision: torch.dtype | None = None) -> list[Trained]:
@@ -150,23 +149,20 @@ class Campaign:
         if time.monotonic() + needed > self.deadline:
             raise BudgetSpentError
 
-    def _attack(self, variant: str, pair: Pair, split: str, one: Trained) -> list[pd.DataFrame]:
-        part, indices = getattr(self.dataset, split), self._attacked(pair, split)
-        zeros = np.zeros(len(indices), dtype=np.int64)
-        inputs = AttackInputs(part.images[indices], pair.targets(part.labels[indices]), zeros, indices)
+    def _attack(self, variant: str, pair: Pair, split: str, result: Trained) -> list[pd.DataFrame]:
+        inputs = self._attacked(pair, split)
         about = {"dataset": self.dataset.name, "split": split, "classifier": variant, "pair": str(pair)}
-        if one.failure:
+        if result.failure:
             return [untrained_records(about, inputs, pair.class_ids(), threat) for threat in self.plan.threats]
-        source = PairSource(self.data.build, [one.state], self.machine.precision)
+        source = PairSource(self.data.build, [result.state], self.machine.precision)
         verdicts = attack_in_blocks(source, inputs, self.plan.threats, self.plan.attacks, self.machine)
         return [
             attack_records(about, inputs, pair.class_ids(), verdicts[threat.norm], threat)
             for threat in self.plan.threats
         ]
 
-    def _attacked(self, pair: Pair, split: str) -> np.ndarray:
-        labels = getattr(self.dataset, split).labels
-        return np.intersect1d(pair.indices(labels), first_per_class(labels, self.plan.n_attacked[split]))
+    def _attacked(self, pair: Pair, split: str) -> AttackInputs:
+        return pair_inputs(getattr(self.dataset, split), [pair], self.plan.n_attacked[split])
 
     def _append(self, name: str, table: pd.DataFrame, unit: Unit) -> None:
         path, table = self.out / name, table.assign(classifier=unit.variant)
@@ -189,13 +185,13 @@ class Campaign:
 
 
 def _without(table: pd.DataFrame, unit: Unit) -> pd.DataFrame:
-    """The table less what a call that was killed while it wrote has of this unit."""
+    """The table less the rows of this unit, which a call that was killed while it wrote may have left."""
     is_mine = (table["classifier"] == unit.variant) & table["pair"].isin([str(pair) for pair in unit.pairs])
     return table[~is_mine].reset_index(drop=True)
 
 
 def write_provenance(out: Path, call: Mapping[str, Any]) -> None:
-    """Adds what is known of this call to those before it in `provenance.json`."""
+    """Adds this call to those before it in `provenance.json`."""
     path = out / "provenance.json"
     calls = json.loads(path.read_text())["calls"] if path.exists() else []
     with finished_file(path) as temporary:

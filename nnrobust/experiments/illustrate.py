@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from nnrobust.attacks.attack import AttackInputs, adversarial_images
-from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.attacks.attack import adversarial_images
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.data.datasets import Split
 from nnrobust.errors import SolverError
 from nnrobust.examples import Examples
@@ -13,7 +14,7 @@ from nnrobust.threat import ThreatModel, norm_of
 
 
 def fool_nearest_neighbor(train: Split, class_ids: np.ndarray, indices: np.ndarray) -> Examples:
-    """The exact nearest images in l2, within the box, that 1NN on the training images of these classes classifies otherwise.
+    """The exact nearest images in l2, within the box, that 1NN on the training images of these classes gives another class.
 
     The proof of each is checked again, without the solver.
 
@@ -39,7 +40,7 @@ def fool_network(
     inputs: AttackInputs,
     class_ids: np.ndarray,
     epsilon: float,
-    attacks: list[Attack],
+    attacks: list[AttackSpec],
     device: torch.device,
 ) -> Examples:
     """The nearest images in l2 that the attacks found; `class_ids` (outputs,) gives the class of each output."""

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from nnrobust.nearest.estimator import OneNearestNeighbor
 from nnrobust.networks.architectures import Normalize
 from nnrobust.networks.stack import Stack
-from nnrobust.training.inner import TRADES_NOISE, InnerAttack, maximise_divergence
-from nnrobust.training.losses import standard_loss, trades_loss
+from nnrobust.training.losses import TRADES_NOISE, InnerAttack, maximise_divergence, standard_loss, trades_loss
 
 CORNERS = ((1, 1), (-1, -1), (1, -1), (-1, 1))
 """The signs of the four clusters' centres; the sign of their product is the class."""

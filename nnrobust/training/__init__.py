@@ -1,5 +1,5 @@
 """Training of one network for each pair.
 
-Read `tasks` (what is trained), `train` (groups, resume, retry), `epoch` (one epoch of a group), `losses`; `validation` scores
+Read `tasks` (tasks and results), `train` (groups, resume, retry), `epoch` (one epoch of a group), `losses`; `validation` scores
 held-out images, `search` chooses hyperparameters, `outcomes` tells how it ended.
 """

@@ -1,29 +1,34 @@
-"""Networks trained side by side: their state, one epoch of it, and what is kept of them."""
+"""Networks trained side by side: their state, its epochs, and the results."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from nnrobust.networks.stack import Stack
 from nnrobust.runtime.machine import Machine
-from nnrobust.training.augment import crop_and_flip
-from nnrobust.training.graphs import captured
-from nnrobust.training.inner import TRADES_NOISE, InnerAttack, maximise_divergence
-from nnrobust.training.losses import standard_loss, trades_loss
+from nnrobust.training.losses import TRADES_NOISE, InnerAttack, maximise_divergence, standard_loss, trades_loss
 from nnrobust.training.schedule import learning_rate_in, validation_norms
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
-from nnrobust.training.validation import Examples, Validation, accuracies
+from nnrobust.training.validation import GroupImages, Validation, accuracies
+
+CROP_PADDING = 4
+"""Pixels of zero padding before the random crop. Source: arXiv 2010.00467, section 3."""
+WARMUP_STEPS = 3
+"""Steps before the capture, in which libraries choose their kernels. Source: PyTorch's notes on CUDA graphs."""
+
+NOTES = ("rows", "failures", "best_epochs", "seconds")
+"""The part of a run's state that is no tensor."""
 
 
 @dataclass
 class _Batch:
-    """What decides one step, at the same place in memory each time: positions, and draws for augmentation and inner attacks."""
+    """The inputs of one step, at the same place in memory each time: positions, and draws for augmentation and inner attacks."""
 
     chosen: Tensor
     draws: Tensor
@@ -43,15 +48,9 @@ class GroupRun:
         self.stack = Stack.of([task.fresh(data.build) for task in tasks], self.device, machine.precision)
         self.momenta = {name: torch.zeros_like(value) for name, value in self.stack.parameters.items()}
         self.best = {name: value.clone() for name, value in self._weights().items()}
-        self.examples, self.held = (
-            Examples(
-                pixels,
-                torch.from_numpy(np.stack(one)).to(self.device),
-                torch.from_numpy(
-                    np.stack([t.pair.targets(data.labels[i]) for t, i in zip(tasks, one, strict=True)])
-                ).to(self.device),
-            )
-            for one in ([task.indices for task in tasks], [task.held for task in tasks])
+        self.images, self.held = (
+            GroupImages.of(pixels, rows, [t.pair.targets(data.labels[i]) for t, i in zip(tasks, rows, strict=True)])
+            for rows in ([task.indices for task in tasks], [task.held for task in tasks])
         )
         self.chance = self.held.majority_share()
         self._take_settings()
@@ -67,15 +66,15 @@ class GroupRun:
         recipes = [task.recipe for task in self.tasks]
         self.weight_decays = self._of_each([r.weight_decay for r in recipes])
         trades = [r.trades for r in recipes if r.trades is not None]
-        self.betas = self._of_each([one.beta for one in trades])
+        self.betas = self._of_each([t.beta for t in trades])
         self.attacks = [
             InnerAttack(
                 inner[0].norm,
                 inner[0].steps,
-                self._of_each([one.epsilon for one in inner]),
-                self._of_each([one.step_size for one in inner]),
+                self._of_each([p.epsilon for p in inner]),
+                self._of_each([p.step_size for p in inner]),
             )
-            for inner in zip(*(one.perturbations for one in trades), strict=True)
+            for inner in zip(*(t.perturbations for t in trades), strict=True)
         ]
 
     def _of_each(self, values: list[float]) -> Tensor:
@@ -93,25 +92,19 @@ class GroupRun:
         return self.n_epochs_done == self.recipe.epochs or all(self.failures)
 
     def state(self) -> dict[str, Any]:
-        """All that a run which goes on from here needs."""
+        """The state that a run needs to go on from here."""
         generators = [generator.get_state() for generator in self.generators]
-        told = {"rows": self.rows, "failures": self.failures, "best_epochs": self.best_epochs, "seconds": self.seconds}
-        return {
-            "weights": self._weights(),
-            "momenta": self.momenta,
-            "best": self.best,
-            "generators": generators,
-            **told,
-        }
+        tensors = {"weights": self._weights(), "momenta": self.momenta, "best": self.best, "generators": generators}
+        return tensors | {name: getattr(self, name) for name in NOTES}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to what `state` returned."""
+        """Goes back to an earlier `state`."""
         for mine, kept in ((self._weights(), "weights"), (self.momenta, "momenta"), (self.best, "best")):
             for name, value in mine.items():
                 value.copy_(state[kept][name])
-        for generator, one in zip(self.generators, state["generators"], strict=True):
-            generator.set_state(one.cpu())
-        for name in ("rows", "failures", "best_epochs", "seconds"):
+        for generator, position in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(position.cpu())
+        for name in NOTES:
             setattr(self, name, state[name])
 
     def trained(self) -> list[Trained]:
@@ -123,7 +116,7 @@ class GroupRun:
 
     def steps(self) -> Iterator[None]:
         """One epoch, in an order that each network's generator draws; yields whenever a step has been handed to the device."""
-        n, size = self.examples.positions.shape[1], self.recipe.batch_size
+        n, size = len(self.images), self.recipe.batch_size
         if self.stream is not None:
             self.stream.wait_stream(torch.cuda.current_stream(self.device))
         with self._on_stream():
@@ -142,9 +135,9 @@ class GroupRun:
             yield
 
     def end_epoch(self) -> None:
-        """Waits for the epoch's steps; notes its losses and, where due, how the networks do on held-out images."""
+        """Waits for the epoch's steps; notes its losses and, where due, the accuracies on held-out images."""
         with self._on_stream():
-            losses = (self.total / self.examples.positions.shape[1]).cpu().tolist()
+            losses = (self.total / len(self.images)).cpu().tolist()
             scores: list[tuple[float | None, float | None]] = [(None, None)] * len(self.tasks)
             is_due = self.validation.is_due(self.n_epochs_done, self.recipe.epochs)
             if is_due:
@@ -162,7 +155,7 @@ class GroupRun:
                     self.best[name][i] = value[i]
 
     def _failure(self, rows: list[Row]) -> str | None:
-        """What is wrong with a network: the loss of any epoch, or the first validation after a third of all epochs."""
+        """The reason why a network fails: the loss of any epoch, or the first validation after a third of all epochs."""
         if not math.isfinite(rows[-1]["loss"] or 0.0):
             return f"the loss of epoch {len(rows)} is not finite"
         first = min(math.ceil(self.recipe.epochs / 3), self.recipe.epochs - 1)
@@ -183,7 +176,7 @@ class GroupRun:
     def _batch(self, chosen: Tensor) -> _Batch:
         """The place for batches of this size, and the step on them: on a GPU one graph."""
         g, n = chosen.shape
-        noise = torch.empty(g, n, *self.examples.pixels.shape[1:], device=self.device)
+        noise = torch.empty(g, n, *self.images.pixels.shape[1:], device=self.device)
         noises = [torch.zeros_like(noise) for _ in self.attacks]
         batch = _Batch(chosen.clone(), torch.zeros(g, 3, n, device=self.device), noises, lambda: None)
         batch.step = lambda: self._step(batch)
@@ -200,8 +193,8 @@ class GroupRun:
                 noise[i].normal_(std=TRADES_NOISE, generator=generator)
 
     def _step(self, batch: _Batch) -> None:
-        images = self.examples.pixels[self.examples.positions.gather(1, batch.chosen)].float() / 255
-        targets = self.examples.targets.gather(1, batch.chosen)
+        images = self.images.pixels[self.images.positions.gather(1, batch.chosen)].float() / 255
+        targets = self.images.targets.gather(1, batch.chosen)
         if self.recipe.augment:
             images = crop_and_flip(images, batch.draws)
         loss = self._loss(images, targets, batch.noises)
@@ -227,3 +220,44 @@ class GroupRun:
             momentum = self.momenta[name]
             momentum.mul_(self.recipe.momentum).add_(gradient).addcmul_(parameter, self.weight_decays.view(shape))
             parameter.addcmul_(momentum, self.rates.view(shape), value=-1)
+
+
+def crop_and_flip(images: Tensor, draws: Tensor) -> Tensor:
+    """Each image (g, n, c, h, w) cropped out of its zero-padded self, and mirrored with probability 1/2.
+
+    `draws` (g, 3, n) are uniform in [0, 1): they decide top, left and mirror image of each.
+    """
+    g, n, _, height, width = images.shape
+    padded = F.pad(images, (CROP_PADDING,) * 4)
+    top, left = (draws[:, :2] * (2 * CROP_PADDING + 1)).long().unbind(dim=1)
+    rows = top[:, :, None] + torch.arange(height, device=images.device)
+    columns = left[:, :, None] + torch.arange(width, device=images.device)
+    columns = torch.where(draws[:, 2, :, None] < 0.5, columns.flip(-1), columns)
+    g_index = torch.arange(g, device=images.device).view(g, 1, 1, 1)
+    n_index = torch.arange(n, device=images.device).view(1, n, 1, 1)
+    return padded.permute(0, 1, 3, 4, 2)[g_index, n_index, rows[..., None], columns[:, :, None]].permute(0, 1, 4, 2, 3)
+
+
+def captured(step: Callable[[], None], state: Iterable[Tensor], stream: torch.cuda.Stream) -> Callable[[], None]:
+    """A function that does what `step` does, as one graph on `stream`.
+
+    `step` reads and writes the same tensors each time and never waits for the device. `state` are the tensors that it
+    changes: the warm-up leaves them as they were. cuDNN tries its kernels and takes the fastest.
+    """
+    kept = [(value, value.detach().clone()) for value in state]
+    benchmark, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
+    try:
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARMUP_STEPS):
+                step()
+        stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            step()
+    finally:
+        torch.backends.cudnn.benchmark = benchmark
+    with torch.no_grad(), torch.cuda.stream(stream):
+        for value, before in kept:
+            value.copy_(before)
+    return graph.replay

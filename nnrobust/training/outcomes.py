@@ -1,4 +1,4 @@
-"""What the training of a variant's pairs came to: tables of epochs and of how each pair ended."""
+"""Tables of a variant's training: its epochs, and how each pair ended."""
 
 import pandas as pd
 
@@ -25,18 +25,18 @@ def outcomes(tasks: list[Task], trained: list[Trained], first_failures: list[str
     held-out images.
     """
     table = []
-    for task, one, first in zip(tasks, trained, first_failures, strict=True):
-        row = one.rows[one.epoch - 1]
+    for task, result, first in zip(tasks, trained, first_failures, strict=True):
+        row = result.row
         table.append(
             {
                 "pair": str(task.pair),
-                "status": UNTRAINED if one.failure else TRAINED_SLOWER if first else TRAINED,
-                "failure": one.failure or first or "",
-                "seed": one.recipe.seed,
-                "learning_rate": one.recipe.learning_rate,
-                "n_epochs": len(one.rows),
-                "checkpoint": one.recipe.checkpoint,
-                "epoch": one.epoch,
+                "status": UNTRAINED if result.failure else TRAINED_SLOWER if first else TRAINED,
+                "failure": result.failure or first or "",
+                "seed": result.recipe.seed,
+                "learning_rate": result.recipe.learning_rate,
+                "n_epochs": len(result.rows),
+                "checkpoint": result.recipe.checkpoint,
+                "epoch": result.epoch,
                 **{f"validation_{name}": row[name] for name in ("clean_accuracy", "robust_accuracy")},
             }
         )

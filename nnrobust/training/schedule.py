@@ -1,4 +1,4 @@
-"""What a recipe means for training: its learning rates, its norms, and recipes made from it."""
+"""A recipe's learning rates and norms, and recipes made from it."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def validation_norms(recipe: Recipe) -> tuple[str, ...]:
 def shortened(recipe: Recipe, epochs: int) -> Recipe:
     """The recipe in another number of epochs, its milestones at the same fractions of the whole, before the last epoch."""
     last = max(1, epochs - 1)
-    milestones = tuple(min(last, max(1, round(one * epochs / recipe.epochs))) for one in recipe.milestones)
+    milestones = tuple(min(last, max(1, round(milestone * epochs / recipe.epochs))) for milestone in recipe.milestones)
     return replace(recipe, epochs=epochs, milestones=milestones)
 
 

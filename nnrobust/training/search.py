@@ -23,12 +23,12 @@ from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import fingerprint
 
 AS_IN_PARAMS = "as in params.yaml"
-"""What the search's result says of a variant that is not searched."""
+"""The fingerprint of a variant that is not searched."""
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """Which settings are tried, and for how long.
 
     A trial first gets `min_epochs`; the best of each `reduction_factor` trials then get that many times as many, trained from the
@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Request:
-    """One training that a trial asks for; `is_last`: no longer one follows, so its test accuracy is wanted too."""
+    """One training that a trial asks for; `is_last`: none with more epochs follows, so its test accuracy is wanted too."""
 
     pair: Pair
     setting: Setting
@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Score:
-    """What came of it: accuracies on held-out images, on test images where wanted, why it failed, what it took."""
+    """Result of one training: accuracies on held-out images, and on test images where wanted; failure; seconds."""
 
     clean_accuracy: float
     robust_accuracy: float
@@ -75,13 +75,13 @@ class Score:
 
 
 class Evaluate(Protocol):
-    """What trains and scores."""
+    """Trains and scores settings."""
 
     def __call__(self, requests: list[Request]) -> list[Score]:
         """The score of each request."""
 
     def forget(self, requests: list[Request]) -> None:
-        """Lets go of what was kept of requests whose scores are in the journal."""
+        """Drops the networks of requests whose scores are in the journal."""
 
 
 class _Grid(optuna.samplers.GridSampler):
@@ -94,7 +94,7 @@ class _Grid(optuna.samplers.GridSampler):
 class PairSearch:
     """The trials of one pair, in a journal. `key` is a fingerprint of all that determines them beside the plan."""
 
-    def __init__(self, pair: Pair, key: str, plan: Plan, journal: JournalStorage) -> None:
+    def __init__(self, pair: Pair, key: str, plan: SearchPlan, journal: JournalStorage) -> None:
         self.pair, self.plan = pair, plan
         entropy = np.random.SeedSequence([plan.seed, pair.first, pair.second]).generate_state(1)
         self.study = optuna.create_study(
@@ -106,12 +106,12 @@ class PairSearch:
             load_if_exists=True,
         )
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        self.live = [self._under_way(one) for one in running]
-        self.live = [one for one in self.live if self._reports(one) == [] or not self._settled(one)]
+        self.live = [self._under_way(begun) for begun in running]
+        self.live = [trial for trial in self.live if self._reports(trial) == [] or not self._settled(trial)]
 
     @property
     def round(self) -> int:
-        """How often this pair has been told scores."""
+        """The number of times that this pair has been told scores."""
         return int(self.study.user_attrs.get("round", 0))
 
     @property
@@ -119,7 +119,7 @@ class PairSearch:
         return max(0, self.plan.n_trials - len(self.study.get_trials(deepcopy=False)))
 
     def requests(self) -> list[Request]:
-        """What the trials under way want next; new ones begin when none is."""
+        """The next training of each trial under way; new trials begin when none is."""
         if not self.live:
             self.live = [self._begun() for _ in range(min(self.plan.n_at_once, self.n_missing))]
         wanted = []
@@ -130,7 +130,7 @@ class PairSearch:
         return wanted
 
     def tell(self, requests: list[Request], scores: list[Score]) -> None:
-        """Takes what came of `requests`; trials that are over leave."""
+        """Takes the scores of `requests`; trials that are over leave."""
         for trial, request, score in zip(self.live, requests, scores, strict=True):
             for name, value in asdict(score).items():
                 trial.set_user_attr(f"seconds {request.epochs}" if name == "seconds" else name, value)
@@ -167,24 +167,24 @@ class PairSearch:
 
     def table(self) -> pd.DataFrame:
         """One row for each trial."""
-        measured = [one.name for one in fields(Score) if one.name not in ("failure", "seconds")]
+        measured = [field.name for field in fields(Score) if field.name not in ("failure", "seconds")]
         return pd.DataFrame(
             {
-                "trial": one.number,
+                "trial": trial.number,
                 "pair": str(self.pair),
-                **one.params,
-                "state": STATES[one.state],
-                "failure": one.user_attrs["failure"] or "",
-                "epochs_trained": sum(one.intermediate_values),
-                **{name: one.user_attrs[name] for name in measured},
-                "seconds": sum(one.user_attrs[f"seconds {epochs}"] for epochs in one.intermediate_values),
+                **trial.params,
+                "state": STATES[trial.state],
+                "failure": trial.user_attrs["failure"] or "",
+                "epochs_trained": sum(trial.intermediate_values),
+                **{name: trial.user_attrs[name] for name in measured},
+                "seconds": sum(trial.user_attrs[f"seconds {epochs}"] for epochs in trial.intermediate_values),
             }
-            for one in self.study.get_trials(deepcopy=False)
+            for trial in self.study.get_trials(deepcopy=False)
         )
 
 
 def search(
-    keys: dict[Pair, str], plan: Plan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
+    keys: dict[Pair, str], plan: SearchPlan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
 ) -> pd.DataFrame:
     """The table of all trials of all pairs: setting, state, budget, accuracies on held-out images, seconds.
 
@@ -195,27 +195,27 @@ def search(
     Path(journal).parent.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(journal)))
     searches = [PairSearch(pair, key, plan, storage) for pair, key in keys.items()]
-    n_left = sum(len(one.live) + one.n_missing for one in searches)
+    n_left = sum(len(part.live) + part.n_missing for part in searches)
     ticks = iter(progress(range(n_left), "search"))
     next(ticks, None)
-    while unfinished := [one for one in searches if one.live or one.n_missing]:
+    while unfinished := [part for part in searches if part.live or part.n_missing]:
         # Pairs that a killed search left behind catch up first: so the same networks are trained side by side as without a kill.
-        rounds = [one.round for one in unfinished]
-        waiting = [one for one, number in zip(unfinished, rounds, strict=True) if number == min(rounds)]
-        wanted = [one.requests() for one in waiting]
+        rounds = [part.round for part in unfinished]
+        waiting = [part for part, number in zip(unfinished, rounds, strict=True) if number == min(rounds)]
+        wanted = [part.requests() for part in waiting]
         scores = iter(evaluate([request for requests in wanted for request in requests]))
-        for one, requests in zip(waiting, wanted, strict=True):
-            one.tell(requests, [next(scores) for _ in requests])
+        for part, requests in zip(waiting, wanted, strict=True):
+            part.tell(requests, [next(scores) for _ in requests])
             evaluate.forget(requests)
-            for _ in range(len(requests) - len(one.live)):
+            for _ in range(len(requests) - len(part.live)):
                 next(ticks, None)
-    return pd.concat([one.table() for one in searches], ignore_index=True)
+    return pd.concat([part.table() for part in searches], ignore_index=True)
 
 
 def choose(trials: pd.DataFrame, split: str = "") -> pd.DataFrame:
     """The best complete trial of each pair, a row each: highest robust, then highest clean accuracy, then the first tried.
 
-    On held-out images; with `split` "test_" on test images, which is what nobody may do to choose, and shows what it would give.
+    On held-out images. With `split` "test_" on test images, by which nobody may choose: the result shows how optimistic that is.
     Where no trial is complete, the best failed one is returned: its setting then fails in training, which reports it.
     """
     order = trials.assign(is_complete=trials["state"] == "complete").sort_values(
@@ -229,7 +229,7 @@ def choose(trials: pd.DataFrame, split: str = "") -> pd.DataFrame:
 
 def settings_of(chosen: pd.DataFrame) -> dict[str, Setting]:
     """The setting in each row, by pair."""
-    names = [one.name for one in fields(Setting)]
+    names = [field.name for field in fields(Setting)]
     rows = chosen.set_index("pair")[names].astype(object)
     return {
         str(pair): Setting(**{name: getattr(value, "item", lambda v=value: v)() for name, value in row.items()})
@@ -238,7 +238,7 @@ def settings_of(chosen: pd.DataFrame) -> dict[str, Setting]:
 
 
 def outcome(variants: list[str], searched: str, trials: pd.DataFrame) -> dict[str, object]:
-    """What `search` hands to `train`: each pair's setting, and for each variant a fingerprint that says when to train anew."""
+    """The input of `train`: each pair's setting, and for each variant a fingerprint that says when to train anew."""
     settings = {pair: asdict(setting) for pair, setting in settings_of(choose(trials)).items()}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return {

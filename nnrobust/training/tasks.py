@@ -1,4 +1,4 @@
-"""What is to be trained, and what came of it."""
+"""Tasks of training, and their results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Task:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """What tasks must share to be trained side by side; learning rate, weight decay, beta and epsilon may differ."""
+        """The values that tasks trained side by side share; learning rate, weight decay, beta and epsilon may differ."""
         r = self.recipe
         inner = r.trades and (r.trades.combine, tuple((p.norm, p.steps) for p in r.trades.perturbations))
         schedule = (r.architecture, r.epochs, r.batch_size, r.momentum, r.milestones, r.decay, r.augment)
@@ -83,10 +83,10 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network: the `state_dict` of both checkpoints, and what happened on the way, a row an epoch.
+    """A trained network: the `state_dict` of both checkpoints, and a row for each epoch.
 
-    `best_epoch` counts from 1. `failure` says what went wrong, None if nothing did; `seconds` is the network's share of the
-    time of those trained beside it.
+    `best_epoch` counts from 1. `failure` says why training failed, None where it did not; `seconds` is the network's share of
+    the time of those trained beside it.
     """
 
     recipe: Recipe
@@ -111,3 +111,8 @@ class Trained:
     def epoch(self) -> int:
         """The epoch of that checkpoint, from 1."""
         return self.best_epoch if self.recipe.checkpoint == "best" and self.best_epoch else len(self.rows)
+
+    @property
+    def row(self) -> Row:
+        """The row of that epoch."""
+        return self.rows[self.epoch - 1]

@@ -1,4 +1,4 @@
-"""Training of one network for each task: many side by side, in what memory there is, resumed where they were."""
+"""Training of one network for each task: many side by side, as memory allows, resumed after a kill."""
 
 import gc
 import time
@@ -25,11 +25,11 @@ from nnrobust.training.validation import Validation
 Group = list[int]
 """Positions of the tasks that are trained side by side."""
 Watch = Callable[[list[Task], int, list[Row]], None]
-"""Told of each epoch (from 1) of each group that is trained, or trained on: its tasks, and a row for each."""
+"""Callback on each epoch (from 1) of each group that is trained, or trained on: its tasks, and a row for each."""
 
 
 def unwatched(tasks: list[Task], epoch: int, rows: list[Row]) -> None:
-    """What is told of training unless somebody asks."""
+    """Default callback: ignores every epoch."""
 
 
 def train_all(
@@ -43,7 +43,7 @@ def train_all(
     """The trained network of each task, in their order.
 
     Tasks of one shape are trained side by side, as many as `machine` says, or fewer where they do not fit into memory. A task's
-    generator is seeded by its recipe's seed and its classes, so what is trained beside it changes its result by rounding
+    generator is seeded by its recipe's seed and its classes, so the networks trained beside it change its result by rounding
     only. With a store in `machine`, networks that it holds are not trained again, and a group that was under way goes on
     after its last whole epoch. A network that fails (`Trained.failure`) stops no other.
 
@@ -76,15 +76,15 @@ def train_with_retry(
 ) -> tuple[list[Trained], list[str | None]]:
     """The trained networks, those that failed tried once more at half the learning rate; and why each failed at first."""
     first = train(tasks)
-    again = [i for i, one in enumerate(first) if one.failure]
+    again = [i for i, result in enumerate(first) if result.failure]
     second = train([replace(tasks[i], recipe=slowed(tasks[i].recipe)) for i in again]) if again else []
-    both = [replace(one, seconds=one.seconds + first[i].seconds) for i, one in zip(again, second, strict=True)]
+    both = [replace(new, seconds=new.seconds + first[i].seconds) for i, new in zip(again, second, strict=True)]
     results = {**dict(enumerate(first)), **dict(zip(again, both, strict=True))}
-    return [results[i] for i in range(len(tasks))], [one.failure for one in first]
+    return [results[i] for i in range(len(tasks))], [result.failure for result in first]
 
 
 def _unreported(group: Group, rows: list[list[Row]]) -> None:
-    """What a worker elsewhere reports."""
+    """Report of a worker elsewhere: none, as its result is reported here."""
 
 
 class _Report:
@@ -100,7 +100,7 @@ class _Report:
     def __call__(self, group: Group, rows: list[list[Row]]) -> None:
         members, n_epochs = [self.tasks[i] for i in group], len(rows[0])
         for epoch in range(self.n_told[group[0]], n_epochs):
-            self.watch(members, epoch + 1, [one[epoch] for one in rows])
+            self.watch(members, epoch + 1, [row[epoch] for row in rows])
             next(self.ticks, None)
         self.n_told |= dict.fromkeys(group, n_epochs)
 
@@ -136,12 +136,12 @@ def _groups(tasks: list[Task], chosen: list[int], group_size: int) -> list[Group
     """The chosen tasks, those of one shape together, at most `group_size` at once."""
     shapes = list(dict.fromkeys(tasks[i].shape for i in chosen))
     members = [[i for i in chosen if tasks[i].shape == shape] for shape in shapes]
-    return [one[start : start + group_size] for one in members for start in range(0, len(one), group_size)]
+    return [same[start : start + group_size] for same in members for start in range(0, len(same), group_size)]
 
 
 @dataclass(frozen=True)
 class _Workshop:
-    """What all units of one call share."""
+    """The inputs that all units of one call share, and their training."""
 
     tasks: list[Task]
     keys: list[str]
@@ -165,7 +165,7 @@ class _Workshop:
         if self.machine.device.type == "cuda":
             torch.cuda.empty_cache()
         halves = _halves(groups) if len(groups) > 1 else [[half] for half in _halves(groups[0])]
-        return {i: one for half in halves for i, one in self.train(half, report).items()}
+        return {i: result for half in halves for i, result in self.train(half, report).items()}
 
     def _together(self, groups: list[Group], report: Callable[[Group, list[list[Row]]], None]) -> dict[int, Trained]:
         machine = self.machine
@@ -199,8 +199,8 @@ class _Workshop:
 
     def _finish(self, group: Group, run: GroupRun) -> dict[int, Trained]:
         done = dict(zip(group, run.trained(), strict=True))
-        for i, one in done.items():
-            self.machine.store.save(self.keys[i], {**vars(one), "recipe": one.recipe.content()})
+        for i, result in done.items():
+            self.machine.store.save(self.keys[i], {**vars(result), "recipe": result.recipe.content()})
         self.machine.store.drop(_under_way(group, self.keys))
         return done
 

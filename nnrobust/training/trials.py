@@ -14,12 +14,12 @@ from nnrobust.training.schedule import shortened, validation_norms, with_setting
 from nnrobust.training.search import Request, Score
 from nnrobust.training.tasks import Task, Trained, TrainingSet
 from nnrobust.training.train import fingerprints, train_all
-from nnrobust.training.validation import Examples, Validation, accuracies
+from nnrobust.training.validation import GroupImages, Validation, accuracies
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Trains what a search asks for. `split` has the positions of each pair's training and held-out images."""
+    """Trains and scores the requests of a search. `split` has the positions of each pair's training and held-out images."""
 
     recipe: Recipe
     data: TrainingSet
@@ -38,7 +38,7 @@ class Trials:
     def __call__(self, requests: list[Request]) -> list[Score]:
         """Trains the networks asked for side by side; the accuracies are those of the checkpoint that the recipe keeps."""
         trained = train_all(self._tasks(requests), self.data, self.validation, self.machine)
-        return [self._score(request, one) for request, one in zip(requests, trained, strict=True)]
+        return [self._score(request, result) for request, result in zip(requests, trained, strict=True)]
 
     def forget(self, requests: list[Request]) -> None:
         """Drops the networks from the work store: some 850 for each pair of a search of 600 settings."""
@@ -51,20 +51,17 @@ class Trials:
     def _task(self, pair: Pair, recipe: Recipe) -> Task:
         return Task(pair, *self.split[pair], recipe)
 
-    def _score(self, request: Request, one: Trained) -> Score:
-        row = one.rows[one.epoch - 1]
+    def _score(self, request: Request, result: Trained) -> Score:
+        row = result.row
         test: tuple[float | None, float | None] = (None, None)
-        if request.is_last and not one.failure:
-            test = self._test_accuracies(request.pair, one.state)
-        return Score(row["clean_accuracy"] or 0.0, row["robust_accuracy"] or 0.0, *test, one.failure, one.seconds)
+        if request.is_last and not result.failure:
+            test = self._test_accuracies(request.pair, result.state)
+        return Score(row["clean_accuracy"] or 0.0, row["robust_accuracy"] or 0.0, *test, result.failure, result.seconds)
 
     def _test_accuracies(self, pair: Pair, state: dict[str, Tensor]) -> tuple[float, float]:
         stack, chosen = Stack.loaded(self.data.build, [state], self.machine.device), pair.indices(self.test_labels)
-        images = torch.from_numpy(np.array(self.test_images[chosen])).to(self.machine.device)
-        targets = torch.from_numpy(pair.targets(self.test_labels[chosen])).to(self.machine.device)
-        positions = torch.arange(len(chosen), device=self.machine.device)
-        examples = Examples(images, positions[None], targets[None])
-        clean, robust = accuracies(
-            stack, examples, validation_norms(self.recipe), self.validation, self.machine.batch_size
-        )
+        pixels = torch.from_numpy(np.array(self.test_images[chosen])).to(self.machine.device)
+        images = GroupImages.of(pixels, [np.arange(len(chosen))], [pair.targets(self.test_labels[chosen])])
+        norms = validation_norms(self.recipe)
+        clean, robust = accuracies(stack, images, norms, self.validation, self.machine.batch_size)
         return float(clean[0]), float(robust[0])

@@ -1,13 +1,15 @@
-"""How networks under training do on images that they do not train on: clean, and under PGD of a few steps."""
+"""Accuracies of networks under training on held-out images: clean, and under PGD of a few steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from nnrobust.networks.ball import steepest
 from nnrobust.networks.stack import Stack
-from nnrobust.training.inner import InnerAttack, into_ball, pgd
+from nnrobust.training.losses import InnerAttack, pgd
 
 STEPS_TO_THE_EDGE = 4
 """The step size is epsilon over this: 2/255 for 8/255. Source: arXiv 1706.06083."""
@@ -28,21 +30,30 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Images of g networks: uint8 pixels (n, c, h, w) on their device, positions (g, m) in them, targets (g, m), both there."""
+class GroupImages:
+    """Images of g networks: uint8 pixels (n, c, h, w), positions (g, m) in them, targets (g, m), all on one device."""
 
     pixels: Tensor
     positions: Tensor
     targets: Tensor
 
+    @classmethod
+    def of(cls, pixels: Tensor, positions: list[np.ndarray], targets: list[np.ndarray]) -> "GroupImages":
+        """The images at each network's positions (m,), with targets (m,)."""
+        return cls(pixels, *(torch.from_numpy(np.stack(rows)).to(pixels.device) for rows in (positions, targets)))
+
+    def __len__(self) -> int:
+        """The number of each network's images."""
+        return self.positions.shape[1]
+
     def majority_share(self) -> float:
         """The largest accuracy that one answer for all images reaches in any network's task."""
-        counts = torch.stack([torch.bincount(one, minlength=2).max() for one in self.targets])
-        return float(counts.max()) / self.targets.shape[1]
+        counts = torch.stack([torch.bincount(targets, minlength=2).max() for targets in self.targets])
+        return float(counts.max()) / len(self)
 
 
 def accuracies(
-    stack: Stack, examples: Examples, norms: tuple[str, ...], validation: Validation, batch_size: int
+    stack: Stack, group: GroupImages, norms: tuple[str, ...], validation: Validation, batch_size: int
 ) -> tuple[Tensor, Tensor]:
     """Clean accuracy (g,) and robust accuracy (g,), the fraction that no PGD in any of `norms` fools; on the CPU.
 
@@ -51,10 +62,9 @@ def accuracies(
     attacked = stack.folded()
     n_correct, n_robust = (torch.zeros(len(stack), dtype=torch.float64, device=stack.device) for _ in range(2))
     generator = torch.Generator(stack.device).manual_seed(validation.seed)
-    for start in range(0, examples.positions.shape[1], batch_size):
-        chosen = examples.positions[:, start : start + batch_size]
-        images = examples.pixels[chosen].float() / 255
-        targets = examples.targets[:, start : start + batch_size]
+    for start in range(0, len(group), batch_size):
+        images = group.pixels[group.positions[:, start : start + batch_size]].float() / 255
+        targets = group.targets[:, start : start + batch_size]
         with torch.no_grad():
             is_robust = attacked.logits(images, training=False).argmax(-1) == targets
         n_correct += is_robust.sum(1)
@@ -66,8 +76,7 @@ def accuracies(
             with torch.no_grad():
                 is_robust = is_robust & (attacked.logits(adversarial, training=False).argmax(-1) == targets)
         n_robust += is_robust.sum(1)
-    n = examples.positions.shape[1]
-    return (n_correct / n).cpu(), (n_robust / n).cpu()
+    return (n_correct / len(group)).cpu(), (n_robust / len(group)).cpu()
 
 
 def _inside(shape: torch.Size, norm: str, epsilon: float, generator: torch.Generator) -> Tensor:
@@ -76,4 +85,4 @@ def _inside(shape: torch.Size, norm: str, epsilon: float, generator: torch.Gener
         return epsilon * (2 * torch.rand(shape, generator=generator, device=generator.device) - 1)
     noise = torch.randn(shape, generator=generator, device=generator.device)
     length = epsilon * torch.rand((shape[0], 1, 1, 1), generator=generator, device=generator.device)
-    return into_ball(1e6 * noise, length)
+    return steepest(noise, length, norm)

@@ -7,9 +7,10 @@ from torch import nn
 
 from made.models import Linear
 from made.victims import network_problem, of_one
-from nnrobust.attacks.apgd import start_noise
-from nnrobust.attacks.attack import AttackInputs, attack
-from nnrobust.attacks.victim import Attack, Victim, of_network
+from nnrobust.attacks.attack import attack
+from nnrobust.attacks.gradient import start_noise
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, Victim, of_network
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of
 
@@ -17,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 def ce(steps, restarts=1):
-    return [Attack("apgd-ce", steps, restarts, seed=0)]
+    return [AttackSpec("apgd-ce", steps, restarts, seed=0)]
 
 
 STRONG = ce(50)
@@ -199,7 +200,7 @@ def test_a_success_that_does_not_repeat_does_not_count():
 
 def test_each_attack_tries_what_stands_and_the_records_say_which_it_fell_to():
     inputs, network = network_problem(0)
-    plan = [Attack("apgd-ce", 1, 1, 0), Attack("apgd-margin", 30, 1, 0), Attack("fmn", 40, 1, 0)]
+    plan = [AttackSpec("apgd-ce", 1, 1, 0), AttackSpec("apgd-margin", 30, 1, 0), AttackSpec("fmn", 40, 1, 0)]
     verdicts = attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], plan, CPU)["Linf"]
     alone = attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], plan[:1], CPU)["Linf"]
     assert np.array_equal(verdicts.method == "apgd-ce", alone.is_fooled)
@@ -217,7 +218,7 @@ def test_an_objective_that_two_classes_do_not_have_is_refused(name, needed):
     with pytest.raises(
         AttackError, match=f"{name}: expected a model of at least {needed} classes, got 2; use apgd-margin"
     ):
-        attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], [Attack(name, 5, 1, 0)], CPU)
+        attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], [AttackSpec(name, 5, 1, 0)], CPU)
 
 
 class Ten(nn.Module):
@@ -243,7 +244,7 @@ def test_the_targeted_attack_finds_what_autoattacks_finds(norm):
     inputs = AttackInputs(images, y.numpy(), np.zeros(60, dtype=np.int64), np.arange(60))
     epsilon = {"Linf": 0.012, "L2": 0.12}[norm]
     found = {
-        name: attack(of_one(network), inputs, [ThreatModel(norm, epsilon)], [Attack(name, 20, 1, 0)], CPU)[
+        name: attack(of_one(network), inputs, [ThreatModel(norm, epsilon)], [AttackSpec(name, 20, 1, 0)], CPU)[
             norm
         ].is_fooled
         for name in ("apgd-t", "apgd-dlr", "apgd-ce")
@@ -267,7 +268,7 @@ def test_a_perturbation_that_leaves_its_ball_or_box_stops_the_run(monkeypatch):
 
         monkeypatch.setitem(attacks.KINDS, "astray", attacks.Kind(astray))
         with pytest.raises(AttackError, match=rf"astray, Linf 0.02: the perturbation of image \d+ \(norm .*\) {fault}"):
-            attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], [Attack("astray", 5, 1, 0)], CPU)
+            attack(of_one(network), inputs, [ThreatModel("Linf", 0.02)], [AttackSpec("astray", 5, 1, 0)], CPU)
 
 
 def test_params_know_the_attacks_that_there_are():
@@ -284,7 +285,7 @@ def test_params_know_the_attacks_that_there_are():
 def test_the_gpu_comes_to_the_verdicts_of_the_cpu(precision):
     inputs, network = network_problem(0)
     threats = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)]
-    plan = [Attack("apgd-ce", 30, 1, 0), Attack("apgd-margin", 30, 1, 0), Attack("fmn", 40, 1, 0)]
+    plan = [AttackSpec("apgd-ce", 30, 1, 0), AttackSpec("apgd-margin", 30, 1, 0), AttackSpec("fmn", 40, 1, 0)]
     here = attack(of_network(network), inputs, threats, plan, CPU)
     cuda = torch.device("cuda")
     there = attack(of_network(network.to(cuda), precision), inputs, threats, plan, cuda)

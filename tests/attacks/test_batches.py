@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from made.victims import Always, network_problem, of_one
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import stack_victim
-from nnrobust.attacks.victim import Attack, Victim
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.errors import AttackError
 from nnrobust.networks.stack import Stack
 from nnrobust.runtime.machine import Machine
@@ -18,7 +18,7 @@ from nnrobust.threat import ThreatModel
 
 CPU = torch.device("cpu")
 THREATS = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)]
-CE = [Attack("apgd-ce", 10, 1, 0)]
+CE = [AttackSpec("apgd-ce", 10, 1, 0)]
 
 
 @dataclass

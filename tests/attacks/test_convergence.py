@@ -6,7 +6,7 @@ import torch
 from made.victims import Always, network_problem, of_one
 from nnrobust.attacks.attack import attack
 from nnrobust.attacks.convergence import COLUMNS, ladder, strength_curve
-from nnrobust.attacks.victim import Attack
+from nnrobust.attacks.victim import AttackSpec
 from nnrobust.figures.curves import strength_figure
 from nnrobust.runtime.machine import Machine
 from nnrobust.threat import ThreatModel
@@ -16,9 +16,13 @@ CPU = torch.device("cpu")
 
 def test_the_ladder_has_each_number_of_steps_and_then_restarts():
     rungs = ladder(["apgd-ce", "fmn"], [20, 5], 3, 7)
-    assert rungs[:3] == [Attack("apgd-ce", 5, 1, 7), Attack("apgd-ce", 20, 1, 7), Attack("apgd-ce", 20, 3, 7)]
+    assert rungs[:3] == [
+        AttackSpec("apgd-ce", 5, 1, 7),
+        AttackSpec("apgd-ce", 20, 1, 7),
+        AttackSpec("apgd-ce", 20, 3, 7),
+    ]
     assert [one.name for one in rungs[3:]] == ["fmn"] * 3
-    assert ladder(["fmn"], [5], 1, 0) == [Attack("fmn", 5, 1, 0)]
+    assert ladder(["fmn"], [5], 1, 0) == [AttackSpec("fmn", 5, 1, 0)]
 
 
 def test_the_curve_is_that_of_each_attack_alone_and_falls_with_steps_and_restarts():
@@ -32,7 +36,7 @@ def test_the_curve_is_that_of_each_attack_alone_and_falls_with_steps_and_restart
         by_steps = part[part["restarts"] == 1].sort_values("steps")["robust_accuracy"].tolist()
         assert by_steps[0] > by_steps[-1]
         assert part[part["restarts"] == 4]["robust_accuracy"].item() <= by_steps[-1]
-        alone = attack(of_one(network), inputs, threats, [Attack(name, 40, 1, 0)], CPU)[norm]
+        alone = attack(of_one(network), inputs, threats, [AttackSpec(name, 40, 1, 0)], CPU)[norm]
         assert by_steps[-1] == 1 - np.mean(alone.is_fooled)
     figure = strength_figure(table.assign(classifier="S"), "made")
     assert len(figure.axes) == 2

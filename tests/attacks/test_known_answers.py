@@ -8,8 +8,9 @@ import torch
 
 from made.models import Linear
 from nnrobust import OneNearestNeighbor
-from nnrobust.attacks.attack import KINDS, AttackInputs, attack
-from nnrobust.attacks.victim import Attack, Victim, of_network
+from nnrobust.attacks.attack import KINDS, attack
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, Victim, of_network
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel, norm_of
 
@@ -22,7 +23,7 @@ PARTS = {"pgd-foolbox": "foolbox", "pgd-cleverhans": "cleverhans"}
 def run(name, network, inputs, threats):
     if name in PARTS:
         pytest.importorskip(PARTS[name], reason=f"{PARTS[name]} is not installed: `pip install .[crosscheck]`")
-    one = Attack(name, EFFORT.get(name, 100), 1, seed=0)
+    one = AttackSpec(name, EFFORT.get(name, 100), 1, seed=0)
     victim = network if isinstance(network, Victim) else of_network(network.eval())
     return attack(victim, inputs, threats, [one], CPU)
 
@@ -151,4 +152,6 @@ def test_without_its_library_a_cross_check_says_what_to_install(monkeypatch, lib
     with pytest.raises(
         AttackError, match=rf"pgd-{library}: expected the package {library}, .*`pip install \.\[crosscheck\]`"
     ):
-        attack(of_network(network.eval()), inputs, [ThreatModel("Linf", 0.1)], [Attack(f"pgd-{library}", 5, 1, 0)], CPU)
+        attack(
+            of_network(network.eval()), inputs, [ThreatModel("Linf", 0.1)], [AttackSpec(f"pgd-{library}", 5, 1, 0)], CPU
+        )

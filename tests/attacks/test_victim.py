@@ -5,15 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from nnrobust.attacks.attack import FLAT, N_EXAMINED, AttackInputs, attack
-from nnrobust.attacks.objectives import cross_entropy
-from nnrobust.attacks.victim import Attack, Batch, Victim, examined, of_network, seeded
+from nnrobust.attacks.attack import FLAT, N_EXAMINED, attack
+from nnrobust.attacks.gradient import cross_entropy
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, examined, of_network, seeded
 from nnrobust.errors import AttackError
 from nnrobust.threat import ThreatModel
 
 CPU = torch.device("cpu")
 LINF = ThreatModel("Linf", 0.05)
-CE = [Attack("apgd-ce", 15, 1, 0)]
+CE = [AttackSpec("apgd-ce", 15, 1, 0)]
 
 
 def network(n_classes=3, seed=0):
@@ -31,12 +32,6 @@ def problem(model, n=24):
     return AttackInputs(images, targets, np.zeros(n, dtype=np.int64), np.arange(n))
 
 
-def batch_of(inputs):
-    images = torch.from_numpy(inputs.images).float() / 255
-    targets = torch.from_numpy(inputs.targets)
-    return Batch(images, targets, torch.from_numpy(inputs.networks), torch.from_numpy(inputs.ids), targets)
-
-
 def victim_of(function):
     def predict(x, _):
         return function(x)
@@ -46,7 +41,7 @@ def victim_of(function):
 
 def test_a_plain_network_has_no_trait():
     model = network()
-    assert examined(of_network(model), batch_of(problem(model))).traits.notes == []
+    assert examined(of_network(model), DeviceBatch.of(problem(model), CPU)).traits.notes == []
 
 
 def test_a_randomised_network_is_found_out_and_answers_by_vote():
@@ -54,8 +49,8 @@ def test_a_randomised_network_is_found_out_and_answers_by_vote():
     noisy = victim_of(lambda x: model(x + 0.02 * torch.randn_like(x)))
     inputs = problem(model)
     with seeded(0, CPU):
-        victim = examined(noisy, batch_of(inputs))
-        votes = victim.answers(batch_of(inputs).images, batch_of(inputs).networks)
+        victim = examined(noisy, DeviceBatch.of(inputs, CPU))
+        votes = victim.answers(DeviceBatch.of(inputs, CPU).images, DeviceBatch.of(inputs, CPU).networks)
     assert victim.traits.is_random
     assert not victim.traits.depends_on_batch
     assert (votes.numpy() == inputs.targets).mean() > 0.9
@@ -63,7 +58,7 @@ def test_a_randomised_network_is_found_out_and_answers_by_vote():
     assert set(verdicts.note) == {"randomised: gradients and answers over 20 passes"}
     with seeded(0, CPU):
         seems = torch.ones(24, dtype=torch.bool)
-        assert (victim.confirmed(batch_of(inputs).images, batch_of(inputs), seems)).sum() < 3
+        assert (victim.confirmed(DeviceBatch.of(inputs, CPU).images, DeviceBatch.of(inputs, CPU), seems)).sum() < 3
     again = attack(noisy, inputs, [LINF], CE, CPU)["Linf"]
     assert np.array_equal(verdicts.is_fooled, again.is_fooled)
     assert 0 < verdicts.is_fooled.sum() < 24
@@ -72,7 +67,7 @@ def test_a_randomised_network_is_found_out_and_answers_by_vote():
 def test_the_gradient_of_a_randomised_network_is_averaged():
     model = network()
     inputs = problem(model)
-    batch = batch_of(inputs)
+    batch = DeviceBatch.of(inputs, CPU)
     noisy = victim_of(lambda x: model(x + 0.1 * torch.randn_like(x)))
     with seeded(0, CPU):
         victim = examined(noisy, batch)
@@ -91,7 +86,7 @@ def test_a_network_whose_answers_depend_on_the_batch_keeps_its_batches_whole():
         return model(x) - 0.05 * model(x).mean(dim=0)
 
     inputs = problem(model)
-    assert examined(victim_of(centred), batch_of(inputs)).traits.depends_on_batch
+    assert examined(victim_of(centred), DeviceBatch.of(inputs, CPU)).traits.depends_on_batch
     seen.clear()
     verdicts = attack(victim_of(centred), inputs, [LINF], CE, CPU)["Linf"]
     assert 0 < verdicts.is_fooled.sum() < 24
@@ -123,7 +118,7 @@ def test_probabilities_are_attacked_as_the_logits_that_they_come_from():
 
 
 def test_logits_that_are_no_probabilities_are_not_taken_for_some():
-    batch = batch_of(problem(network()))
+    batch = DeviceBatch.of(problem(network()), CPU)
     for function in (
         lambda x: network()(x).softmax(1) * 2,
         lambda x: network()(x).softmax(1) + torch.tensor([0.5, -0.5, 0]),
@@ -170,7 +165,7 @@ def test_the_search_in_bfloat16_finds_what_float32_finds_and_float32_confirms_it
     model = network(seed=1)
     inputs = problem(model, 60)
     plain, fast = of_network(model), of_network(model, torch.bfloat16)
-    batch = batch_of(inputs)
+    batch = DeviceBatch.of(inputs, CPU)
     assert not torch.equal(plain.search(batch.images, batch.networks), fast.search(batch.images, batch.networks))
     for threat in (LINF, ThreatModel("L2", 0.3)):
         one, other = (attack(victim, inputs, [threat], CE, CPU)[threat.norm] for victim in (plain, fast))
@@ -184,7 +179,7 @@ def test_a_search_that_is_wrong_about_a_success_goes_on_until_the_model_itself_i
     inputs = inputs.take(inputs.targets == 0)
     plain = of_network(model)
     hasty = Victim(plain.predict, lambda x, _: model(x) - torch.tensor([0.1, 0.0, 0.0]))
-    batch = batch_of(inputs)
+    batch = DeviceBatch.of(inputs, CPU)
     assert (hasty.evaluate(batch.images, batch, cross_entropy)[2]).any()
     one, other = (attack(victim, inputs, [LINF], CE, CPU)["Linf"].is_fooled for victim in (plain, hasty))
     assert 3 < one.sum() < 57

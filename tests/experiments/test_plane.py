@@ -29,7 +29,7 @@ from nnrobust.experiments.plane import (
 from nnrobust.figures.plane import NOTE, most_robust, plane_figure
 from nnrobust.figures.style import style
 from nnrobust.nearest.estimator import OneNearestNeighbor
-from nnrobust.training.inner import maximise_divergence
+from nnrobust.training.losses import maximise_divergence
 
 SHORT = Schedule(hidden=16, epochs=40, learning_rate=0.01, steps=3, step_size=0.4, seed=0)
 

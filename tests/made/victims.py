@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nnrobust.attacks.attack import AttackInputs
+from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import Victim
 
 

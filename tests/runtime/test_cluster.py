@@ -14,10 +14,10 @@ import torch
 from made.project import params_of
 from made.training import TRADES, VALIDATION, recipe, tasks_of, train, training_set
 from made.victims import Small, network_problem
-from nnrobust.attacks.attack import AttackInputs
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import PairSource
-from nnrobust.attacks.victim import Attack
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec
 from nnrobust.errors import ParamError, TrainingError
 from nnrobust.runtime.cluster import Ray, training_machine
 from nnrobust.runtime.machine import Machine
@@ -110,7 +110,7 @@ def test_workers_attack_what_this_process_attacks(cluster):
     source = PairSource(Small, [one.state_dict() for one in networks])
     inputs = AttackInputs(inputs.images, inputs.targets, np.arange(60) % 2, inputs.ids)
     here = Machine(torch.device("cpu"), 1, 20)
-    threats, attacks = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)], [Attack("apgd-ce", 5, 1, 0)]
+    threats, attacks = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.2)], [AttackSpec("apgd-ce", 5, 1, 0)]
     one, other = (attack_in_blocks(source, inputs, threats, attacks, m) for m in (here, replace(here, engine=cluster)))
     for norm in ("Linf", "L2"):
         assert 0 < one[norm].is_fooled.sum() < 60

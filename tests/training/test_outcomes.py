@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from made.training import recipe, tasks_of, train
-from nnrobust.attacks.attack import AttackInputs, Verdicts
-from nnrobust.attacks.verdicts import attack_records, untrained_records
+from nnrobust.attacks.verdicts import AttackInputs, Verdicts, attack_records, untrained_records
 from nnrobust.records import check_records
 from nnrobust.tables.accuracy import accuracy_table, check_certificates, check_threat_models
 from nnrobust.tables.runs import counts, training_table

@@ -11,8 +11,8 @@ from nnrobust.data.datasets import Pair
 from nnrobust.training.search import (
     AS_IN_PARAMS,
     PairSearch,
-    Plan,
     Score,
+    SearchPlan,
     choose,
     optimism,
     outcome,
@@ -24,7 +24,7 @@ SPACE = {
     "beta": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "epsilon": [0.1, 0.2], "steps": [10], "relative_step_size": [0.25],
     "learning_rate": [0.1], "weight_decay": [5e-4], "epochs": [20], "batch_size": [50], "augment": [False],
 }  # fmt: skip
-PLAN = Plan(SPACE, n_trials=12, n_at_once=2, min_epochs=2, max_epochs=18, reduction_factor=3, seed=0)
+PLAN = SearchPlan(SPACE, n_trials=12, n_at_once=2, min_epochs=2, max_epochs=18, reduction_factor=3, seed=0)
 PAIRS = {Pair(0, 1): "a", Pair(0, 2): "b"}
 
 
@@ -119,7 +119,7 @@ def test_pairs_that_a_kill_left_behind_catch_up_before_others_go_on(tmp_path, mo
 
 
 def test_a_second_search_with_more_trials_adds_to_the_first(tmp_path):
-    few = Plan(**(asdict(PLAN) | {"n_trials": 4}))
+    few = SearchPlan(**(asdict(PLAN) | {"n_trials": 4}))
     first, second = Scorer(), Scorer()
     some = search(PAIRS, few, first, tmp_path / "journal")
     assert some.groupby("pair").size().tolist() == [4, 4]
@@ -145,7 +145,7 @@ def test_other_data_or_code_is_another_search(tmp_path):
 )
 def test_another_plan_is_another_search(tmp_path, change):
     search(PAIRS, PLAN, Scorer(), tmp_path / "journal")
-    other, scorer = Plan(**(asdict(PLAN) | change)), Scorer()
+    other, scorer = SearchPlan(**(asdict(PLAN) | change)), Scorer()
     table = search(PAIRS, other, scorer, tmp_path / "journal")
     assert len(table) == 2 * other.n_trials
     assert tried(scorer) == {(pair, setting) for pair, setting, _ in scorer.requests}

@@ -14,8 +14,7 @@ from nnrobust.errors import ParamError, TrainingError
 from nnrobust.networks.architectures import build_network
 from nnrobust.runtime.machine import Machine, machine
 from nnrobust.runtime.store import WorkStore
-from nnrobust.training.augment import crop_and_flip
-from nnrobust.training.epoch import GroupRun
+from nnrobust.training.epoch import GroupRun, crop_and_flip
 from nnrobust.training.tasks import Task, hold_out
 from nnrobust.training.train import train_all, train_with_retry
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nnrobust.networks.stack import Stack
-from nnrobust.training.validation import Examples, Validation, accuracies
+from nnrobust.training.validation import GroupImages, Validation, accuracies
 
 EPSILON = {"Linf": 0.05, "L2": 0.15}
 
@@ -26,9 +26,9 @@ def test_the_robust_accuracy_of_linear_networks_is_that_of_their_margins(norms, 
     pixels = torch.randint(50, 200, (30, 1, 3, 3), dtype=torch.uint8, generator=generator)
     positions = torch.stack([torch.arange(30), torch.arange(30).flip(0)])
     targets = torch.randint(0, 2, (2, 30), generator=generator)
-    examples = Examples(pixels, positions, targets)
+    images = GroupImages(pixels, positions, targets)
     stack = Stack.of([linear(weight) for weight in weights])
-    clean, robust = accuracies(stack, examples, norms, Validation(EPSILON, 20, 1, 0), batch_size)
+    clean, robust = accuracies(stack, images, norms, Validation(EPSILON, 20, 1, 0), batch_size)
     for g, weight in enumerate(weights):
         score = pixels[positions[g]].flatten(1) / 255 @ weight - weight.sum() / 2
         signed = torch.where(targets[g] == 1, score, -score)
@@ -44,4 +44,4 @@ def test_validation_is_due_every_so_many_epochs_and_after_the_last():
 
 def test_one_answer_for_all_reaches_the_share_of_the_largest_class():
     targets = torch.tensor([[0, 0, 0, 1], [1, 1, 0, 0]])
-    assert Examples(torch.zeros(4, 1, 1, 1), torch.zeros(2, 4), targets).majority_share() == 0.75
+    assert GroupImages(torch.zeros(4, 1, 1, 1), torch.zeros(2, 4), targets).majority_share() == 0.75

@@ -14,8 +14,9 @@ from PIL import Image
 
 from made.project import ROOT
 from made.zoo import FAMILIES, SMALL, import_zoo, write_checkpoints, write_malicious, write_old_numpy, write_tiny
-from nnrobust.attacks.attack import AttackInputs, attack
-from nnrobust.attacks.victim import Attack, of_network
+from nnrobust.attacks.attack import attack
+from nnrobust.attacks.verdicts import AttackInputs
+from nnrobust.attacks.victim import AttackSpec, of_network
 from nnrobust.errors import FetchError
 from nnrobust.threat import ThreatModel
 from nnrobust.zoo.fetch import fetch
@@ -66,7 +67,7 @@ def attacked(network, images, labels):
     """Verdicts by norm of three steps of APGD."""
     inputs = AttackInputs(images, labels, np.zeros_like(labels), np.arange(len(labels)))
     victim = of_network(network, torch.float32, False)
-    return attack(victim, inputs, THREATS, [Attack("apgd-ce", 3, 1, 0)], torch.device("cpu"))
+    return attack(victim, inputs, THREATS, [AttackSpec("apgd-ce", 3, 1, 0)], torch.device("cpu"))
 
 
 @pytest.mark.filterwarnings(OLD_SWISH)

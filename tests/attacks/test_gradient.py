@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nnrobust.attacks.objectives import cross_entropy, logit_ratio, margin, targeted_logit_ratio
+from nnrobust.attacks.gradient import cross_entropy, logit_ratio, margin, targeted_logit_ratio
 
 LOGITS = torch.tensor([[2.0, 0.5, 1.0, -1.0], [0.0, 3.0, 2.5, 1.0]])
 TARGETS, AIMS = torch.tensor([0, 2]), torch.tensor([1, 0])
