@@ -55,7 +55,7 @@ class Examples:
             with path.open("rb") as file, np.load(file) as stored:
                 return cls(**{field.name: stored[field.name] for field in fields(cls)})
         except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-            raise DataError(f"{path}: expected examples: {error}; run `dvc repro illustrate`") from error
+            raise DataError(f"{path}: expected examples: {error}; run `dvc repro examples`") from error
 
 
 def load_each(folder: Path, classifiers: Iterable[str]) -> dict[str, Examples]:
@@ -76,7 +76,7 @@ def class_ids_of(problem: str | list[str], classes: list[str]) -> np.ndarray:
     """
     names = classes if isinstance(problem, str) else problem
     if set(names) - set(classes) or len(set(names)) != len(names):
-        raise DataError(f"illustrate.problem: expected all, or two different classes of {classes}, got {problem}")
+        raise DataError(f"examples.problem: expected all, or two different classes of {classes}, got {problem}")
     return np.array(sorted(classes.index(one) for one in names))
 
 
@@ -89,9 +89,7 @@ def first_in_turn(labels: np.ndarray, class_ids: np.ndarray, n: int) -> np.ndarr
     members = [np.flatnonzero(labels == class_id) for class_id in class_ids]
     turns = [one[turn] for turn in range(max(map(len, members))) for one in members if turn < len(one)]
     if len(turns) < n:
-        raise DataError(
-            f"illustrate.n_images: expected at most the {len(turns)} training images of its classes, got {n}"
-        )
+        raise DataError(f"examples.n_images: expected at most the {len(turns)} training images of its classes, got {n}")
     return np.array(turns[:n])
 
 

@@ -20,7 +20,7 @@ PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data
 
 def changes(params: Params) -> pd.DataFrame:
     """What fools classifiers on the images of figures 1 and 7."""
-    examples = load_each(EXAMPLES, params.illustrate.classifiers)
+    examples = load_each(EXAMPLES, params.examples.classifiers)
     tables = [changes_table(one, name, params.epsilon.model_dump()) for name, one in examples.items()]
     return pd.concat(tables) if tables else pd.DataFrame(columns=CHANGES)
 

@@ -207,15 +207,15 @@ def test_a_damaged_file_is_an_error_that_names_it_and_says_what_to_run(tmp_path,
     noisy = Examples(rng.integers(0, 9, (3, 1, 9, 9), np.uint8), *(getattr(whole, f.name) for f in fields(whole)[1:]))
     noisy.save(tmp_path / "T_R.npz")
     (tmp_path / "T_R.npz").write_bytes(damage((tmp_path / "T_R.npz").read_bytes()))
-    with pytest.raises(DataError, match=re.escape(str(tmp_path / "T_R.npz")) + ".*run `dvc repro illustrate`"):
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / "T_R.npz")) + ".*run `dvc repro examples`"):
         Examples.load(tmp_path / "T_R.npz")
 
 
 def test_a_missing_file_or_array_is_the_same_error(tmp_path):
-    with pytest.raises(DataError, match="No such file.*run `dvc repro illustrate`"):
+    with pytest.raises(DataError, match="No such file.*run `dvc repro examples`"):
         Examples.load(tmp_path / "none.npz")
     np.savez(tmp_path / "part.npz", images=np.zeros(3))
-    with pytest.raises(DataError, match="adversarial.*run `dvc repro illustrate`"):
+    with pytest.raises(DataError, match="adversarial.*run `dvc repro examples`"):
         Examples.load(tmp_path / "part.npz")
 
 
@@ -230,7 +230,7 @@ def test_images_are_the_first_of_each_class_in_turn():
 
 
 def test_more_images_than_there_are_is_an_error():
-    with pytest.raises(DataError, match="illustrate.n_images: expected at most the 5 training images .* got 6"):
+    with pytest.raises(DataError, match="examples.n_images: expected at most the 5 training images .* got 6"):
         first_in_turn(np.array([1, 1, 0, 2, 1, 0]), np.array([0, 1]), 6)
 
 
@@ -241,7 +241,7 @@ def test_classes_are_ascending_ids_whichever_is_named_first():
 
 @pytest.mark.parametrize("problem", [["ant", "cow"], ["ant", "ant"]])
 def test_an_unknown_class_or_one_named_twice_is_an_error(problem):
-    with pytest.raises(DataError, match=r"illustrate.problem: .* different classes of \['ant', 'cat'\], got \['ant'"):
+    with pytest.raises(DataError, match=r"examples.problem: .* different classes of \['ant', 'cat'\], got \['ant'"):
         class_ids_of(problem, ["ant", "cat"])
 
 

@@ -251,7 +251,7 @@ class Summary(Block):
     n_decimals: Count
 
 
-class Illustrate(Block):
+class ExampleImages(Block):
     problem: Literal["all"] | Annotated[list[str], Field(min_length=2, max_length=2)]
     n_images: Count
     classifiers: Annotated[dict[str, str], Field(min_length=1)]

@@ -16,8 +16,8 @@ from nnrobust.config.blocks import (
     Curves,
     Data,
     Epsilons,
+    ExampleImages,
     Growth,
-    Illustrate,
     Plane,
     Plot,
     Search,
@@ -46,7 +46,7 @@ class Params(Block):
     plane: Plane
     summary: Summary
     curves: Curves
-    illustrate: Illustrate
+    examples: ExampleImages
     claims: Claims
     plot: Plot
 
@@ -71,14 +71,14 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _examples_can_be_made(self) -> "Params":
-        problem, zoo = self.illustrate.problem, set(self.zoo.models)
-        for name in self.illustrate.classifiers:
+        problem, zoo = self.examples.problem, set(self.zoo.models)
+        for name in self.examples.classifiers:
             if name not in {"1NN", *self.variants, *zoo}:
-                raise ValueError(f"illustrate.classifiers: expected 1NN, variants or zoo.models, got {name!r}")
+                raise ValueError(f"examples.classifiers: expected 1NN, variants or zoo.models, got {name!r}")
             if name in self.variants and problem == "all":
-                raise ValueError(f"illustrate.problem: expected two class names for the variant {name}, got all")
+                raise ValueError(f"examples.problem: expected two class names for the variant {name}, got all")
             if name in zoo and problem != "all":
-                raise ValueError(f"illustrate.problem: expected all for the zoo model {name}, got {problem}")
+                raise ValueError(f"examples.problem: expected all for the zoo model {name}, got {problem}")
         return self
 
     @property

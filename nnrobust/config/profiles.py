@@ -19,7 +19,7 @@ from nnrobust.config.params import did_you_mean, parse_params
 from nnrobust.config.rosters import TABLES, rows
 from nnrobust.errors import ParamError
 
-OPEN = ("variants", "illustrate.classifiers")
+OPEN = ("variants", "examples.classifiers")
 """The mappings whose keys are names that a profile is free to choose."""
 _FIRST_LINE = re.compile(r"# Profile (\S+), composed by `make profile`; content sha256 ([0-9a-f]{16})\.\n")
 Load = Callable[[Path], Any]

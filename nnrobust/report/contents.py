@@ -93,9 +93,9 @@ def not_run(run: Run, claims: pd.DataFrame) -> list[str]:
         missing = models.loc[models["status"] != "ok", ["classifier", "status"]].drop_duplicates()
         lines += [f"{row.classifier}: {row.status}." for row in missing.itertuples()]
     if not set(run.examples) - {"1NN"}:
-        lines.append("Figure 1: illustrate.classifiers names no network, or its stage failed.")
+        lines.append("Figure 1: examples.classifiers names no network, or its stage failed.")
     if "1NN" not in run.examples:
-        lines.append("Figure 7: illustrate.classifiers does not name 1NN, or its stage failed.")
+        lines.append("Figure 7: examples.classifiers does not name 1NN, or its stage failed.")
     if len(run.classifiers) == 1:
         lines.append("The trained variants: params name none, so figure 6 and the networks' numbers are missing.")
     elif run.searched not in set(run.scores["classifier"]):

@@ -60,7 +60,7 @@ class Run:
                 scores=scores(tables["pairs"], tables["unions"]),
                 tables=tables | {"class_distances": pd.read_csv(prepared / "class_distances.csv")},
                 timings=read_timings(metrics / "timings", params.classifiers),
-                examples=load_each(examples, params.illustrate.classifiers),
+                examples=load_each(examples, params.examples.classifiers),
                 regions=dict(stored),
             )
 

@@ -73,13 +73,13 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["zoo"].update(models="published"), r"zoo\.models: expected a list of names, got the word 'published'; write it in a profile, `published` or `newer`"),
         (lambda c: c["claims"].update(margin=0), r"claims\.margin: expected greater than 0, got 0"),
         (lambda c: c["claims"].update(confidence=95), r"claims\.confidence: expected less than 1, got 95"),
-        (lambda c: c["illustrate"]["classifiers"].update(T_X="models/trained/T_X.safetensors"), r"params\.yaml: illustrate\.classifiers: expected 1NN, variants or zoo\.models, got 'T_X'"),
-        (lambda c: c["illustrate"]["classifiers"].update(Standard="models/zoo/Standard"), r"illustrate\.classifiers: expected 1NN, variants or zoo\.models, got 'Standard'"),
-        (lambda c: c["illustrate"].update(problem="all"), r"illustrate\.problem: expected two class names for the variant T_R, got all"),
-        (lambda c: (c["zoo"].update(models=["Standard"]), c["illustrate"].update(classifiers={"Standard": "models/zoo/Standard"})), r"illustrate\.problem: expected all for the zoo model Standard, got \['3', '5'\]"),
-        (lambda c: c["illustrate"].update(problem=["3"]), r"illustrate\.problem.*: expected .*at least 2 items"),
-        (lambda c: c["illustrate"].update(problem="3-5"), r"illustrate\.problem.*: expected 'all', got '3-5'"),
-        (lambda c: c["illustrate"].update(classifiers={}), r"illustrate\.classifiers: expected .*at least 1 item"),
+        (lambda c: c["examples"]["classifiers"].update(T_X="models/trained/T_X.safetensors"), r"params\.yaml: examples\.classifiers: expected 1NN, variants or zoo\.models, got 'T_X'"),
+        (lambda c: c["examples"]["classifiers"].update(Standard="models/zoo/Standard"), r"examples\.classifiers: expected 1NN, variants or zoo\.models, got 'Standard'"),
+        (lambda c: c["examples"].update(problem="all"), r"examples\.problem: expected two class names for the variant T_R, got all"),
+        (lambda c: (c["zoo"].update(models=["Standard"]), c["examples"].update(classifiers={"Standard": "models/zoo/Standard"})), r"examples\.problem: expected all for the zoo model Standard, got \['3', '5'\]"),
+        (lambda c: c["examples"].update(problem=["3"]), r"examples\.problem.*: expected .*at least 2 items"),
+        (lambda c: c["examples"].update(problem="3-5"), r"examples\.problem.*: expected 'all', got '3-5'"),
+        (lambda c: c["examples"].update(classifiers={}), r"examples\.classifiers: expected .*at least 1 item"),
         (lambda c: c["variants"]["S"].update(learning_rate=float("nan")), r"variants\.S\.learning_rate: expected .*finite"),
     ],
 )  # fmt: skip
@@ -92,9 +92,9 @@ def test_examples_of_all_classes_are_of_1nn_and_the_zoo(tmp_path):
     chosen = {"1NN": "data/prepared", "Standard": "models/zoo/Standard"}
     path = written(
         tmp_path,
-        lambda c: (c["zoo"].update(models=["Standard"]), c["illustrate"].update(problem="all", classifiers=chosen)),
+        lambda c: (c["zoo"].update(models=["Standard"]), c["examples"].update(problem="all", classifiers=chosen)),
     )
-    assert read_params(path).illustrate.classifiers == chosen
+    assert read_params(path).examples.classifiers == chosen
 
 
 def test_every_wrong_key_gets_its_line(tmp_path):

@@ -154,7 +154,7 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
 def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S")):
     params = SimpleNamespace(
         classifiers=["1NN", *networks], searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
-        claims=SimpleNamespace(confidence=0.9), plane=SimpleNamespace(seed=3), illustrate=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
+        claims=SimpleNamespace(confidence=0.9), plane=SimpleNamespace(seed=3), examples=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
     )  # fmt: skip
     return Run.read(params, folder / "prepared", folder / "metrics", folder / "examples", folder / "regions.npz")
 
@@ -194,12 +194,12 @@ def test_a_run_is_what_its_files_say(tmp_path):
 def test_examples_whose_stage_failed_are_left_out_and_damaged_ones_are_an_error_that_names_the_file(tmp_path):
     made(tmp_path)
     (tmp_path / "examples" / "S.npz").write_bytes(b"PK\x03\x04")
-    with pytest.raises(DataError, match="S.npz: expected examples.* run `dvc repro illustrate`"):
+    with pytest.raises(DataError, match="S.npz: expected examples.* run `dvc repro examples`"):
         read(tmp_path)
     (tmp_path / "examples" / "S.npz").unlink()
     run = read(tmp_path)
     assert list(run.examples) == ["1NN"]
-    assert "Figure 1: illustrate.classifiers names no network, or its stage failed." in not_run(run, claims())
+    assert "Figure 1: examples.classifiers names no network, or its stage failed." in not_run(run, claims())
 
 
 # The gallery
@@ -374,11 +374,11 @@ def test_the_report_says_what_was_not_run(whole):
 def test_a_run_of_1nn_alone_says_what_it_lacks(tmp_path):
     lines = not_run(made(tmp_path / "one", networks=(), illustrated=("1NN",)), claims())
     assert lines[1:] == [
-        "Figure 1: illustrate.classifiers names no network, or its stage failed.",
+        "Figure 1: examples.classifiers names no network, or its stage failed.",
         "The trained variants: params name none, so figure 6 and the networks' numbers are missing.",
     ]
     lines = not_run(made(tmp_path / "two", illustrated=("S",)), claims())
-    assert lines[1:] == ["Figure 7: illustrate.classifiers does not name 1NN, or its stage failed."]
+    assert lines[1:] == ["Figure 7: examples.classifiers does not name 1NN, or its stage failed."]
 
 
 def test_claims_that_were_not_run_come_last_and_the_others_stay_in_order(tmp_path):

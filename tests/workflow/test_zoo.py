@@ -91,7 +91,7 @@ def workspace(tmp_path):
     params["data"] |= {"source": "image_folder", "path": "data/raw/made", "name": "made"}
     params["variants"], params["search"]["variants"] = {}, []
     params["attack"]["attacks"] = [{"name": "fmn", "steps": 2, "restarts": 1}]
-    params["illustrate"] = {
+    params["examples"] = {
         "problem": "all",
         "n_images": 4,
         "classifiers": {"1NN": "data/prepared", SMALL: f"models/zoo/{SMALL}"},

@@ -1,4 +1,4 @@
-"""Finds the nearest images that fool one classifier on a few training images: `dvc repro illustrate@CLASSIFIER`."""
+"""Finds the nearest images that fool one classifier on a few training images: `dvc repro examples@CLASSIFIER`."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ FIRST = np.zeros(1, dtype=np.int64)
 
 def victim_of(name: str, params: Params, prepared: Prepared, where: Machine) -> Victim:
     """A variant's network of the pair, or a pretrained model of all classes."""
-    options = params.illustrate
+    options = params.examples
     path = Path(options.classifiers[name])
     if name not in params.variants:
         return ZooSource(find(name), path, LOCK).victim(FIRST, where.device)
@@ -35,7 +35,7 @@ def victim_of(name: str, params: Params, prepared: Prepared, where: Machine) -> 
 
 def main() -> None:
     name, params, prepared = stage_item(), read_params("params.yaml"), load_dataset("data/prepared")
-    options, train = params.illustrate, prepared.dataset.train
+    options, train = params.examples, prepared.dataset.train
     class_ids = class_ids_of(options.problem, prepared.dataset.classes)
     indices = first_in_turn(train.labels, class_ids, options.n_images)
     if name == "1NN":
