@@ -75,7 +75,7 @@ def test_a_variant_is_one_block_added_and_null_takes_one_out(folder):
 
 
 def test_an_empty_mapping_empties_the_one_there(folder):
-    text = "extends: base\nvariants: {}\nsearch: {variants: []}\nillustrate: {classifiers: {T_R: null}}\n"
+    text = "extends: base\nvariants: {}\nsearch: {variants: []}\nexamples: {classifiers: {T_R: null}}\n"
     params = parse_params(compose(overlay(folder, text)), "mine")
     assert (params.variants, params.examples.classifiers) == ({}, {"1NN": "data/prepared"})
 
