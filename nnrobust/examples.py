@@ -19,7 +19,7 @@ CHANGES = [
 
 @dataclass(frozen=True)
 class Examples:
-    """Images uint8 (n, c, h, w), and `adversarial` float64, in [0, 1]: the nearest found that is classified otherwise.
+    """Images uint8 (n, c, h, w), and `adversarial` float64, in [0, 1]: the nearest found that is classified differently.
 
     `is_found` says whether there is one; there is none where the image itself is classified wrongly. `indices` in the training
     split; `labels` and `predictions`, of the stored images, as class ids; `norms`, the l2 distance of the two images in pixel
@@ -77,7 +77,7 @@ def class_ids_of(problem: str | list[str], classes: list[str]) -> np.ndarray:
     names = classes if isinstance(problem, str) else problem
     if set(names) - set(classes) or len(set(names)) != len(names):
         raise DataError(f"examples.problem: expected all, or two different classes of {classes}, got {problem}")
-    return np.array(sorted(classes.index(one) for one in names))
+    return np.array(sorted(classes.index(name) for name in names))
 
 
 def first_in_turn(labels: np.ndarray, class_ids: np.ndarray, n: int) -> np.ndarray:
@@ -87,7 +87,12 @@ def first_in_turn(labels: np.ndarray, class_ids: np.ndarray, n: int) -> np.ndarr
         DataError: when the classes have fewer images.
     """
     members = [np.flatnonzero(labels == class_id) for class_id in class_ids]
-    turns = [one[turn] for turn in range(max(map(len, members))) for one in members if turn < len(one)]
+    turns = [
+        member_rows[turn]
+        for turn in range(max(map(len, members)))
+        for member_rows in members
+        if turn < len(member_rows)
+    ]
     if len(turns) < n:
         raise DataError(f"examples.n_images: expected at most the {len(turns)} training images of its classes, got {n}")
     return np.array(turns[:n])

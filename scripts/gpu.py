@@ -11,7 +11,7 @@ images and on the first train images of each class; and bfloat16 against float32
     training.csv, history.csv   how the training of each pair ended, and each epoch of it
     benchmark.csv, precision.csv, provenance.json   the benchmarks; device, versions, code, seconds, tests, profile of each call
 
-`--resume DIR` goes on from an earlier call's files with the next pair; networks under way are kept in `.work` besides. A call
+`--resume DIR` goes on from an earlier call's files with the next pair; networks under way are kept in `.work` too. A call
 stops between two epochs: where one takes minutes, the budget is overrun by as much.
 `make publish` turns such folders into a published run.
 """
@@ -188,7 +188,7 @@ def main() -> None:
     deadline = START + options.budget - max(RESERVE_PART * options.budget, RESERVE_SECONDS)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.resume and options.resume.resolve() != options.out.resolve():
-        for path in (one for one in options.resume.iterdir() if one.is_file()):
+        for path in (file for file in options.resume.iterdir() if file.is_file()):
             shutil.copy(path, options.out / path.name)
     profile = read_profile(options.profile)
     variants = [name for name in FIRST_VARIANTS + LATER_VARIANTS if name in profile["variants"]]

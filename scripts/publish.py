@@ -83,7 +83,7 @@ def calls_of(folders: list[Path]) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
     for folder in folders:
         calls += [
-            one for one in json.loads(existing(folder / "provenance.json").read_text())["calls"] if one not in calls
+            call for call in json.loads(existing(folder / "provenance.json").read_text())["calls"] if call not in calls
         ]
     for key in ("profile", "n_attacked_per_class", "code", "archive_sha256", "torch", "device"):
         if any(call[key] != calls[0][key] for call in calls):
@@ -133,7 +133,7 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
             found = [folder / file for folder in folders if (folder / file).exists()]
             if found:
                 (out / file).write_text(found[0].read_text())
-        about = [{key: value for key, value in one.items() if key != "profile"} for one in calls]
+        about = [{key: value for key, value in call.items() if key != "profile"} for call in calls]
         origin = {"commit": call["code"], "calls": about, "profile": call["profile"], "note": note}
         for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
             write_json(out / f"{file}.json", value)
@@ -156,7 +156,7 @@ def publish_here(name: str, note: str = "") -> Path:
         )
     about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
     params = read_params(ROOT / "params.yaml")
-    devices = [str(one["device"]) for one in read_timings(ROOT / "metrics/timings", params.classifiers).values()]
+    devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.classifiers).values()]
     extra = {
         "params.yaml": ROOT / "params.yaml",
         "report.html": ROOT / "report/index.html",

@@ -26,7 +26,7 @@ def main() -> None:
     params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
     options, variant, threats = params.attack, params.variants[name], params.epsilon.threat_models()
     machine, frames = attack_machine(params.compute), []
-    attacks = [AttackSpec(**one.model_dump(), seed=options.seed) for one in options.attacks]
+    attacks = [AttackSpec(**block.model_dump(), seed=options.seed) for block in options.attacks]
     path = Path("models/trained") / f"{name}.safetensors"
     trained = stored_pairs(path)
     pairs = [pair for pair in prepared.pairs if str(pair) in trained]

@@ -31,7 +31,7 @@ def main() -> None:
     machine = attack_machine(params.compute, group_size=1)
     precision = precision_of(params.compute.attack_precision, machine.device)
     source = ZooSource(find(name), Path("models/zoo") / name, LOCK, precision, params.compute.attack_compile)
-    attacks = [AttackSpec(**one.model_dump(), seed=options.seed) for one in options.attacks]
+    attacks = [AttackSpec(**block.model_dump(), seed=options.seed) for block in options.attacks]
     source.victim(np.zeros(1, dtype=np.int64), machine.device)  # what keeps it from loading stops here
     for split, wanted in zip(SPLITS, (options.n_train, options.n_test), strict=True):
         part = getattr(dataset, split)

@@ -43,7 +43,7 @@ def main() -> None:
     else:
         targets = np.searchsorted(class_ids, train.labels[indices])
         inputs = AttackInputs(np.asarray(train.images[indices]), targets, np.zeros_like(indices), indices)
-        attacks = [AttackSpec(**one.model_dump(), seed=params.attack.seed) for one in params.attack.attacks]
+        attacks = [AttackSpec(**block.model_dump(), seed=params.attack.seed) for block in params.attack.attacks]
         where = machine(params.compute.device, 1, params.compute.batch_size)
         victim = victim_of(name, params, prepared, where)
         examples = fool_network(victim, inputs, class_ids, params.epsilon.L2, attacks, where.device)

@@ -21,7 +21,7 @@ PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data
 def changes(params: Params) -> pd.DataFrame:
     """What fools classifiers on the images of figures 1 and 7."""
     examples = load_each(EXAMPLES, params.examples.classifiers)
-    tables = [changes_table(one, name, params.epsilon.model_dump()) for name, one in examples.items()]
+    tables = [changes_table(found, name, params.epsilon.model_dump()) for name, found in examples.items()]
     return pd.concat(tables) if tables else pd.DataFrame(columns=CHANGES)
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     write_csv(METRICS / "changes.csv", evidence.changes)
     paired = paired_table(evidence.scores, "1NN", options.confidence, options.margin)
     write_csv(METRICS / "paired.csv", paired.round(6))
-    variants = {name: one.model_dump() for name, one in params.variants.items() if name != params.searched}
+    variants = {name: block.model_dump() for name, block in params.variants.items() if name != params.searched}
     write_csv(METRICS / "seeds.csv", seed_spread(evidence.scores, variants).round(6))
 
 

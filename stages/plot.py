@@ -39,8 +39,8 @@ def main() -> None:
         finished_folder(PLOTS / "tables") as tables,
         style(),
     ):
-        drawings = [drawn(one, images, pdf, tables, params.plot.dots_per_inch) for one in gallery(run)]
-    devices = [str(one["device"]) for one in run.timings.values()]
+        drawings = [drawn(drawing, images, pdf, tables, params.plot.dots_per_inch) for drawing in gallery(run)]
+    devices = [str(timing["device"]) for timing in run.timings.values()]
     items = {*params.classifiers, *params.zoo.models}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))
     origin = provenance(Path(), COSTS, about, devices, items) | {"params": PARAMS.read_text(encoding="utf-8")}

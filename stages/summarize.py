@@ -33,9 +33,9 @@ def main() -> None:
         check_certificates(records)
         curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
         parts.append((accuracy_table(records, confidence), union_table(records, confidence), curves))
-    table, unions, curves = (pd.concat(one, ignore_index=True) for one in zip(*parts, strict=True))
+    table, unions, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     pretrained = zoo_records(
-        RECORDS / "zoo", params.zoo.models, " + ".join(one.name for one in params.zoo.attacks),
+        RECORDS / "zoo", params.zoo.models, " + ".join(attack.name for attack in params.zoo.attacks),
         params.epsilon.model_dump(), {"train": params.zoo.n_train, "test": params.zoo.n_test},
     )  # fmt: skip
     zoo = zoo_table(pretrained, read_records(RECORDS / "1NN.parquet"), confidence)

@@ -41,11 +41,13 @@ def main() -> None:
     with live_log(METRICS / "live" / name) as watch:
         train = partial(train_all, data=data, validation=validation, machine=machine)
         trained, first_failures = train_with_retry(tasks, partial(train, progress=shown, watch=watch))
-    stored = {str(task.pair): one.checkpoints for task, one in zip(tasks, trained, strict=True) if not one.failure}
+    stored = {
+        str(task.pair): result.checkpoints for task, result in zip(tasks, trained, strict=True) if not result.failure
+    }
     save_networks(stored, Path("models/trained") / f"{name}.safetensors")
     write_csv(RECORDS / "history" / f"{name}.csv", history(tasks, trained))
     write_csv(RECORDS / "training" / f"{name}.csv", outcomes(tasks, trained, first_failures))
-    seconds = sum(one.seconds for one in trained)
+    seconds = sum(result.seconds for result in trained)
     stack = Stack.loaded(data.build, [trained[0].state], machine.device)
     timings = {
         "training_seconds_per_pair": seconds / len(trained),

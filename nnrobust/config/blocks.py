@@ -151,7 +151,7 @@ class Space(Block):
 
     def settings(self) -> list[Setting]:
         """Every combination, in the order of the lists."""
-        return [Setting(*values) for values in product(*(getattr(self, one.name) for one in fields(Setting)))]
+        return [Setting(*values) for values in product(*(getattr(self, field.name) for field in fields(Setting)))]
 
 
 class Search(Block):
@@ -191,7 +191,7 @@ class Strength(Block):
 
 
 def _each_once(attacks: list[OneAttack]) -> list[OneAttack]:
-    names = [one.name for one in attacks]
+    names = [attack.name for attack in attacks]
     if len(set(names)) != len(names):
         raise ValueError(f"expected each attack once, as results go by name, got {', '.join(names)}")
     return attacks

@@ -122,7 +122,7 @@ def _loaded(path: Path, load: Callable[[str], Any], fault: type[Exception]) -> A
     try:
         content = load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        known = ", ".join(sorted(one.stem for one in path.parent.glob("*.yaml")))
+        known = ", ".join(sorted(profile.stem for profile in path.parent.glob("*.yaml")))
         raise ParamError(f"{path}: expected a profile, found none; there are: {known}") from error
     except fault as error:
         raise ParamError(f"{path}: expected YAML: {error}") from error

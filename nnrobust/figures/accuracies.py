@@ -63,7 +63,9 @@ def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float
             axes.text(x, top + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=7)
     n_pairs = table.groupby("classifier")["n_pairs"].min()
     fewer = {name: f"\n{n} pairs" if n < n_pairs.max() else "" for name, n in n_pairs.items()}
-    axes.set_xticks(np.arange(len(classifiers)), [f"{one}\n{_kinds(table, one)}{fewer[one]}" for one in classifiers])
+    axes.set_xticks(
+        np.arange(len(classifiers)), [f"{name}\n{_kinds(table, name)}{fewer[name]}" for name in classifiers]
+    )
     axes.set(ylabel="accuracy (%)", ylim=(0, 108))
     axes.grid(visible=False, axis="x")
     axes.set_title(f"{dataset}, {split} images: mean over {n_pairs.max()} pairs, with its interval", fontsize=10)

@@ -59,7 +59,7 @@ def _examples(run: Run, name: str, classifier: str) -> Drawing:
     ball = rf"in $\ell_2$; $\epsilon$ = {run.epsilon['L2']:.4g}"
     title = f"{run.dataset}: training images and the {found} that fool {classifier}, {ball}"
     kind = (
-        "Proven: no nearer image in [0, 1] is classified otherwise"
+        "Proven: no nearer image in [0, 1] is classified differently"
         if is_nearest
         else "Attacked: a nearer one may exist"
     )

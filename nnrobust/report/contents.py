@@ -40,7 +40,9 @@ def report_of(
     run: Run, drawings: list[tuple[Drawing, bytes]], claims: pd.DataFrame, setting: str, provenance: dict[str, object]
 ) -> Report:
     """The report of a run, from its drawings with their PNG files and its ledger."""
-    pictures = [Picture(one.name, one.title, one.caption, png, f"{one.name}.csv") for one, png in drawings]
+    pictures = [
+        Picture(drawing.name, drawing.title, drawing.caption, png, f"{drawing.name}.csv") for drawing, png in drawings
+    ]
     sentence = f"This run is {setting}, and so says every line below."
     is_open = claims["verdict"] == NOT_RUN
     claims = pd.concat([claims[~is_open], claims[is_open]])  # a reader wants what was judged first

@@ -96,7 +96,9 @@ def runs_table(folders: list[Path]) -> pd.DataFrame:
     for folder in folders:
         summary, claims, provenance = read_run(folder)
         nearest = summary.get("1NN", {}).get("test", {})
-        networks = {name: one["test"] for name, one in summary.items() if "L2_robust_accuracy" in one.get("test", {})}
+        networks = {
+            name: splits["test"] for name, splits in summary.items() if "L2_robust_accuracy" in splits.get("test", {})
+        }
         best = max(
             networks,
             key=lambda name: networks[name]["L2_robust_accuracy"] + networks[name]["Linf_robust_accuracy"],

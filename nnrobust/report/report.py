@@ -127,8 +127,8 @@ def render(report: Report) -> str:
         signs=VERDICTS,
         ranks={verdict: rank for rank, verdict in enumerate(VERDICTS)},
         claims=[{name: cell(claim[name]) for name in CLAIM_COLUMNS} for claim in report.claims.to_dict("records")],
-        pictures=[_picture(one) for one in report.pictures],
-        tables=[_table(one) for one in report.tables],
+        pictures=[_picture(picture) for picture in report.pictures],
+        tables=[_table(table) for table in report.tables],
         provenance=_groups(report.provenance),
     )
 
@@ -183,7 +183,7 @@ def _check_claims(claims: pd.DataFrame) -> None:
 def _check_anchors(report: Report) -> None:
     names = [picture.name for picture in report.pictures] + [table.name for table in report.tables]
     taken = set(_SECTIONS)
-    for name in [*names, *(f"claim-{one}" for one in report.claims["id"])]:
+    for name in [*names, *(f"claim-{claim}" for claim in report.claims["id"])]:
         if not name or re.search(r"\s", name):
             raise DataError(f"anchor {name!r}: expected a name without spaces; rename the picture, table or claim")
         if name in taken:
@@ -196,7 +196,7 @@ def _sections(report: Report) -> list[_Section]:
     counts = (len(report.claims), len(report.pictures), len(report.tables), None, len(report.not_run))
     titles = ("Verdicts", "Figures", "Tables", "Provenance", "What was not run")
     every = [_Section(*parts) for parts in zip(_SECTIONS, titles, counts, strict=True)]
-    return [one for one in every if one.count != 0 or one.name in ("verdicts", "not-run")]
+    return [section for section in every if section.count != 0 or section.name in ("verdicts", "not-run")]
 
 
 def _picture(picture: Picture) -> dict[str, object]:
@@ -229,7 +229,9 @@ def _column_cells(values: list[object]) -> list[Cell]:
     is more than `_DECIMALS`, or some have an exponent, each is shown by itself."""
     cells = [cell(value) for value in values]
     texts = [
-        one.text for value, one in zip(values, cells, strict=True) if isinstance(value, float) and not one.is_missing
+        shown.text
+        for value, shown in zip(values, cells, strict=True)
+        if isinstance(value, float) and not shown.is_missing
     ]
     decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
     if decimals > _DECIMALS or not all(re.fullmatch(r"[-\d.]+", text) for text in texts):
@@ -239,8 +241,8 @@ def _column_cells(values: list[object]) -> list[Cell]:
 
 def _are_quantities(column: Iterable[Cell]) -> bool:
     """Whether a column holds numbers, and so is set flush right."""
-    present = [one for one in column if not one.is_missing]
-    return bool(present) and all(_is_quantity(one) for one in present)
+    present = [entry for entry in column if not entry.is_missing]
+    return bool(present) and all(_is_quantity(entry) for entry in present)
 
 
 def _groups(provenance: Mapping[str, object]) -> list[_Group]:

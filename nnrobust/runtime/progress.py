@@ -11,7 +11,7 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 def silent(items: Collection[T], description: str) -> Iterable[T]:
-    """`items` as they are: what library functions use unless told otherwise."""
+    """`items` as they are: the default of library functions."""
     return items
 
 

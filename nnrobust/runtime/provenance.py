@@ -50,8 +50,8 @@ def provenance(
         "versions": {"python": platform.python_version()} | versions(),
         "data": {key: dataset[key] for key in ("name", "n_train", "n_test", "image_shape")},
         "sha256": dataset["sha256"],
-        "seconds": {name: one["seconds"] for name, one in stages.items()},
-        "peak_memory_gb": max((one["peak_memory_gb"] for one in stages.values()), default=None),
+        "seconds": {name: cost["seconds"] for name, cost in stages.items()},
+        "peak_memory_gb": max((cost["peak_memory_gb"] for cost in stages.values()), default=None),
     }
 
 

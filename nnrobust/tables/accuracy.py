@@ -222,14 +222,14 @@ def epsilon_curves(records: pd.DataFrame, split: str, n_points: int, end: float)
     mine = records[(records["split"] == split) & (records["status"] == "ok")]
     for norm, part in mine.groupby(mine["norm"].astype(str)):
         grid = np.linspace(0, end, n_points) * float(part["epsilon"].iloc[0])
-        problems = [(str(name), one) for name, one in part.groupby(part["pair"].astype(str))]
+        problems = [(str(name), problem_rows) for name, problem_rows in part.groupby(part["pair"].astype(str))]
         for problem, chosen in (
-            ("pairs", [one for name, one in problems if name != ALL_CLASSES]),
-            ("all", [one for name, one in problems if name == ALL_CLASSES]),
+            ("pairs", [problem_rows for name, problem_rows in problems if name != ALL_CLASSES]),
+            ("all", [problem_rows for name, problem_rows in problems if name == ALL_CLASSES]),
         ):
             for method, kind, lower, upper in _methods(part) if chosen else ():
-                rates = 100 * np.stack([_share_above(one[lower], grid) for one in chosen])
-                bounds = 100 * np.stack([_share_above(one[upper], grid) for one in chosen])
+                rates = 100 * np.stack([_share_above(problem_rows[lower], grid) for problem_rows in chosen])
+                bounds = 100 * np.stack([_share_above(problem_rows[upper], grid) for problem_rows in chosen])
                 rows += [
                     {
                         "classifier": str(part["classifier"].iloc[0]), "problem": problem, "norm": norm, "epsilon": epsilon,

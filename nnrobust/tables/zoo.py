@@ -1,4 +1,4 @@
-"""What came of the pretrained models, with 1NN on the same images beside them."""
+"""The table of the pretrained models, with 1NN on the same images beside them."""
 
 import math
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def zoo_table(
     `models` has the records of each, None where there are none; `nearest_neighbor` the records of 1NN, of which those of all
     classes and of the images that a model was attacked on count. Published accuracies are RobustBench's, as fractions.
     """
-    tables, there = [], [one for one in models.values() if one is not None]
+    tables, there = [], [records for records in models.values() if records is not None]
     for name, records in models.items():
         table = (
             pd.DataFrame({"classifier": [name], "status": [MISSING]})
@@ -72,7 +72,7 @@ def zoo_table(
             )
         )
     if there:
-        images = pd.concat([one[["split", "index"]].astype({"split": str}) for one in there]).drop_duplicates()
+        images = pd.concat([records[["split", "index"]].astype({"split": str}) for records in there]).drop_duplicates()
         everything = nearest_neighbor[nearest_neighbor["pair"] == ALL_CLASSES].astype({"split": str})
         tables.append(accuracy_table(everything.merge(images, on=["split", "index"]), confidence).assign(status="ok"))
     return pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS) if tables else pd.DataFrame(columns=COLUMNS)

@@ -121,7 +121,7 @@ def _response(identifier: str) -> Iterator[Any]:
 
 
 def _is_page(response: Any) -> bool:
-    """Whether it is a page about the file; that of a missing address or a failing server is told by its status."""
+    """Whether it is a page about the file, and not that of a missing address or a failing server, which the status shows."""
     is_html = response.headers.get("Content-Type", "").startswith("text/html")
     return is_html and response.status_code < 500 and response.status_code != 404
 
