@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from dvclive.live import Live
+from typing import TYPE_CHECKING
 
 from nnrobust.training.tasks import Row, Task
+
+if TYPE_CHECKING:
+    from dvclive.live import Live
 
 
 class LiveLog:
@@ -15,7 +17,7 @@ class LiveLog:
     The step counts epochs over all groups; accuracies are those on held-out images, where they were taken.
     """
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: "Live") -> None:
         self.live, self.n_epochs = live, 0
 
     def __call__(self, tasks: list[Task], epoch: int, rows: list[Row]) -> None:
@@ -31,5 +33,7 @@ class LiveLog:
 @contextmanager
 def live_log(folder: Path) -> Iterator[LiveLog]:
     """A log whose files are in `folder`; it makes no experiment, no report and no dvc.yaml of its own."""
+    from dvclive.live import Live  # brings DVC, which takes seconds
+
     with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
         yield LiveLog(live)

@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 import vl_convert
 import yaml
-from dvc.render.match import match_defs_renderers
 
 from made.project import ROOT
 from nnrobust.report.plots_page import plots_page
@@ -53,6 +52,8 @@ def file(path, rows, columns=None):
 
 def spec(name, revisions):
     """The Vega-Lite specification of a plot of dvc.yaml, as DVC makes it from the files of each revision."""
+    from dvc.render.match import match_defs_renderers
+
     data = {
         revision: {"definitions": {"data": {"dvc.yaml": {"data": {name: NAMED[name]}}}}, "sources": {"data": files}}
         for revision, files in revisions.items()
