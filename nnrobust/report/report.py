@@ -18,12 +18,13 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from nnrobust.claims.judge import VERDICTS
 from nnrobust.errors import DataError
 
 CLAIM_COLUMNS = (
     "id", "where", "quote", "paper", "ours", "interval", "sample", "kind", "rule", "verdict", "setting", "note",
 )  # fmt: skip
-VERDICTS = {"holds": "✓", "fails": "✗", "cannot tell": "?", "not run": "○"}
+SIGNS = dict(zip(VERDICTS, ("✓", "✗", "?", "○"), strict=True))
 """Each verdict with its sign, in the order in which they sort."""
 MISSING = "–"
 _ABSENT = {"", "-", "–", "—", "nan", "None"}
@@ -123,8 +124,8 @@ def render(report: Report) -> str:
     return template.render(
         report=report,
         sections=_sections(report),
-        counts=[(verdict, sign, counted[verdict]) for verdict, sign in VERDICTS.items()],
-        signs=VERDICTS,
+        counts=[(verdict, sign, counted[verdict]) for verdict, sign in SIGNS.items()],
+        signs=SIGNS,
         ranks={verdict: rank for rank, verdict in enumerate(VERDICTS)},
         claims=[{name: cell(claim[name]) for name in CLAIM_COLUMNS} for claim in report.claims.to_dict("records")],
         pictures=[_picture(picture) for picture in report.pictures],
