@@ -1,14 +1,19 @@
-"""What a run has measured, made such that the paper is right, and the tables that it consists of."""
+"""The evidence of a run in which the paper is right, the tables that it consists of, and its ledger."""
 
 import math
 
 import numpy as np
 import pandas as pd
 
+from nnrobust.claims.judge import ledger
 from nnrobust.claims.measures import Evidence
-from nnrobust.claims.paper import PRETRAINED_TRADES, STANDARD
+from nnrobust.claims.paper import CLAIMS, PRETRAINED_TRADES, STANDARD
 from nnrobust.experiments.plane import OVERWRITTEN
 
+IDS = tuple(claim.id for claim in CLAIMS)
+ACCEPTED = {claim.id: claim.accepted for claim in CLAIMS}
+MARGIN = 0.02
+"""The difference up to which accuracies are comparable, as in every profile."""
 BEST_ALONE, BEST_EXTRA = "Wang2023Better_WRN-70-16", "Kang2021Stable"
 ZOO = {PRETRAINED_TRADES: False, BEST_ALONE: False, BEST_EXTRA: True, STANDARD: False}
 """Four pretrained models, and whether they had extra data."""
@@ -189,3 +194,13 @@ def turned():
         timings={"1NN": other, "T_R": one, "E_S": one, "S": one},
         changes=changes_of(0.95, 0.97, norms=(1.5, 6.0)),
     )
+
+
+def entries_of(evidence):
+    """The ledger of a run, by claim."""
+    return {str(entry["id"]): entry for entry in ledger(evidence, MARGIN, "made")}
+
+
+def verdicts_of(evidence):
+    """The verdicts on a run, by claim."""
+    return {name: entry["verdict"] for name, entry in entries_of(evidence).items()}
