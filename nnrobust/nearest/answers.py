@@ -4,7 +4,7 @@ import numpy as np
 
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.proof import Certificate, RobustRadius
-from nnrobust.nearest.radius import EXACT, PAST, Radii
+from nnrobust.nearest.radius import EXACT_WITHIN, PAST, Radii
 
 _DOWN = 1 - 1e-9
 _ABSOLUTE = 1e-14
@@ -58,7 +58,7 @@ class Answers:
         # A query that fell within epsilon was not compared with the classes that came after.
         lower = np.where(self.has_fallen, 0.0, self.lower)
         lower = np.maximum(lower * _DOWN - _ABSOLUTE * self.nearest_other, 0.0)
-        agree = (lower == self.upper) | (lower >= (1 - EXACT) * self.upper)
+        agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
         certificates = [
             Certificate(
                 query=self.x[row], label=classes[self.codes[row]], references=references,

@@ -26,7 +26,7 @@ UNBOXED = Adversary()
 
 
 @np.errstate(all="ignore")
-def nearest_points(
+def distance_and_point(
     normals: np.ndarray, depths: np.ndarray, norm: str, box: Box | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The smallest norm (n,) of a v with g.v <= -c and low <= v <= high, and such a v (n, d), in float64.
@@ -56,9 +56,9 @@ def nearest_points(
 
 @np.errstate(all="ignore")
 def distance(normals: np.ndarray, depths: np.ndarray, norm: str, box: Box | None) -> np.ndarray:
-    """The norm that `nearest_points` returns."""
+    """The norm that `distance_and_point` returns."""
     if box is not None:
-        return nearest_points(normals, depths, norm, box)[0]
+        return distance_and_point(normals, depths, norm, box)[0]
     return np.where(depths > 0, depths / np.linalg.norm(normals, DUAL[norm], axis=1), 0.0)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from nnrobust.nearest import halfspace, quadratic
 from nnrobust.nearest.halfspace import Adversary, Box
-from nnrobust.nearest.interior import Problem, Rows, State, back, follow
+from nnrobust.nearest.interior import Programs, Rows, State, back, follow
 from nnrobust.nearest.systems import diagonals
 from nnrobust.threat import DUAL
 
@@ -101,7 +101,7 @@ def propose(problems: Problems, adversary: Adversary, room: Box | None) -> Solut
     The multipliers make one half-space out of all constraints; its nearest point within the box is the solution, if it happens to
     meet the constraints, and its distance is a lower bound in any case.
     """
-    multipliers, is_sound = quadratic.nearest_points(problems.gram, problems.inner_limits)
+    multipliers, is_sound = quadratic.optimal_multipliers(problems.gram, problems.inner_limits)
     combined = problems.combined(multipliers)
     depths = -np.vecdot(multipliers, problems.limits)
     if adversary.norm == "L2" and room is None:
@@ -109,7 +109,7 @@ def propose(problems: Problems, adversary: Adversary, room: Box | None) -> Solut
         return Solution(multipliers, bounds, -combined, np.ones_like(is_sound), is_sound)
     inner = -np.vecdot(multipliers, problems.inner_limits)
     bounds = halfspace.distance(combined, depths, adversary.norm, room)
-    _, points = halfspace.nearest_points(combined, inner, adversary.norm, room)
+    _, points = halfspace.distance_and_point(combined, inner, adversary.norm, room)
     products = np.matvec(problems.offsets, points) - np.vecdot(problems.towards, points)[:, None]
     is_final = np.all(np.where(problems.is_used, products - problems.limits, -1.0) <= 0, axis=1)
     return Solution(multipliers, bounds, points, is_final, is_sound)
@@ -121,7 +121,9 @@ def solve(problems: Problems, adversary: Adversary, room: Box | None, multiplier
     for start in range(0, len(multipliers), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
         part, box = problems.take(rows), None if room is None else (room[0][rows], room[1][rows])
-        found, points = nearest_points(part.normals(), part.inner_limits, adversary.norm, box, multipliers[rows])
+        found, points = multipliers_and_points(
+            part.normals(), part.inner_limits, adversary.norm, box, multipliers[rows]
+        )
         found = np.where(part.is_used, found, 0.0)
         depths = -np.vecdot(found, part.limits)
         bounds = halfspace.distance(part.combined(found), depths, adversary.norm, box)
@@ -132,7 +134,7 @@ def solve(problems: Problems, adversary: Adversary, room: Box | None, multiplier
 
 
 @np.errstate(all="ignore")
-def nearest_points(
+def multipliers_and_points(
     normals: np.ndarray, offsets: np.ndarray, norm: str, box: Box | None, multipliers: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers (n, k) of constraints a_i.v <= b_i, and the v (n, d) of least norm that meets them within the box.
@@ -152,14 +154,14 @@ def nearest_points(
     g = back(a, y)
     size = halfspace.distance(g, -np.vecdot(y, b), norm, None)[:, None]
     sides = None if box is None else (box[0] / size, box[1] / size)
-    problem, state = _PROBLEMS[norm](a, b / size, sides, g, y)
-    y, z = follow(problem, state)
+    programs, state = _PROGRAMS[norm](a, b / size, sides, g, y)
+    y, z = follow(programs, state)
     d = normals.shape[2]
     v = z[:, :d] - z[:, d:] if norm == "L1" else z
     return y / lengths, v * size
 
 
-def _linf(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Problem, State]:
+def _linf(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Programs, State]:
     """z <= t and -z <= t, and the box. Starts where the barrier problem of the l2 multipliers, without the box, is solved."""
     scale = np.abs(g).sum(axis=1, keepdims=True)
     mu = np.full_like(scale, 0.3 * _ABOVE / g.shape[1])
@@ -168,20 +170,20 @@ def _linf(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.nd
     t = np.maximum(np.full_like(z[:, 0], _ABOVE), 1.05 * np.abs(z).max(axis=1))
     zero = np.zeros_like(z)
     sides = [] if box is None else [(1.0, 0.0, box[1]), (-1.0, 0.0, -box[0])]
-    problem = Problem(a, b, Rows.of((1.0, 1.0, zero), (-1.0, 1.0, zero), *sides))
-    return problem, problem.begin(z, t, y / scale, mu)
+    programs = Programs(a, b, Rows.of((1.0, 1.0, zero), (-1.0, 1.0, zero), *sides))
+    return programs, programs.begin(z, t, y / scale, mu)
 
 
-def _l2(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Problem, State]:
+def _l2(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Programs, State]:
     """The box alone; without one the problem is solved already. Starts at the solution without the box."""
     assert box is not None
     scale = np.linalg.norm(g, axis=1, keepdims=True)
     z = _inside(-g / scale, box)
-    problem = Problem(a, b, Rows.of((1.0, 0.0, box[1]), (-1.0, 0.0, -box[0])), rho=1.0)
-    return problem, problem.begin(z, np.zeros_like(z[:, 0]), y / scale, np.full_like(scale, 0.1 / z.shape[1]))
+    programs = Programs(a, b, Rows.of((1.0, 0.0, box[1]), (-1.0, 0.0, -box[0])), rho=1.0)
+    return programs, programs.begin(z, np.zeros_like(z[:, 0]), y / scale, np.full_like(scale, 0.1 / z.shape[1]))
 
 
-def _l1(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Problem, State]:
+def _l1(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Programs, State]:
     """z = (p, q) with v = p - q, z >= 0 and the box. Starts at multipliers within their limits, ||g||_inf < 1.
 
     A coordinate that the box lets no way in one direction has no part in it.
@@ -197,11 +199,11 @@ def _l1(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndar
         caps = np.where(caps > 0, caps, 1.0)
         z = _inside(z, (np.zeros_like(z), caps))
         rows.append((1.0, 0.0, caps))
-    problem = Problem(both, b, Rows.of(*rows), cost=1.0)
-    return problem, problem.begin(z, np.zeros_like(z[:, 0]), y / scale, mu)
+    programs = Programs(both, b, Rows.of(*rows), cost=1.0)
+    return programs, programs.begin(z, np.zeros_like(z[:, 0]), y / scale, mu)
 
 
-_PROBLEMS = {"L1": _l1, "L2": _l2, "Linf": _linf}
+_PROGRAMS = {"L1": _l1, "L2": _l2, "Linf": _linf}
 
 
 def _inside(z: np.ndarray, box: Box | None) -> np.ndarray:

@@ -9,7 +9,7 @@ TOLERANCE = 1e-12
 
 
 @np.errstate(all="ignore")
-def nearest_points(gram: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def optimal_multipliers(gram: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of the points nearest to the origin in polytopes {v : a_i.v <= b_i}, and which of them are solved.
 
     Each of n problems, as the least-squares problem min |A^T u|^2 + (b.u + 1)^2 over u >= 0, by the active-set method of Lawson

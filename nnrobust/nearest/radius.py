@@ -18,7 +18,7 @@ from nnrobust.threat import ORDER
 
 _DOWN, _UP = 1 - 1e-10, 1 + 1e-12
 """Relative errors of bounds in float64 are below 1e-11 from below, and 1e-12 from above; each is rounded to the safe side."""
-EXACT = 1e-6
+EXACT_WITHIN = 1e-6
 """How far apart, relative to the upper one, bounds of an exact radius may be."""
 PAST = 1 + 1e-6
 """How far beyond an epsilon a bound must be for a query to be left at it, relative to epsilon."""
@@ -50,7 +50,7 @@ class Radii:
 
     @property
     def is_exact(self) -> np.ndarray:
-        agree = np.isfinite(self.upper) & (self.upper - self.lower <= EXACT * self.upper)
+        agree = np.isfinite(self.upper) & (self.upper - self.lower <= EXACT_WITHIN * self.upper)
         return agree | (np.isinf(self.lower) & np.isinf(self.upper))
 
 
