@@ -87,10 +87,10 @@ def certify(
     work = [(label, group) for label in present for group in _groups(indexes, label)]
     for label, group in progress(work, "certify"):
         rows = np.flatnonzero(labels == label)
-        bounds.own[rows] = np.sqrt(search(indexes[label], flat[rows]).squared) / UNIT
+        bounds.own[rows] = np.sqrt(search(indexes[label], flat[rows])[0]) / UNIT
         is_open = np.zeros((len(rows), len(group)), dtype=bool)
         for place, rival in enumerate(group):
-            bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows]).squared) / UNIT
+            bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows])[0]) / UNIT
             is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], effort.settled_at)
         places, members = np.nonzero(is_open.T)
         if len(places):

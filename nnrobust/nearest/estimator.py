@@ -15,7 +15,7 @@ from nnrobust.nearest.answers import Answers
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.proof import RobustRadius
 from nnrobust.nearest.radius import Radii, exact_radii
-from nnrobust.nearest.references import References
+from nnrobust.nearest.references import References, centre_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
 from nnrobust.threat import NORMS
@@ -66,11 +66,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             raise DataError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]}")
         self._points, self._labels = X, y
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
-        centre = self._points.mean(axis=0, dtype=np.float64)
-        centre = np.round(centre) if X.dtype == np.uint8 else centre
-        self._references = [
-            References.of(self._points[ids], centre.astype(np.float32), self.device) for ids in self._ids
-        ]
+        centre = centre_of(X)
+        self._references = [References.of(X[ids], centre, self.device) for ids in self._ids]
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803

@@ -12,8 +12,9 @@ _CONTENDERS = 4
 class NearestNeighborModule(nn.Module):
     """Logits (n, classes) = minus the l2 distance to each class's nearest reference, of inputs (n, ...), with gradients.
 
-    The choice of the nearest is made in float32 and settled in float64 among a few; the distances are float64's, rounded to the
-    inputs' type. So where two classes are nearer to a tie than that rounding, the largest logit is no proof.
+    The choice of the nearest is made in float32 and settled in float64 among a few, not by `References.nearest`, which has no
+    gradients; the distances are float64's, rounded to the inputs' type. So where two classes are nearer to a tie than that
+    rounding, the largest logit is no proof.
     """
 
     centre: Tensor
