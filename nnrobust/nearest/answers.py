@@ -4,11 +4,7 @@ import numpy as np
 
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.proof import Certificate, RobustRadius
-from nnrobust.nearest.radius import EXACT_WITHIN, PAST, Radii
-
-_DOWN = 1 - 1e-9
-_ABSOLUTE = 1e-14
-"""By how much a lower bound is rounded down besides, relative to the distance of the nearest other-class reference."""
+from nnrobust.nearest.radius import EXACT_WITHIN, FOR_VERIFY, OF_DISTANCE, PAST, Radii
 
 
 class Answers:
@@ -57,7 +53,7 @@ class Answers:
         """The radii and their certificates, for queries of this shape, against references (n, d) with labels (n,)."""
         # A query that fell within epsilon was not compared with the classes that came after.
         lower = np.where(self.has_fallen, 0.0, self.lower)
-        lower = np.maximum(lower * _DOWN - _ABSOLUTE * self.nearest_other, 0.0)
+        lower = np.maximum(lower * FOR_VERIFY - OF_DISTANCE * self.nearest_other, 0.0)
         agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
         certificates = [
             Certificate(

@@ -22,7 +22,7 @@ import pandas as pd
 
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.neighbors import UNIT, ClassIndex, search
-from nnrobust.nearest.radius import PAST, exact_radii
+from nnrobust.nearest.radius import DOWN, OF_DISTANCE, PAST, exact_radii
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.records import to_frame
 from nnrobust.runtime.memory import fitting
@@ -35,8 +35,6 @@ ADVERSARIES = tuple(Adversary(norm, box) for norm in NORMS for box in (None, BOX
 """The problems solved for every query, in pixel values."""
 PROGRAMS = {"Linf": "linear program", "L2": "quadratic program"}
 """How a record names the convex problems of each norm."""
-_DOWN = 1 - 1e-12
-"""Bounds are computed in float64 with relative errors below 1e-13 and rounded down by this factor."""
 _MOST_DISTANCES = 2**25
 """Distances between own- and other-class references that are held at once (128 MiB); one other class at least."""
 
@@ -119,8 +117,8 @@ def _start(
 ) -> np.ndarray:
     """Writes the half gaps of these rows, as every bound; returns which rows are worth more work."""
     own, other = bounds.own[rows], bounds.other[rows, rival]
-    gap = np.maximum(other - own, 0) / 2 * _DOWN
-    gaps = {"L2": gap, "Linf": gap / np.sqrt(n_dimensions) * _DOWN}
+    gap = np.maximum((other - own) / 2 * DOWN - OF_DISTANCE * other, 0)
+    gaps = {"L2": gap, "Linf": gap / np.sqrt(n_dimensions) * DOWN}
     for norm in NORMS:
         bounds.half_gap[norm][rows, rival] = bounds.bisector[norm][rows, rival] = gaps[norm]
     for adversary in ADVERSARIES:
@@ -147,8 +145,8 @@ def _refine(
         radii = exact_radii(queries[at[0]], rivals, effort, adversary, stop_above, at[1])
         bisector, lower, upper = bounds.bisector[adversary.norm], bounds.lower[adversary], bounds.upper[adversary]
         if adversary.box is None:
-            bisector[at] = np.maximum(bisector[at], radii.bisector / UNIT * _DOWN)
-        lower[at] = np.maximum(bisector[at], radii.lower / UNIT * _DOWN)
+            bisector[at] = np.maximum(bisector[at], radii.bisector / UNIT * DOWN)
+        lower[at] = np.maximum(bisector[at], radii.lower / UNIT * DOWN)
         upper[at] = np.maximum(lower[at], radii.upper / UNIT)
     for norm in NORMS:
         # Whatever holds in the box is nearer without it, or as near.

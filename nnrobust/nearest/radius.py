@@ -16,8 +16,12 @@ from nnrobust.nearest.problems import Problems, Solution, propose, solve
 from nnrobust.nearest.screening import Effort, Rivals, Screened, lowest, screen
 from nnrobust.threat import ORDER
 
-_DOWN, _UP = 1 - 1e-10, 1 + 1e-12
-"""Relative errors of bounds in float64 are below 1e-11 from below, and 1e-12 from above; each is rounded to the safe side."""
+DOWN, UP = 1 - 1e-10, 1 + 1e-12
+"""Factors that round bounds in float64 to the safe side: their relative errors are below 1e-11 from below, 1e-12 from above."""
+OF_DISTANCE = 1e-14
+"""More than the error of half the difference of two distances, relative to the larger one: float64 errs by 1e-15 of it."""
+FOR_VERIFY = 1 - 1e-9
+"""By what a lower bound is reduced so that `verify` reaches it, whose half-spaces lose 2e-11 to rounding in 3,072 dimensions."""
 EXACT_WITHIN = 1e-6
 """How far apart, relative to the upper one, bounds of an exact radius may be."""
 PAST = 1 + 1e-6
@@ -117,7 +121,7 @@ class _Search:
         for _ in range(_MAX_ROUNDS):
             j = self.bounds[live].argmin(axis=1)
             best = self.bounds[live, j]
-            self.lower[live] = best * _DOWN
+            self.lower[live] = best * DOWN
             is_last = j == self.others.shape[1]
             is_settled = (self.lower[live] > stop_above[live]) | np.isinf(best)
             self.needs_more[live[is_last & ~is_settled]] = True
@@ -145,7 +149,7 @@ class _Search:
     def _propose(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         problems = self._problems(rows, j)
         if self.adversary.box is None:
-            bisectors = problems.bisectors(self.adversary.norm) * _DOWN
+            bisectors = problems.bisectors(self.adversary.norm) * DOWN
             self.bisector[rows] = np.minimum(self.bisector[rows], bisectors)
             self.bounds[rows, j] = np.maximum(self.bounds[rows, j], bisectors)
         return self._keep(rows, j, propose(problems, self.adversary, self.adversary.room(self.x[rows])))
@@ -184,7 +188,7 @@ class _Search:
         found = rows[is_found]
         self.witness[found] = point[is_found]
         moved = point[is_found] - self.x[found]
-        self.upper[found] = np.linalg.norm(moved, ORDER[self.adversary.norm], axis=1) * _UP
+        self.upper[found] = np.linalg.norm(moved, ORDER[self.adversary.norm], axis=1) * UP
         self.progress[rows[~is_found], j[~is_found]] = _SCREENED
         is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(axis=1)
         is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(axis=1)
