@@ -41,7 +41,7 @@ _MOST_DISTANCES = 2**25
 
 @dataclass(frozen=True)
 class Bounds:
-    """For n queries and every class c: what is known against the references of c, in pixel range [0, 1].
+    """Bounds on the radii of n queries against the references of each class c, in pixel range [0, 1].
 
     `own` (n,): distance to the nearest reference of the query's class. `other` (n, classes): the same for class c; infinite
     at the query's own class. `half_gap` and `bisector`, by norm (n, classes): certified radii, 0 where c is as near as own.
@@ -57,7 +57,7 @@ class Bounds:
 
     @classmethod
     def unknown(cls, n: int, n_classes: int) -> "Bounds":
-        """Nothing known yet: every radius infinite, as it is against the query's own class."""
+        """Infinite radii, as they stay against the query's own class."""
 
         def infinite() -> np.ndarray:
             return np.full((n, n_classes), np.inf)
@@ -74,7 +74,7 @@ def certify(
     effort: Effort,
     progress: Progress = silent,
 ) -> Bounds:
-    """What is known of uint8 queries (n, ...) with class ids `labels` (n,) against the references in `indexes`.
+    """Bounds on the radii of uint8 queries (n, ...) with class ids `labels` (n,) against the references in `indexes`.
 
     Where only verdicts are sought, a query whose half gap exceeds its epsilon in every norm keeps the half gap for every bound,
     and no upper one, which saves nearly all work on training images.
@@ -92,7 +92,7 @@ def certify(
             is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], effort.settled_at)
         places, members = np.nonzero(is_open.T)
         if len(places):
-            rivals = Rivals.of_groups(indexes[label].references, {one: indexes[one].references for one in group})
+            rivals = Rivals.of_groups(indexes[label].references, {rival: indexes[rival].references for rival in group})
             at = rows[members], np.array(group)[places]
             refine = partial(_refine, bounds, at, flat, rivals, effort)
             for _ in fitting(refine, np.arange(len(places)), effort.block_size):
@@ -104,7 +104,7 @@ def _groups(indexes: list[ClassIndex], label: int) -> list[list[int]]:
     """The other classes, as many at once as their distances from all own references allow."""
     groups: list[list[int]] = [[]]
     for rival in range(len(indexes)):
-        n_others = sum(len(indexes[one]) for one in [*groups[-1], rival])
+        n_others = sum(len(indexes[member]) for member in [*groups[-1], rival])
         if groups[-1] and n_others * len(indexes[label]) > _MOST_DISTANCES:
             groups.append([])
         if rival != label:
@@ -149,7 +149,7 @@ def _refine(
         lower[at] = np.maximum(bisector[at], radii.lower / UNIT * DOWN)
         upper[at] = np.maximum(lower[at], radii.upper / UNIT)
     for norm in NORMS:
-        # Whatever holds in the box is nearer without it, or as near.
+        # Without the box the radius is no larger than in it.
         free, boxed = Adversary(norm), Adversary(norm, BOX)
         bounds.lower[boxed][at] = np.maximum(bounds.lower[boxed][at], bounds.lower[free][at])
         bounds.upper[free][at] = np.minimum(bounds.upper[free][at], bounds.upper[boxed][at])
@@ -169,13 +169,13 @@ def certificate_records(
     not robust. The closed ball is certified where the radius exceeds epsilon. A record is exact where a bound on either side
     proves its verdict without the box; `method` is the weakest that does.
     """
-    label, others = labels[indices], np.stack([class_ids[class_ids != one] for one in labels[indices]])
+    label, others = labels[indices], np.stack([class_ids[class_ids != own] for own in labels[indices]])
     at = indices[:, None], others
     rival, is_correct = _predict(bounds.own[indices], bounds.other[at], label, others)
     known = _radii(bounds, at, is_correct, threat.norm)
     lower, upper = known["radius_lower"], known["radius_upper"]
     is_exact = (lower > threat.epsilon) | (upper <= threat.epsilon)
-    by_half_gap, by_bisector = (known[f"radius_{one}"] > threat.epsilon for one in ("half_gap", "bisector"))
+    by_half_gap, by_bisector = (known[f"radius_{name}"] > threat.epsilon for name in ("half_gap", "bisector"))
     methods = ["prediction", "half gap", "bisector", PROGRAMS[threat.norm]]
     return to_frame(
         {

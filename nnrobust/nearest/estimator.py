@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TYPES = (np.float64, np.float32, np.uint8)
 _MEBI = 2**20
 _MOST = 256
-"""Queries handled at once, whatever memory there is: more are no faster."""
+"""Queries handled at once, however much memory there is: more are no faster."""
 
 
 class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
@@ -164,7 +164,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     def _squared_distances(self, x: np.ndarray) -> np.ndarray:
         """Squared distances (m, n_classes) to the nearest reference of each class."""
         found = np.empty((len(x), len(self.classes_)))
-        width = 16 * max(len(one) for one in self._references) + 8 * x.shape[1]
+        width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
 
         def nearest(rows: np.ndarray) -> np.ndarray:
             queries = x[rows].astype(np.float64)
@@ -196,7 +196,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
                 yield code, Rivals.of(own, References.of(self._points[part], own.centre, self.device)), part
 
     def _refine(self, answers: "_Answers", own: int, rivals: Rivals, others: np.ndarray) -> None:
-        """Notes what these rivals say about the open queries of class `own`."""
+        """Notes the radii of the open queries of class `own` against these rivals."""
         rows = answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * rivals.own.points.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
 
@@ -209,7 +209,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
 
 class _Answers:
-    """What is known of m queries, while rival classes are gone through."""
+    """Bounds on the radii of m queries, with points and proofs, tightened rival class by rival class."""
 
     def __init__(
         self, x: np.ndarray, codes: np.ndarray, squared: np.ndarray, adversary: Adversary, epsilon: float
@@ -227,12 +227,12 @@ class _Answers:
         self.multipliers: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in rows]
 
     def open_rows(self, code: int) -> np.ndarray:
-        """The queries of a class that more work may say more about."""
+        """The queries of a class whose bounds further rivals may move."""
         return np.flatnonzero((self.codes == code) & self.is_won & ~self.has_fallen)
 
     @property
     def has_fallen(self) -> np.ndarray:
-        """Which queries (m,) a point within epsilon is known for, if there is an epsilon."""
+        """Queries (m,) with a known point within epsilon, if there is an epsilon."""
         return (self.upper <= self.epsilon) & np.isfinite(self.epsilon)
 
     def stop_above(self, rows: np.ndarray) -> np.ndarray:

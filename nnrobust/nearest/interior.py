@@ -19,9 +19,9 @@ from nnrobust.nearest.systems import are_definite, diagonals, solutions
 _GAP = 1e-7
 """Relative gap at which a problem is solved: near a degenerate optimum float64 does not bring it below some 5e-8."""
 _LOST = 1e3
-"""How many times the least error so far that of a state may be, before its problem is given up."""
+"""A problem is given up when its error is this many times the least so far."""
 _RESIDUAL = 1e-10
-"""By how much a dense constraint may be missed, relative to the largest of them."""
+"""Violation that a dense constraint may have, relative to the largest of them."""
 _RIDGES = (1e-13, 1e-11, 1e-9)
 """Added to the unit diagonal of a scaled system that is not definite, one after the other."""
 _MAX_STEPS = 100
@@ -114,7 +114,7 @@ def follow(programs: Programs, state: State) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Residuals:
-    """By how much a state misses the conditions of the optimum."""
+    """The errors of a state in the conditions of the optimum."""
 
     def __init__(self, programs: Programs, state: State) -> None:
         p, now = programs, state

@@ -25,9 +25,9 @@ class NearestNeighborModule(nn.Module):
         super().__init__()
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
         self.register_buffer("centre", torch.cat(list(references)).mean(dim=0))
-        for number, one in enumerate(references):
-            self.register_buffer(f"references_{number}", one - self.centre)
-            self.register_buffer(f"float32_{number}", (one - self.centre).float())
+        for number, points in enumerate(references):
+            self.register_buffer(f"references_{number}", points - self.centre)
+            self.register_buffer(f"float32_{number}", (points - self.centre).float())
         self.n_classes = len(references)
         self.eval()
 

@@ -56,8 +56,8 @@ def save_indexes(indexes: list[ClassIndex], folder: Path) -> None:
     import faiss
 
     np.save(folder / "centre.npy", indexes[0].references.centre)
-    for class_id, one in enumerate(indexes):
-        faiss.write_index(one.index, str(folder / f"{class_id}.faiss"))
+    for class_id, built in enumerate(indexes):
+        faiss.write_index(built.index, str(folder / f"{class_id}.faiss"))
 
 
 def load_indexes(folder: Path | str, train: Split, n_classes: int, device: str = "cpu") -> list[ClassIndex]:
@@ -103,7 +103,7 @@ def propose(index: ClassIndex, queries: np.ndarray, k: int) -> tuple[np.ndarray,
 
 
 def search(index: ClassIndex, queries: np.ndarray, n_proposed: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """What `References.nearest` returns for uint8 queries (m, d), exactly."""
+    """Squared distances (m,) of uint8 queries (m, d) to their nearest references, and the positions (m,) of these, exactly."""
     return index.references.settled(queries, *propose(index, queries, n_proposed))
 
 

@@ -1,4 +1,7 @@
-"""The problems of one other-class reference each: the way to the nearest point that it wins, by proposal and by solution."""
+"""The problems of one other-class reference each: the way to the nearest point that it wins.
+
+`propose` solves them in l2 without a box, `solve` in the norm and box asked for, by the interior-point method.
+"""
 
 from dataclasses import dataclass
 
@@ -96,7 +99,7 @@ class Problems:
 
 
 def propose(problems: Problems, adversary: Adversary, room: Box | None) -> Solution:
-    """The solutions in l2 without a box, and what their multipliers say about the adversary's problem.
+    """The solutions in l2 without a box, and the bounds that their multipliers give in the adversary's problem.
 
     The multipliers make one half-space out of all constraints; its nearest point within the box is the solution, if it happens to
     meet the constraints, and its distance is a lower bound in any case.
@@ -128,7 +131,7 @@ def solve(problems: Problems, adversary: Adversary, room: Box | None, multiplier
         depths = -np.vecdot(found, part.limits)
         bounds = halfspace.distance(part.combined(found), depths, adversary.norm, box)
         parts.append((found, bounds, points if box is None else np.clip(points, *box)))
-    found, bounds, points = (np.concatenate(one) for one in zip(*parts, strict=True))
+    found, bounds, points = (np.concatenate(part) for part in zip(*parts, strict=True))
     sound = np.ones(len(bounds), dtype=bool)
     return Solution(found, bounds, points, sound, sound)
 

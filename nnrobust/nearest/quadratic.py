@@ -5,7 +5,7 @@ import numpy as np
 from nnrobust.nearest.systems import diagonals, solutions
 
 TOLERANCE = 1e-12
-"""By how much a constraint may be violated, relative to the distance of the farthest constraint's plane from the origin."""
+"""Violation that a constraint may have, relative to the distance of the farthest constraint's plane from the origin."""
 
 
 @np.errstate(all="ignore")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _WIDTH = 512
+"""Products that float32 sums before float64 goes on: in 3,072 dimensions the error bound is a sixth of that of float32 alone."""
 _AT_ONCE = 2048
 """Contenders for the nearest reference that are measured at once."""
 ROUNDING = 2.0**-24
@@ -94,10 +95,10 @@ class References:
         positions: np.ndarray | None = None,
         excluded: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What `nearest` returns, from proposals: squared distances (m, k) within `error` (m, 1) of the true ones.
+        """Distances and positions as of `nearest`, from squared distances (m, k) within `error` (m, 1) of the true ones.
 
-        Float64 measures all that may be the nearest; of several that are, the first is. `positions` (m, k) are those of the
-        proposed references, None if all are; a query of which every proposal may be the nearest is compared with all.
+        Float64 measures all that may be the nearest; of several that are, the first is. `positions` (m, k) say of which
+        references the distances are, None: of all. A query of which all k may be the nearest is compared with every reference.
         """
         is_contender = squared <= squared.min(axis=1, keepdims=True) + 2 * error
         rows, columns = is_contender.nonzero()

@@ -49,7 +49,7 @@ class Rivals:
     def of_groups(cls, own: References, others: Mapping[int, References]) -> "Rivals":
         """One class against several, of which a query may face any one: the keys are the groups."""
         joined = References.joined(list(others.values()))
-        groups = np.concatenate([np.full(len(one), group) for group, one in others.items()])
+        groups = np.concatenate([np.full(len(part), group) for group, part in others.items()])
         return cls(own, joined, *cross_distances(own, joined), groups)
 
     def exchanged(self) -> "Rivals":
@@ -59,7 +59,7 @@ class Rivals:
 
 @dataclass(frozen=True)
 class Screened:
-    """What m queries (m, d) need of the references of both classes.
+    """The references of both classes that can decide the radii of m queries (m, d).
 
     `own` (m, i): the own-class references nearest to each query, `offsets` (m, i, d) the ways there, and `own_squared` (m, i)
     their squared lengths, in float64.

@@ -74,11 +74,11 @@ def test_class_distances_are_those_of_brute_force():
     table = class_distances(train, ["a", "b", "c"])
     flat = train.images.reshape(90, -1)
     assert table[["first", "second"]].to_numpy().tolist() == [["a", "b"], ["a", "c"], ["b", "c"]]
-    for row, (one, other) in zip(table.itertuples(), [(0, 1), (0, 2), (1, 2)], strict=True):
-        expected = brute_force(flat[train.labels == one], flat[train.labels == other]).min()
+    for row, (first, second) in zip(table.itertuples(), [(0, 1), (0, 2), (1, 2)], strict=True):
+        expected = brute_force(flat[train.labels == first], flat[train.labels == second]).min()
         assert row.distance == pytest.approx(np.sqrt(expected) / 255, abs=1e-9)
         assert brute_force(flat[[row.first_index]], flat[[row.second_index]]).item() == expected
-        assert (train.labels[row.first_index], train.labels[row.second_index]) == (one, other)
+        assert (train.labels[row.first_index], train.labels[row.second_index]) == (first, second)
 
 
 def test_saved_indexes_find_what_the_built_ones_do(tmp_path):
@@ -87,8 +87,8 @@ def test_saved_indexes_find_what_the_built_ones_do(tmp_path):
     save_indexes(built, tmp_path)
     loaded = load_indexes(tmp_path, train, 2)
     queries = made(20, seed=1).images.reshape(20, -1)
-    for one, other in zip(built, loaded, strict=True):
-        assert np.array_equal(search(one, queries), search(other, queries))
+    for before, after in zip(built, loaded, strict=True):
+        assert np.array_equal(search(before, queries), search(after, queries))
 
 
 def test_indexes_of_other_data_are_refused(tmp_path):
