@@ -22,7 +22,7 @@ import pandas as pd
 
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.neighbors import UNIT, ClassIndex, search
-from nnrobust.nearest.radius import PAST, exact_radii
+from nnrobust.nearest.radius import DOWN, OF_DISTANCE, PAST, exact_radii
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.records import to_frame
 from nnrobust.runtime.memory import fitting
@@ -35,15 +35,13 @@ ADVERSARIES = tuple(Adversary(norm, box) for norm in NORMS for box in (None, BOX
 """The problems solved for every query, in pixel values."""
 PROGRAMS = {"Linf": "linear program", "L2": "quadratic program"}
 """How a record names the convex problems of each norm."""
-_DOWN = 1 - 1e-12
-"""Bounds are computed in float64 with relative errors below 1e-13 and rounded down by this factor."""
 _MOST_DISTANCES = 2**25
 """Distances between own- and other-class references that are held at once (128 MiB); one other class at least."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """For n queries and every class c: what is known against the references of c, in pixel range [0, 1].
+    """Bounds on the radii of n queries against the references of each class c, in pixel range [0, 1].
 
     `own` (n,): distance to the nearest reference of the query's class. `other` (n, classes): the same for class c; infinite
     at the query's own class. `half_gap` and `bisector`, by norm (n, classes): certified radii, 0 where c is as near as own.
@@ -59,7 +57,7 @@ class Bounds:
 
     @classmethod
     def unknown(cls, n: int, n_classes: int) -> "Bounds":
-        """Nothing known yet: every radius infinite, as it is against the query's own class."""
+        """Infinite radii, as they stay against the query's own class."""
 
         def infinite() -> np.ndarray:
             return np.full((n, n_classes), np.inf)
@@ -76,7 +74,7 @@ def certify(
     effort: Effort,
     progress: Progress = silent,
 ) -> Bounds:
-    """What is known of uint8 queries (n, ...) with class ids `labels` (n,) against the references in `indexes`.
+    """Bounds on the radii of uint8 queries (n, ...) with class ids `labels` (n,) against the references in `indexes`.
 
     Where only verdicts are sought, a query whose half gap exceeds its epsilon in every norm keeps the half gap for every bound,
     and no upper one, which saves nearly all work on training images.
@@ -87,14 +85,14 @@ def certify(
     work = [(label, group) for label in present for group in _groups(indexes, label)]
     for label, group in progress(work, "certify"):
         rows = np.flatnonzero(labels == label)
-        bounds.own[rows] = np.sqrt(search(indexes[label], flat[rows]).squared) / UNIT
+        bounds.own[rows] = np.sqrt(search(indexes[label], flat[rows])[0]) / UNIT
         is_open = np.zeros((len(rows), len(group)), dtype=bool)
         for place, rival in enumerate(group):
-            bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows]).squared) / UNIT
+            bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows])[0]) / UNIT
             is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], effort.settled_at)
         places, members = np.nonzero(is_open.T)
         if len(places):
-            rivals = Rivals.of_groups(indexes[label].references, {one: indexes[one].references for one in group})
+            rivals = Rivals.of_groups(indexes[label].references, {rival: indexes[rival].references for rival in group})
             at = rows[members], np.array(group)[places]
             refine = partial(_refine, bounds, at, flat, rivals, effort)
             for _ in fitting(refine, np.arange(len(places)), effort.block_size):
@@ -106,7 +104,7 @@ def _groups(indexes: list[ClassIndex], label: int) -> list[list[int]]:
     """The other classes, as many at once as their distances from all own references allow."""
     groups: list[list[int]] = [[]]
     for rival in range(len(indexes)):
-        n_others = sum(len(indexes[one]) for one in [*groups[-1], rival])
+        n_others = sum(len(indexes[member]) for member in [*groups[-1], rival])
         if groups[-1] and n_others * len(indexes[label]) > _MOST_DISTANCES:
             groups.append([])
         if rival != label:
@@ -119,8 +117,8 @@ def _start(
 ) -> np.ndarray:
     """Writes the half gaps of these rows, as every bound; returns which rows are worth more work."""
     own, other = bounds.own[rows], bounds.other[rows, rival]
-    gap = np.maximum(other - own, 0) / 2 * _DOWN
-    gaps = {"L2": gap, "Linf": gap / np.sqrt(n_dimensions) * _DOWN}
+    gap = np.maximum((other - own) / 2 * DOWN - OF_DISTANCE * other, 0)
+    gaps = {"L2": gap, "Linf": gap / np.sqrt(n_dimensions) * DOWN}
     for norm in NORMS:
         bounds.half_gap[norm][rows, rival] = bounds.bisector[norm][rows, rival] = gaps[norm]
     for adversary in ADVERSARIES:
@@ -147,11 +145,11 @@ def _refine(
         radii = exact_radii(queries[at[0]], rivals, effort, adversary, stop_above, at[1])
         bisector, lower, upper = bounds.bisector[adversary.norm], bounds.lower[adversary], bounds.upper[adversary]
         if adversary.box is None:
-            bisector[at] = np.maximum(bisector[at], radii.bisector / UNIT * _DOWN)
-        lower[at] = np.maximum(bisector[at], radii.lower / UNIT * _DOWN)
+            bisector[at] = np.maximum(bisector[at], radii.bisector / UNIT * DOWN)
+        lower[at] = np.maximum(bisector[at], radii.lower / UNIT * DOWN)
         upper[at] = np.maximum(lower[at], radii.upper / UNIT)
     for norm in NORMS:
-        # Whatever holds in the box is nearer without it, or as near.
+        # Without the box the radius is no larger than in it.
         free, boxed = Adversary(norm), Adversary(norm, BOX)
         bounds.lower[boxed][at] = np.maximum(bounds.lower[boxed][at], bounds.lower[free][at])
         bounds.upper[free][at] = np.minimum(bounds.upper[free][at], bounds.upper[boxed][at])
@@ -171,13 +169,13 @@ def certificate_records(
     not robust. The closed ball is certified where the radius exceeds epsilon. A record is exact where a bound on either side
     proves its verdict without the box; `method` is the weakest that does.
     """
-    label, others = labels[indices], np.stack([class_ids[class_ids != one] for one in labels[indices]])
+    label, others = labels[indices], np.stack([class_ids[class_ids != own] for own in labels[indices]])
     at = indices[:, None], others
     rival, is_correct = _predict(bounds.own[indices], bounds.other[at], label, others)
     known = _radii(bounds, at, is_correct, threat.norm)
     lower, upper = known["radius_lower"], known["radius_upper"]
     is_exact = (lower > threat.epsilon) | (upper <= threat.epsilon)
-    by_half_gap, by_bisector = (known[f"radius_{one}"] > threat.epsilon for one in ("half_gap", "bisector"))
+    by_half_gap, by_bisector = (known[f"radius_{name}"] > threat.epsilon for name in ("half_gap", "bisector"))
     methods = ["prediction", "half gap", "bisector", PROGRAMS[threat.norm]]
     return to_frame(
         {

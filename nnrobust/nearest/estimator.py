@@ -11,11 +11,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnrobust.errors import DataError
-from nnrobust.nearest.answers import Answers
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.proof import RobustRadius
-from nnrobust.nearest.radius import Radii, exact_radii
-from nnrobust.nearest.references import References
+from nnrobust.nearest.proof import Certificate, RobustRadius
+from nnrobust.nearest.radius import EXACT_WITHIN, FOR_VERIFY, OF_DISTANCE, PAST, Radii, exact_radii
+from nnrobust.nearest.references import References, centre_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
 from nnrobust.threat import NORMS
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 TYPES = (np.float64, np.float32, np.uint8)
 _MEBI = 2**20
 _MOST = 256
-"""Queries handled at once, whatever memory there is: more are no faster."""
+"""Queries handled at once, however much memory there is: more are no faster."""
 
 
 class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
@@ -66,11 +65,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             raise DataError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]}")
         self._points, self._labels = X, y
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
-        centre = self._points.mean(axis=0, dtype=np.float64)
-        centre = np.round(centre) if X.dtype == np.uint8 else centre
-        self._references = [
-            References.of(self._points[ids], centre.astype(np.float32), self.device) for ids in self._ids
-        ]
+        centre = centre_of(X)
+        self._references = [References.of(X[ids], centre, self.device) for ids in self._ids]
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
@@ -113,7 +109,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             raise DataError(f"epsilon: expected a number above 0, or None for the radius, got {epsilon!r}")
         squared = self._squared_distances(x)
         codes = squared.argmin(axis=1) if y is None else self._codes(y, len(x))
-        answers = Answers(x, codes, squared, adversary, np.inf if epsilon is None else epsilon)
+        answers = _Answers(x, codes, squared, adversary, np.inf if epsilon is None else epsilon)
         for first, second in combinations(range(len(self.classes_)), 2):
             for own, rivals, others in self._facing(first, second, answers):
                 self._refine(answers, own, rivals, others)
@@ -168,7 +164,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     def _squared_distances(self, x: np.ndarray) -> np.ndarray:
         """Squared distances (m, n_classes) to the nearest reference of each class."""
         found = np.empty((len(x), len(self.classes_)))
-        width = 16 * max(len(one) for one in self._references) + 8 * x.shape[1]
+        width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
 
         def nearest(rows: np.ndarray) -> np.ndarray:
             queries = x[rows].astype(np.float64)
@@ -181,30 +177,26 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     def _block_size(self, bytes_per_query: int) -> int:
         return int(np.clip(self.working_memory * _MEBI // (2 * bytes_per_query), 1, _MOST))
 
-    def _facing(self, first: int, second: int, answers: Answers) -> Iterator[tuple[int, Rivals, np.ndarray]]:
+    def _facing(self, first: int, second: int, answers: "_Answers") -> Iterator[tuple[int, Rivals, np.ndarray]]:
         """Own class, rivals, and positions of the other class's references, both ways, where queries are open.
 
         In parts, where the distances between all references do not fit in the working memory.
         """
-        a, b = self._references[first], self._references[second]
-        limit = self.working_memory * _MEBI // 8
-        is_open = [len(answers.open_rows(code)) > 0 for code in (first, second)]
-        if len(a) * len(b) <= limit:
-            rivals = Rivals.of(a, b) if any(is_open) else None
-            if rivals is not None and is_open[0]:
-                yield first, rivals, self._ids[second]
-            if rivals is not None and is_open[1]:
-                yield second, rivals.exchanged(), self._ids[first]
-            return
-        for own, rival, is_worth_it in ((first, second, is_open[0]), (second, first, is_open[1])):
-            ids = self._ids[rival] if is_worth_it else self._ids[rival][:0]
-            for start in range(0, len(ids), max(1, limit // len(self._references[own]))):
-                part = ids[start : start + max(1, limit // len(self._references[own]))]
-                other = References.of(self._points[part], self._references[own].centre, self.device)
-                yield own, Rivals.of(self._references[own], other), part
+        rivals, limit = None, self.working_memory * _MEBI // 8
+        for code, rival in ((first, second), (second, first)):
+            own, ids = self._references[code], self._ids[rival]
+            if len(answers.open_rows(code)) == 0:
+                continue
+            if len(own) * len(ids) <= limit:
+                rivals = Rivals.of(own, self._references[rival]) if rivals is None else rivals.exchanged()
+                yield code, rivals, ids
+                continue
+            size = max(1, limit // len(own))
+            for part in (ids[start : start + size] for start in range(0, len(ids), size)):
+                yield code, Rivals.of(own, References.of(self._points[part], own.centre, self.device)), part
 
-    def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:
-        """Notes what these rivals say about the open queries of class `own`."""
+    def _refine(self, answers: "_Answers", own: int, rivals: Rivals, others: np.ndarray) -> None:
+        """Notes the radii of the open queries of class `own` against these rivals."""
         rows = answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * rivals.own.points.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
 
@@ -214,6 +206,71 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
         for block, found in fitting(radii, rows, self._block_size(width)):
             answers.note(block, found, self._ids[own], others)
+
+
+class _Answers:
+    """Bounds on the radii of m queries, with points and proofs, tightened rival class by rival class."""
+
+    def __init__(
+        self, x: np.ndarray, codes: np.ndarray, squared: np.ndarray, adversary: Adversary, epsilon: float
+    ) -> None:
+        rows = np.arange(len(x))
+        self.x, self.codes, self.adversary, self.epsilon = x.astype(np.float64), codes, adversary, epsilon
+        others = squared.copy()
+        others[rows, codes] = np.inf
+        self.nearest_other = np.sqrt(others.min(axis=1))
+        self.is_won = squared[rows, codes] < others.min(axis=1)
+        self.lower = np.where(self.is_won, np.inf, 0.0)
+        self.upper = self.lower.copy()
+        self.x_adv = np.where(self.is_won[:, None], np.nan, self.x)
+        self.own: list[list[np.ndarray]] = [[] for _ in rows]
+        self.multipliers: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in rows]
+
+    def open_rows(self, code: int) -> np.ndarray:
+        """The queries of a class whose bounds further rivals may move."""
+        return np.flatnonzero((self.codes == code) & self.is_won & ~self.has_fallen)
+
+    @property
+    def has_fallen(self) -> np.ndarray:
+        """Queries (m,) with a known point within epsilon, if there is an epsilon."""
+        return (self.upper <= self.epsilon) & np.isfinite(self.epsilon)
+
+    def stop_above(self, rows: np.ndarray) -> np.ndarray:
+        """The radius beyond which a rival class does not matter."""
+        return np.minimum(self.upper[rows], self.epsilon * PAST)
+
+    def note(self, rows: np.ndarray, radii: Radii, own: np.ndarray, others: np.ndarray) -> None:
+        """Takes in radii against the references `others`; `own` are the positions of those of the queries' class."""
+        self.lower[rows] = np.minimum(self.lower[rows], radii.lower)
+        is_nearer = radii.upper < self.upper[rows]
+        self.upper[rows[is_nearer]], self.x_adv[rows[is_nearer]] = radii.upper[is_nearer], radii.witness[is_nearer]
+        for n, row in enumerate(rows):
+            self.own[row].append(own[radii.own[n]])
+            self.multipliers[row] |= {int(others[j]): (own[i], m) for j, (i, m) in radii.proofs[n].items()}
+
+    def result(
+        self, references: np.ndarray, labels: np.ndarray, classes: np.ndarray, shape: tuple[int, ...]
+    ) -> RobustRadius:
+        """The radii and their certificates, for queries of this shape, against references (n, d) with labels (n,)."""
+        # A query that fell within epsilon was not compared with the classes that came after.
+        lower = np.where(self.has_fallen, 0.0, self.lower)
+        lower = np.maximum(lower * FOR_VERIFY - OF_DISTANCE * self.nearest_other, 0.0)
+        agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
+        certificates = [
+            Certificate(
+                query=self.x[row], label=classes[self.codes[row]], references=references,
+                labels=labels, adversary=self.adversary, lower=float(lower[row]), upper=float(self.upper[row]),
+                x_adv=self.x_adv[row], own=_together(self.own[row]), multipliers=self.multipliers[row],
+            )
+            for row in range(len(self.x))
+        ]  # fmt: skip
+        status = np.where(agree, "exact", "bounded")
+        return RobustRadius(lower, self.upper, status, self.x_adv.reshape(shape), certificates)
+
+
+def _together(parts: list[np.ndarray]) -> np.ndarray:
+    """All positions, the first of each part first: they come nearest first."""
+    return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())) if parts else [], dtype=np.int64)
 
 
 def _known_norm(norm: str) -> str:

@@ -12,7 +12,7 @@ Box = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Adversary:
-    """What a perturbation v of a query x may be: small in `norm`, and x + v in the box [low, high], if there is one."""
+    """Limits of a perturbation v of a query x: small in `norm`, and x + v in the box [low, high], if there is one."""
 
     norm: str = "L2"
     box: tuple[float, float] | None = None
@@ -26,7 +26,7 @@ UNBOXED = Adversary()
 
 
 @np.errstate(all="ignore")
-def nearest_points(
+def distance_and_point(
     normals: np.ndarray, depths: np.ndarray, norm: str, box: Box | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The smallest norm (n,) of a v with g.v <= -c and low <= v <= high, and such a v (n, d), in float64.
@@ -56,9 +56,9 @@ def nearest_points(
 
 @np.errstate(all="ignore")
 def distance(normals: np.ndarray, depths: np.ndarray, norm: str, box: Box | None) -> np.ndarray:
-    """The norm that `nearest_points` returns."""
+    """The norm that `distance_and_point` returns."""
     if box is not None:
-        return nearest_points(normals, depths, norm, box)[0]
+        return distance_and_point(normals, depths, norm, box)[0]
     return np.where(depths > 0, depths / np.linalg.norm(normals, DUAL[norm], axis=1), 0.0)
 
 
@@ -77,7 +77,7 @@ def _level(weights: np.ndarray, rates: np.ndarray, caps: np.ndarray, depths: np.
     """The smallest s (n,) with sum_l weights_l min(s rates_l, caps_l) = depth; that of the last cap where the sum stays below."""
     ends = np.where(weights > 0, caps / rates, 0.0)
     order = ends.argsort(axis=1)
-    ends, weights, rates, caps = (np.take_along_axis(one, order, axis=1) for one in (ends, weights, rates, caps))
+    ends, weights, rates, caps = (np.take_along_axis(part, order, axis=1) for part in (ends, weights, rates, caps))
     filled = (weights * caps).cumsum(axis=1)
     filled = np.concatenate([np.zeros_like(filled[:, :1]), filled[:, :-1]], axis=1)
     # Summed from the far end, where few terms remain, so that no difference of large sums is taken.
@@ -91,7 +91,7 @@ def _level(weights: np.ndarray, rates: np.ndarray, caps: np.ndarray, depths: np.
 def _heaviest_first(weights: np.ndarray, caps: np.ndarray, depths: np.ndarray) -> np.ndarray:
     """The lengths (n, d) within caps, of smallest sum, with sum_l weights_l lengths_l = depth; caps where these fall short."""
     order = (-weights).argsort(axis=1)
-    heavy, caps = (np.take_along_axis(one, order, axis=1) for one in (weights, caps))
+    heavy, caps = (np.take_along_axis(part, order, axis=1) for part in (weights, caps))
     gained = (heavy * caps).cumsum(axis=1)
     before = np.concatenate([np.zeros_like(gained[:, :1]), gained[:, :-1]], axis=1)
     missing = np.maximum(depths[:, None] - before, 0) / heavy

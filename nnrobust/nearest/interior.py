@@ -19,9 +19,9 @@ from nnrobust.nearest.systems import are_definite, diagonals, solutions
 _GAP = 1e-7
 """Relative gap at which a problem is solved: near a degenerate optimum float64 does not bring it below some 5e-8."""
 _LOST = 1e3
-"""How many times the least error so far that of a state may be, before its problem is given up."""
+"""A problem is given up when its error is this many times the least so far."""
 _RESIDUAL = 1e-10
-"""By how much a dense constraint may be missed, relative to the largest of them."""
+"""Violation that a dense constraint may have, relative to the largest of them."""
 _RIDGES = (1e-13, 1e-11, 1e-9)
 """Added to the unit diagonal of a scaled system that is not definite, one after the other."""
 _MAX_STEPS = 100
@@ -48,7 +48,7 @@ class Rows:
 
 
 @dataclass
-class Problem:
+class Programs:
     """n problems: a (n, k, d), b (n, k), simple constraints, and the terms rho and cost of what is minimised."""
 
     a: np.ndarray
@@ -65,9 +65,9 @@ class Problem:
     def n_constraints(self) -> int:
         return self.b.shape[1] + self.rows.limits.shape[1] * self.rows.limits.shape[2]
 
-    def take(self, kept: np.ndarray) -> "Problem":
+    def take(self, kept: np.ndarray) -> "Programs":
         rows = Rows(self.rows.signs, self.rows.shares, self.rows.limits[kept])
-        return Problem(self.a[kept], self.b[kept], rows, self.rho, self.cost)
+        return Programs(self.a[kept], self.b[kept], rows, self.rho, self.cost)
 
     def begin(self, z: np.ndarray, t: np.ndarray, y: np.ndarray, mu: np.ndarray) -> "State":
         """A state at z (n, d) and t (n,), with multipliers near y (n, k), where slacks times multipliers are about mu (n, 1)."""
@@ -92,13 +92,13 @@ class State:
         return State(*(part[kept] for part in (self.z, self.t, self.s, self.slacks, self.y, self.w)))
 
 
-def follow(problem: Problem, state: State) -> tuple[np.ndarray, np.ndarray]:
+def follow(programs: Programs, state: State) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers and points of the problems, the best on the way of Newton steps, until each is solved or lost."""
     y, z = state.y.copy(), state.z.copy()
     place = np.arange(len(z))
     least = np.full_like(state.t, np.inf)
     for _ in range(_MAX_STEPS):
-        residuals = _Residuals(problem, state)
+        residuals = _Residuals(programs, state)
         error = residuals.error
         is_better = error < least[place]
         y[place[is_better]], z[place[is_better]] = state.y[is_better], state.z[is_better]
@@ -107,18 +107,18 @@ def follow(problem: Problem, state: State) -> tuple[np.ndarray, np.ndarray]:
         if not goes_on.any():
             break
         if not goes_on.all():
-            place, problem, state = place[goes_on], problem.take(goes_on), state.take(goes_on)
-            residuals = _Residuals(problem, state)
+            place, programs, state = place[goes_on], programs.take(goes_on), state.take(goes_on)
+            residuals = _Residuals(programs, state)
         state = _Newton(residuals).step()
     return y, z
 
 
 class _Residuals:
-    """By how much a state misses the conditions of the optimum."""
+    """The errors of a state in the conditions of the optimum."""
 
-    def __init__(self, problem: Problem, state: State) -> None:
-        p, now = problem, state
-        self.problem, self.state = problem, state
+    def __init__(self, programs: Programs, state: State) -> None:
+        p, now = programs, state
+        self.programs, self.state = programs, state
         self.primal = p.b - times(p.a, now.z) - now.s
         self.dual = -(p.rho * now.z + p.cost + back(p.a, now.y)) - (p.rows.signs * now.w).sum(axis=1)
         self.dual_t = (p.rows.shares * now.w).sum(axis=(1, 2)) - float(p.has_t)
@@ -127,7 +127,7 @@ class _Residuals:
     @property
     def error(self) -> np.ndarray:
         """The largest of gap and residuals (n,), each relative to what a solution may have; NaN where numbers failed."""
-        p, now = self.problem, self.state
+        p, now = self.programs, self.state
         value = p.rho * np.vecdot(now.z, now.z) / 2 + p.cost * now.z.sum(axis=1) + now.t
         parts = (
             self.gap / (_GAP * value),
@@ -142,13 +142,13 @@ class _Newton:
     """The system of one state, scaled, and the step from there."""
 
     def __init__(self, residuals: _Residuals) -> None:
-        self.residuals, self.problem, self.state = residuals, residuals.problem, residuals.state
+        self.residuals, self.programs, self.state = residuals, residuals.programs, residuals.state
         self.weights = self.state.w / self.state.slacks
-        own = self.weights.sum(axis=1) + self.problem.rho
+        own = self.weights.sum(axis=1) + self.programs.rho
         self.inverse = 1 / own
-        a = self.problem.a
+        a = self.programs.a
         system = (a * self.inverse[:, None]) @ a.transpose(0, 2, 1)
-        if self.problem.has_t:
+        if self.programs.has_t:
             # z <= t and -z <= t come first. The pivot of t is a sum of positive terms: no digits are lost near the optimum.
             up, down, rest = self.weights[:, 0], self.weights[:, 1], self.weights[:, 2:].sum(axis=1)
             self.pivot = (((up + down) * rest + 4 * up * down) * self.inverse).sum(axis=1)
@@ -171,7 +171,7 @@ class _Newton:
             + behind * _products(now.s, now.slacks, first.y, first.w)
             + ahead * behind * _products(first.s, first.slacks, first.y, first.w)
         )
-        target = ((predicted / gap) ** 3 * gap / self.problem.n_constraints)[:, None]
+        target = ((predicted / gap) ** 3 * gap / self.programs.n_constraints)[:, None]
         # The second order as far as the predictor could go: in full it makes some problems go round in circles.
         weight = np.sqrt(ahead * behind)[:, None]
         of_s = now.s + (weight * first.s * first.y - target) / now.y
@@ -189,20 +189,20 @@ class _Newton:
 
     def _direction(self, of_s: np.ndarray, of_slacks: np.ndarray) -> State:
         """The change that makes s y smaller by `of_s` y, slacks w by `of_slacks` slacks, and all residuals 0, to first order."""
-        rows, residuals = self.problem.rows, self.residuals
+        rows, residuals = self.programs.rows, self.residuals
         pull = residuals.dual + (rows.signs * of_slacks).sum(axis=1)
         pull_t = residuals.dual_t - (rows.shares * of_slacks).sum(axis=(1, 2))
         z, _ = self._move(pull, pull_t)
-        right = times(self.problem.a, z) - residuals.primal - of_s
+        right = times(self.programs.a, z) - residuals.primal - of_s
         y = solutions(self.system, right * self.scale) * self.scale
-        z, t = self._move(pull - back(self.problem.a, y), pull_t)
-        s = residuals.primal - times(self.problem.a, z)
+        z, t = self._move(pull - back(self.programs.a, y), pull_t)
+        s = residuals.primal - times(self.programs.a, z)
         slacks = rows.shares * t[:, None, None] - rows.signs * z[:, None]
         return State(z, t, s, slacks, y, -of_slacks - self.weights * slacks)
 
     def _move(self, pull: np.ndarray, pull_t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z and t that balance these pulls against the simple constraints."""
-        if not self.problem.has_t:
+        if not self.programs.has_t:
             return pull * self.inverse, np.zeros_like(pull_t)
         t = (pull_t - np.vecdot(self.coupling, pull)) / self.pivot
         return pull * self.inverse - self.coupling * t[:, None], t
@@ -217,7 +217,7 @@ class _Newton:
                 ((now.y, step.y), (now.w, step.w)),
             )
         )
-        return (np.minimum(ahead, behind),) * 2 if self.problem.rho else (ahead, behind)
+        return (np.minimum(ahead, behind),) * 2 if self.programs.rho else (ahead, behind)
 
 
 def _definite(systems: np.ndarray) -> np.ndarray:

@@ -12,8 +12,9 @@ _CONTENDERS = 4
 class NearestNeighborModule(nn.Module):
     """Logits (n, classes) = minus the l2 distance to each class's nearest reference, of inputs (n, ...), with gradients.
 
-    The choice of the nearest is made in float32 and settled in float64 among a few; the distances are float64's, rounded to the
-    inputs' type. So where two classes are nearer to a tie than that rounding, the largest logit is no proof.
+    The choice of the nearest is made in float32 and settled in float64 among a few, not by `References.nearest`, which has no
+    gradients; the distances are float64's, rounded to the inputs' type. So where two classes are nearer to a tie than that
+    rounding, the largest logit is no proof.
     """
 
     centre: Tensor
@@ -24,9 +25,9 @@ class NearestNeighborModule(nn.Module):
         super().__init__()
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
         self.register_buffer("centre", torch.cat(list(references)).mean(dim=0))
-        for number, one in enumerate(references):
-            self.register_buffer(f"references_{number}", one - self.centre)
-            self.register_buffer(f"float32_{number}", (one - self.centre).float())
+        for number, points in enumerate(references):
+            self.register_buffer(f"references_{number}", points - self.centre)
+            self.register_buffer(f"float32_{number}", (points - self.centre).float())
         self.n_classes = len(references)
         self.eval()
 

@@ -1,17 +1,25 @@
-"""The problems of one other-class reference each: the way to the nearest point that it wins, by proposal and by solution."""
+"""The problems of one other-class reference each: the way to the nearest point that it wins.
+
+`propose` solves them in l2 without a box, `solve` in the norm and box asked for, by the interior-point method.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from nnrobust.nearest import halfspace, least_norm, quadratic
-from nnrobust.nearest.halfspace import Adversary
+from nnrobust.nearest import halfspace, quadratic
+from nnrobust.nearest.halfspace import Adversary, Box
+from nnrobust.nearest.interior import Programs, Rows, State, back, follow
 from nnrobust.nearest.systems import diagonals
 from nnrobust.threat import DUAL
 
 _OF_SLACK, _OF_WAY = 3e-9, 1e-8
 """How far a solution stays inside its polytope: no more than this part of the slack that x_j has, or of the way to the farthest
 plane, a million times what float64 errs by on images."""
+_ABOVE, _ABOVE_IN_BOX = 1.3, 32.5
+"""Length of a start, relative to the bound that the l2 multipliers give; the second in l1, where a box drives it far beyond."""
+_OF_WIDTH, _OF_MEAN = 0.02, 0.3
+"""How far from the sides of its box a start lies: this part of its width, or of the mean |z|, if that is less."""
 _AT_ONCE = 64
 """Problems whose normals are held at once (64 x 16 x 3,072 values)."""
 
@@ -90,13 +98,13 @@ class Problems:
         return np.maximum(np.where(self.is_used, -self.limits / lengths, 0.0).max(axis=1), 0)
 
 
-def propose(problems: Problems, adversary: Adversary, room: halfspace.Box | None) -> Solution:
-    """The solutions in l2 without a box, and what their multipliers say about the adversary's problem.
+def propose(problems: Problems, adversary: Adversary, room: Box | None) -> Solution:
+    """The solutions in l2 without a box, and the bounds that their multipliers give in the adversary's problem.
 
     The multipliers make one half-space out of all constraints; its nearest point within the box is the solution, if it happens to
     meet the constraints, and its distance is a lower bound in any case.
     """
-    multipliers, is_sound = quadratic.nearest_points(problems.gram, problems.inner_limits)
+    multipliers, is_sound = quadratic.optimal_multipliers(problems.gram, problems.inner_limits)
     combined = problems.combined(multipliers)
     depths = -np.vecdot(multipliers, problems.limits)
     if adversary.norm == "L2" and room is None:
@@ -104,25 +112,106 @@ def propose(problems: Problems, adversary: Adversary, room: halfspace.Box | None
         return Solution(multipliers, bounds, -combined, np.ones_like(is_sound), is_sound)
     inner = -np.vecdot(multipliers, problems.inner_limits)
     bounds = halfspace.distance(combined, depths, adversary.norm, room)
-    _, points = halfspace.nearest_points(combined, inner, adversary.norm, room)
+    _, points = halfspace.distance_and_point(combined, inner, adversary.norm, room)
     products = np.matvec(problems.offsets, points) - np.vecdot(problems.towards, points)[:, None]
     is_final = np.all(np.where(problems.is_used, products - problems.limits, -1.0) <= 0, axis=1)
     return Solution(multipliers, bounds, points, is_final, is_sound)
 
 
-def solve(problems: Problems, adversary: Adversary, room: halfspace.Box | None, multipliers: np.ndarray) -> Solution:
+def solve(problems: Problems, adversary: Adversary, room: Box | None, multipliers: np.ndarray) -> Solution:
     """The solutions of the adversary's problems, from the multipliers of the proposals on."""
     parts = []
     for start in range(0, len(multipliers), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
         part, box = problems.take(rows), None if room is None else (room[0][rows], room[1][rows])
-        found, points = least_norm.nearest_points(
+        found, points = multipliers_and_points(
             part.normals(), part.inner_limits, adversary.norm, box, multipliers[rows]
         )
         found = np.where(part.is_used, found, 0.0)
         depths = -np.vecdot(found, part.limits)
         bounds = halfspace.distance(part.combined(found), depths, adversary.norm, box)
         parts.append((found, bounds, points if box is None else np.clip(points, *box)))
-    found, bounds, points = (np.concatenate(one) for one in zip(*parts, strict=True))
+    found, bounds, points = (np.concatenate(part) for part in zip(*parts, strict=True))
     sound = np.ones(len(bounds), dtype=bool)
     return Solution(found, bounds, points, sound, sound)
+
+
+@np.errstate(all="ignore")
+def multipliers_and_points(
+    normals: np.ndarray, offsets: np.ndarray, norm: str, box: Box | None, multipliers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Multipliers (n, k) of constraints a_i.v <= b_i, and the v (n, d) of least norm that meets them within the box.
+
+    Both are as good as the method got: a proof is the bound that the multipliers give, and that v meets every constraint.
+
+    Args:
+        normals: a_i, float64 (n, k, d).
+        offsets: b_i, float64 (n, k).
+        norm: `L1`, `Linf`, or `L2` with a box.
+        box: low <= 0 and high >= 0, float64 (n, d), with low < high.
+        multipliers: those of the problem in l2 without a box, where the method starts; one at least is positive.
+    """
+    lengths = np.sqrt(np.vecdot(normals, normals))
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    a, b, y = normals / lengths[:, :, None], offsets / lengths, multipliers * lengths
+    g = back(a, y)
+    size = halfspace.distance(g, -np.vecdot(y, b), norm, None)[:, None]
+    sides = None if box is None else (box[0] / size, box[1] / size)
+    programs, state = _PROGRAMS[norm](a, b / size, sides, g, y)
+    y, z = follow(programs, state)
+    d = normals.shape[2]
+    v = z[:, :d] - z[:, d:] if norm == "L1" else z
+    return y / lengths, v * size
+
+
+def _linf(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Programs, State]:
+    """z <= t and -z <= t, and the box. Starts where the barrier problem of the l2 multipliers, without the box, is solved."""
+    scale = np.abs(g).sum(axis=1, keepdims=True)
+    mu = np.full_like(scale, 0.3 * _ABOVE / g.shape[1])
+    u = _ABOVE * g / (scale * mu)
+    z = _inside(-_ABOVE * u / (1 + np.sqrt(1 + u * u)), box)
+    t = np.maximum(np.full_like(z[:, 0], _ABOVE), 1.05 * np.abs(z).max(axis=1))
+    zero = np.zeros_like(z)
+    sides = [] if box is None else [(1.0, 0.0, box[1]), (-1.0, 0.0, -box[0])]
+    programs = Programs(a, b, Rows.of((1.0, 1.0, zero), (-1.0, 1.0, zero), *sides))
+    return programs, programs.begin(z, t, y / scale, mu)
+
+
+def _l2(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Programs, State]:
+    """The box alone; without one the problem is solved already. Starts at the solution without the box."""
+    assert box is not None
+    scale = np.linalg.norm(g, axis=1, keepdims=True)
+    z = _inside(-g / scale, box)
+    programs = Programs(a, b, Rows.of((1.0, 0.0, box[1]), (-1.0, 0.0, -box[0])), rho=1.0)
+    return programs, programs.begin(z, np.zeros_like(z[:, 0]), y / scale, np.full_like(scale, 0.1 / z.shape[1]))
+
+
+def _l1(a: np.ndarray, b: np.ndarray, box: Box | None, g: np.ndarray, y: np.ndarray) -> tuple[Programs, State]:
+    """z = (p, q) with v = p - q, z >= 0 and the box. Starts at multipliers within their limits, ||g||_inf < 1.
+
+    A coordinate that the box lets no way in one direction has no part in it.
+    """
+    scale = np.abs(g).max(axis=1, keepdims=True) / 0.9
+    reduced = np.concatenate([1 + g / scale, 1 - g / scale], axis=1)
+    mu = (_ABOVE if box is None else _ABOVE_IN_BOX) / (1 / reduced).sum(axis=1, keepdims=True)
+    z, both = mu / reduced, np.concatenate([a, -a], axis=2)
+    rows = [(-1.0, 0.0, np.zeros_like(z))]
+    if box is not None:
+        caps = np.concatenate([box[1], -box[0]], axis=1)
+        both = np.where((caps > 0)[:, None], both, 0.0)
+        caps = np.where(caps > 0, caps, 1.0)
+        z = _inside(z, (np.zeros_like(z), caps))
+        rows.append((1.0, 0.0, caps))
+    programs = Programs(both, b, Rows.of(*rows), cost=1.0)
+    return programs, programs.begin(z, np.zeros_like(z[:, 0]), y / scale, mu)
+
+
+_PROGRAMS = {"L1": _l1, "L2": _l2, "Linf": _linf}
+
+
+def _inside(z: np.ndarray, box: Box | None) -> np.ndarray:
+    """z, moved inside its box."""
+    if box is None:
+        return z
+    margin = np.minimum(_OF_WIDTH * (box[1] - box[0]), _OF_MEAN * np.abs(z).mean(axis=1, keepdims=True))
+    return np.clip(z, box[0] + margin, box[1] - margin)

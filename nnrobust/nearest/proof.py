@@ -88,7 +88,7 @@ class Certificate:
             return 0.0
         x_j = self.references[j].astype(np.float64)
         normals = self.references[own].astype(np.float64) - x_j
-        d_i, d_j = (_squared_distances(self.query, self.references[one]) for one in (own, [j]))
+        d_i, d_j = (_squared_distances(self.query, self.references[i]) for i in (own, [j]))
         depth = weights @ (d_j - d_i) / 2 - _ROUNDING * (weights @ (d_j + d_i))
         combined, error = weights @ normals, _ROUNDING * (weights @ np.abs(normals))
         combined = combined + np.copysign(error, combined)
@@ -143,4 +143,4 @@ class RobustRadius:
 
     def verify(self) -> np.ndarray:
         """Which queries' bounds hold (n,), checked without the solver."""
-        return np.array([one.verify() for one in self.certificate])
+        return np.array([proof.verify() for proof in self.certificate])

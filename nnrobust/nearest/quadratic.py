@@ -5,11 +5,11 @@ import numpy as np
 from nnrobust.nearest.systems import diagonals, solutions
 
 TOLERANCE = 1e-12
-"""By how much a constraint may be violated, relative to the distance of the farthest constraint's plane from the origin."""
+"""Violation that a constraint may have, relative to the distance of the farthest constraint's plane from the origin."""
 
 
 @np.errstate(all="ignore")
-def nearest_points(gram: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def optimal_multipliers(gram: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of the points nearest to the origin in polytopes {v : a_i.v <= b_i}, and which of them are solved.
 
     Each of n problems, as the least-squares problem min |A^T u|^2 + (b.u + 1)^2 over u >= 0, by the active-set method of Lawson

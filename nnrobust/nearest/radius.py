@@ -16,13 +16,18 @@ from nnrobust.nearest.problems import Problems, Solution, propose, solve
 from nnrobust.nearest.screening import Effort, Rivals, Screened, lowest, screen
 from nnrobust.threat import ORDER
 
-_DOWN, _UP = 1 - 1e-10, 1 + 1e-12
-"""Relative errors of bounds in float64 are below 1e-11 from below, and 1e-12 from above; each is rounded to the safe side."""
-EXACT = 1e-6
-"""How far apart, relative to the upper one, bounds of an exact radius may be."""
+DOWN, UP = 1 - 1e-10, 1 + 1e-12
+"""Factors that round bounds in float64 to the safe side: their relative errors are below 1e-11 from below, 1e-12 from above."""
+OF_DISTANCE = 1e-14
+"""More than the error of half the difference of two distances, relative to the larger one: float64 errs by 1e-15 of it."""
+FOR_VERIFY = 1 - 1e-9
+"""Factor of a reported lower bound, so that `verify` reaches it: its half-spaces lose 2e-11 to rounding in 3,072 dimensions."""
+EXACT_WITHIN = 1e-6
+"""Distance of the bounds of an exact radius at most, relative to the upper one."""
 PAST = 1 + 1e-6
-"""How far beyond an epsilon a bound must be for a query to be left at it, relative to epsilon."""
+"""Multiple of an epsilon that a bound must exceed for its query to be left: beyond what the roundings above take off."""
 _MORE = 8
+"""Times as many references are screened where the bound of all others is the lowest."""
 _MAX_ROUNDS = 1000
 _TOGETHER = 4
 """Violated constraints that are added at once, at most."""
@@ -50,7 +55,7 @@ class Radii:
 
     @property
     def is_exact(self) -> np.ndarray:
-        agree = np.isfinite(self.upper) & (self.upper - self.lower <= EXACT * self.upper)
+        agree = np.isfinite(self.upper) & (self.upper - self.lower <= EXACT_WITHIN * self.upper)
         return agree | (np.isinf(self.lower) & np.isinf(self.upper))
 
 
@@ -117,7 +122,7 @@ class _Search:
         for _ in range(_MAX_ROUNDS):
             j = self.bounds[live].argmin(axis=1)
             best = self.bounds[live, j]
-            self.lower[live] = best * _DOWN
+            self.lower[live] = best * DOWN
             is_last = j == self.others.shape[1]
             is_settled = (self.lower[live] > stop_above[live]) | np.isinf(best)
             self.needs_more[live[is_last & ~is_settled]] = True
@@ -145,7 +150,7 @@ class _Search:
     def _propose(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         problems = self._problems(rows, j)
         if self.adversary.box is None:
-            bisectors = problems.bisectors(self.adversary.norm) * _DOWN
+            bisectors = problems.bisectors(self.adversary.norm) * DOWN
             self.bisector[rows] = np.minimum(self.bisector[rows], bisectors)
             self.bounds[rows, j] = np.maximum(self.bounds[rows, j], bisectors)
         return self._keep(rows, j, propose(problems, self.adversary, self.adversary.room(self.x[rows])))
@@ -153,7 +158,7 @@ class _Search:
     def _solve(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         problems = self._problems(rows, j)
         width = self.constraints.shape[1]
-        start = np.stack([np.pad(one, (0, width - len(one))) for one in self._kept(self.multipliers, rows, j)])
+        start = np.stack([np.pad(kept, (0, width - len(kept))) for kept in self._kept(self.multipliers, rows, j)])
         return self._keep(rows, j, solve(problems, self.adversary, self.adversary.room(self.x[rows]), start))
 
     def _kept(self, store: dict[tuple[int, int], np.ndarray], rows: np.ndarray, j: np.ndarray) -> list[np.ndarray]:
@@ -184,7 +189,7 @@ class _Search:
         found = rows[is_found]
         self.witness[found] = point[is_found]
         moved = point[is_found] - self.x[found]
-        self.upper[found] = np.linalg.norm(moved, ORDER[self.adversary.norm], axis=1) * _UP
+        self.upper[found] = np.linalg.norm(moved, ORDER[self.adversary.norm], axis=1) * UP
         self.progress[rows[~is_found], j[~is_found]] = _SCREENED
         is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(axis=1)
         is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(axis=1)
@@ -202,9 +207,8 @@ class _Search:
         nearest = np.take_along_axis(squared, i, axis=1)
         is_nearer = nearest < np.vecdot(goals - points, goals - points)[:, None]
         for column in range(i.shape[1]):
-            one = i[:, column]
-            is_new = is_nearer[:, column] & ~(self.constraints[rows] == one[:, None]).any(axis=1)
-            self._add(rows[is_new], one[is_new])
+            is_new = is_nearer[:, column] & ~(self.constraints[rows] == i[:, [column]]).any(axis=1)
+            self._add(rows[is_new], i[is_new, column])
 
     def _add(self, rows: np.ndarray, i: np.ndarray) -> None:
         """Adds own-class references i to the constraints of these queries."""
@@ -238,5 +242,5 @@ class _Search:
             is_kept = multipliers > 0
             used = self.constraints[row, : len(multipliers)][is_kept]
             proofs[row][int(self.others[row, place])] = used, multipliers[is_kept]
-        own = [one[one >= 0] for one in self.constraints]
+        own = [row[row >= 0] for row in self.constraints]
         return Radii(self.lower, self.upper, self.witness, self.bisector, own, proofs)

@@ -49,7 +49,7 @@ class Rivals:
     def of_groups(cls, own: References, others: Mapping[int, References]) -> "Rivals":
         """One class against several, of which a query may face any one: the keys are the groups."""
         joined = References.joined(list(others.values()))
-        groups = np.concatenate([np.full(len(one), group) for group, one in others.items()])
+        groups = np.concatenate([np.full(len(part), group) for group, part in others.items()])
         return cls(own, joined, *cross_distances(own, joined), groups)
 
     def exchanged(self) -> "Rivals":
@@ -59,7 +59,7 @@ class Rivals:
 
 @dataclass(frozen=True)
 class Screened:
-    """What m queries (m, d) need of the references of both classes.
+    """The references of both classes that can decide the radii of m queries (m, d).
 
     `own` (m, i): the own-class references nearest to each query, `offsets` (m, i, d) the ways there, and `own_squared` (m, i)
     their squared lengths, in float64.
@@ -85,7 +85,9 @@ def screen(
     `n_screened` lowest get that of the best i in l2, and its bound in `norm`. Errors of float32 distances are on the safe side.
     With `groups` (m,), references of another group than that of the query are infinitely far.
     """
-    own, offsets, own_squared = _nearest(queries, rivals.own, effort.n_own)
+    own = lowest(rivals.own.squared_distances(queries)[0], effort.n_own)
+    offsets = rivals.own.exactly(own) - queries[:, None]
+    own_squared = np.vecdot(offsets, offsets)
     squared, error = rivals.other.squared_distances(queries)
     if groups is not None and rivals.groups is not None:
         squared[groups[:, None] != rivals.groups] = np.inf
@@ -121,14 +123,6 @@ def lowest(values: np.ndarray, n: int) -> np.ndarray:
     places = np.argpartition(values, n - 1, axis=1)[:, :n]
     order = np.take_along_axis(values, places, axis=1).argsort(axis=1)
     return np.take_along_axis(places, order, axis=1)
-
-
-def _nearest(queries: np.ndarray, own: References, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions (m, n) of the references nearest to each query, as float32 has it, the ways there and their squared lengths."""
-    proposed, _ = own.squared_distances(queries)
-    positions = lowest(proposed, n)
-    offsets = own.exactly(positions) - queries[:, None]
-    return positions, offsets, np.vecdot(offsets, offsets)
 
 
 def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: str) -> np.ndarray:

@@ -9,7 +9,7 @@ def diagonals(matrices: np.ndarray) -> np.ndarray:
 
 
 def solutions(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """What the matrices (n, k, k) take to `right` (n, k): (n, k), NaN where a matrix is singular."""
+    """The vectors (n, k) that matrices (n, k, k) take to `right` (n, k), NaN where a matrix is singular."""
     try:
         return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
     except np.linalg.LinAlgError:

@@ -6,7 +6,7 @@ from scipy.optimize import linprog, minimize
 
 def exact_radius(query, own, others, norm, box=None):
     """The distance from `query` to the nearest point, in the box, that some other reference is as near to as every own one."""
-    query, own, others = (np.asarray(one, dtype=float) for one in (query, own, others))
+    query, own, others = (np.asarray(part, dtype=float) for part in (query, own, others))
     d = len(query)
     low, high = (np.full(d, -np.inf), np.full(d, np.inf)) if box is None else (box[0] - query, box[1] - query)
     best = np.inf

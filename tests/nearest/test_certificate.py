@@ -85,7 +85,7 @@ def test_with_all_references_the_bisector_bound_is_its_definition(norm):
     for q, label in enumerate(labels):
         own, other = references[train.labels == label], references[train.labels != label]
         gap = ((other - x[q]) ** 2).sum(axis=1)[:, None] - ((own - x[q]) ** 2).sum(axis=1)[None]
-        dual = np.array([norm_of(own - one, {"L2": "L2", "Linf": "L1"}[norm]) for one in other])
+        dual = np.array([norm_of(own - x_j, {"L2": "L2", "Linf": "L1"}[norm]) for x_j in other])
         expected = max(0.0, (gap / (2 * dual)).max(axis=1).min())
         if bounds.own[q] < bounds.other[q, 1 - label]:
             assert bounds.bisector[norm][q, 1 - label] == pytest.approx(expected, rel=1e-9)

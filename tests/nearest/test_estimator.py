@@ -297,7 +297,7 @@ def test_data_that_cannot_be_meant_is_named():
 @pytest.mark.parametrize("norm", NORMS)
 def test_products_of_pytorch_on_a_device_give_the_same_radii(norm, device):
     points, y, queries = problem(14, n=200, d=20, n_classes=3, n_queries=30)
-    on_cpu, there = (few(device=one).fit(points, y).robust_radius(queries, norm=norm) for one in ("cpu", device))
+    on_cpu, there = (few(device=name).fit(points, y).robust_radius(queries, norm=norm) for name in ("cpu", device))
     np.testing.assert_allclose(there.upper, on_cpu.upper, rtol=1e-6)
     assert there.verify().all()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from made.brute_force import way_to_polytope
-from nnrobust.nearest.halfspace import distance, nearest_points
+from nnrobust.nearest.halfspace import distance, distance_and_point
 
 ORDERS = {"L1": 1, "L2": 2, "Linf": np.inf}
 
@@ -17,7 +17,7 @@ def rows(*values):
     ("L2", 1.0, (0.6, 0.8)), ("Linf", 5 / 7, (5 / 7, 5 / 7)), ("L1", 1.25, (0.0, 1.25)),
 ])  # fmt: skip
 def test_without_a_box_the_distance_is_depth_by_dual_norm(norm, size, point):
-    found, where = nearest_points(rows([-3.0, -4.0]), rows(5.0), norm, None)
+    found, where = distance_and_point(rows([-3.0, -4.0]), rows(5.0), norm, None)
     assert found[0] == pytest.approx(size)
     assert where[0].tolist() == pytest.approx(point)
 
@@ -27,7 +27,7 @@ def test_without_a_box_the_distance_is_depth_by_dual_norm(norm, size, point):
     ("L2", np.hypot(1, 0.5), (1.0, 0.5)), ("Linf", 1.0, (1.0, 0.5)), ("L1", 1.5, (1.0, 0.5)),
 ])  # fmt: skip
 def test_a_coordinate_that_the_box_stops_leaves_the_rest_to_the_others(norm, size, point):
-    found, where = nearest_points(rows([-3.0, -4.0]), rows(5.0), norm, (rows([-9.0, -9.0]), rows([9.0, 0.5])))
+    found, where = distance_and_point(rows([-3.0, -4.0]), rows(5.0), norm, (rows([-9.0, -9.0]), rows([9.0, 0.5])))
     assert found[0] == pytest.approx(size)
     assert where[0].tolist() == pytest.approx(point)
 
@@ -48,7 +48,7 @@ def test_the_distance_is_that_of_a_library_solver(norm, seed):
     low, high = -generator.random(d) * (generator.random(d) < 0.8), generator.random(d)
     most = np.where(normal < 0, -normal * high, -normal * low).sum()
     depth = generator.uniform(0.1, 1.1) * most
-    found, where = nearest_points(rows(normal), rows(depth), norm, (rows(low), rows(high)))
+    found, where = distance_and_point(rows(normal), rows(depth), norm, (rows(low), rows(high)))
     expected = way_to_polytope(normal[None], np.array([-depth]), norm, low, high, np.where(normal < 0, high, low))
     assert found[0] == pytest.approx(expected, rel=1e-6, abs=1e-9)
     if np.isfinite(expected):

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from nnrobust.nearest.quadratic import nearest_points
+from nnrobust.nearest.quadratic import optimal_multipliers
 
 
 def solve(rows, limits):
     """The nearest point (d,), its multipliers (k,), and whether it is solved, for one problem."""
     a, b = np.array(rows), np.array(limits)
-    multipliers, is_solved = nearest_points((a @ a.T)[None], b[None])
+    multipliers, is_solved = optimal_multipliers((a @ a.T)[None], b[None])
     return -(a.T @ multipliers[0]), multipliers[0], bool(is_solved[0])
 
 
@@ -51,7 +51,7 @@ def test_many_problems_at_once_satisfy_the_optimality_conditions(seed, k, d):
     a = generator.standard_normal((40, k, d))
     inside = generator.standard_normal((40, d, 1))
     b = (a @ inside)[:, :, 0] + generator.random((40, k))
-    multipliers, is_solved = nearest_points(a @ a.transpose(0, 2, 1), b)
+    multipliers, is_solved = optimal_multipliers(a @ a.transpose(0, 2, 1), b)
     slack = b + (a @ a.transpose(0, 2, 1) @ multipliers[:, :, None])[:, :, 0]
     assert is_solved.all()
     assert (multipliers >= 0).all()
@@ -76,6 +76,6 @@ def test_padding_changes_nothing():
     a = np.array([[-1.0, 0.0], [0.0, -1.0]])
     gram = np.eye(4)[None]
     gram[0, :2, :2] = a @ a.T
-    multipliers, is_solved = nearest_points(gram, np.array([[-1.0, -2.0, 1.0, 1.0]]))
+    multipliers, is_solved = optimal_multipliers(gram, np.array([[-1.0, -2.0, 1.0, 1.0]]))
     assert is_solved.all()
     assert multipliers[0].tolist() == pytest.approx([1.0, 2.0, 0.0, 0.0])
