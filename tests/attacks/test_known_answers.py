@@ -16,7 +16,13 @@ from nnrobust.threat import ThreatModel, norm_of
 
 CPU = torch.device("cpu")
 EFFORT = {"square": 1000, "pgd-foolbox": 300, "pgd-cleverhans": 300}
-BINARY = [name for name, kind in KINDS.items() if kind.n_classes == 2]
+OURS = ("apgd-ce", "apgd-margin", "fmn")
+BINARY = [
+    name if name in OURS else pytest.param(name, marks=pytest.mark.slow)
+    for name, kind in KINDS.items()
+    if kind.n_classes == 2
+]
+"""Attacks on two classes; those of other libraries take seconds each."""
 PARTS = {"pgd-foolbox": "foolbox", "pgd-cleverhans": "cleverhans"}
 
 

@@ -186,6 +186,7 @@ def test_a_search_that_is_wrong_about_a_success_goes_on_until_the_model_itself_i
     assert (one != other).sum() <= 1
 
 
+@pytest.mark.slow
 def test_a_compiled_search_comes_to_the_same_verdicts():
     model = network(seed=1)
     inputs = problem(model, 60)

@@ -240,6 +240,7 @@ def test_figure_8_needs_a_model_with_every_verdict(tmp_path):
     assert "figure_8" not in drawings(run)
 
 
+@pytest.mark.slow
 def test_every_figure_can_be_saved_and_has_a_table_title_and_caption(whole, tmp_path):
     for name, one in whole[1].items():
         with style():

@@ -107,6 +107,7 @@ def test_every_reference_is_in_the_frame_and_the_boundary_goes_through_the_adver
     assert inside.min() > numbers(table)["exact"] - step
 
 
+@pytest.mark.slow
 def test_drawing_needs_neither_torch_nor_faiss_and_the_table_no_faiss():
     code = (
         "import sys, nnrobust.figures.plane, nnrobust.figures.theorem as t;"

@@ -137,6 +137,7 @@ def test_a_folded_stack_gives_the_same_logits_and_input_gradients_and_has_no_nor
     )
 
 
+@pytest.mark.slow
 def test_in_bfloat16_weights_statistics_and_logits_stay_float32_and_logits_stay_near():
     separate = networks(1, "resnet18", 3)
     exact, fast = Stack.of(separate), Stack.of(separate, precision=torch.bfloat16)
@@ -158,6 +159,7 @@ def test_several_networks_run_in_float32_whatever_the_precision():
     torch.testing.assert_close(same.logits(x, False), exact.logits(x, False), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "channels"), [("small_cnn", 1), ("resnet18", 3)])
 def test_in_bfloat16_a_small_perturbation_changes_the_logits(architecture, channels):
     """Rounded logits would be equal, and the inner attack of TRADES would stand still where it starts."""

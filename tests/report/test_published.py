@@ -103,6 +103,7 @@ def test_nested_numbers_are_joined_by_dots():
     assert flat({"a": {"b": 1, "c": {"d": 2.5}}, "e": 3}) == {"a.b": 1.0, "a.c.d": 2.5, "e": 3.0}
 
 
+@pytest.mark.slow
 def test_the_command_compares_the_runs_in_results_and_refuses_others():
     def compare(*names):
         command = [sys.executable, str(ROOT / "scripts" / "compare.py"), *names]

@@ -348,6 +348,7 @@ def test_a_wrong_key_stops_a_stage_with_one_line_and_leaves_its_output(workspace
     assert (workspace / "metrics" / "summary.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_name_in_params_is_never_run_by_a_shell(tmp_path):
     copy_project(tmp_path)
     params = profile("smoke")
@@ -370,6 +371,7 @@ def clone(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -388,6 +390,7 @@ def test_a_fresh_clone_shows_its_numbers_without_a_warning(clone, command):
     assert not re.search(r"warning|fail|error", done.stderr, re.IGNORECASE), done.stderr
 
 
+@pytest.mark.slow
 def test_a_fresh_clone_gives_its_params_to_programs(clone):
     code = "import dvc.api; print(dvc.api.params_show()['profile'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=clone, capture_output=True, text=True, check=False)

@@ -70,6 +70,7 @@ def attacked(network, images, labels):
     return attack(victim, inputs, THREATS, [AttackSpec("apgd-ce", 3, 1, 0)], torch.device("cpu"))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(OLD_SWISH)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_of_each_family_is_fetched_from_a_folder_loaded_and_attacked(folder, family):
@@ -215,6 +216,7 @@ def test_an_ensemble_that_lacks_a_member_is_not_loaded(folder):
         load(model, folder, folder / "lock.json")
 
 
+@pytest.mark.slow
 def test_the_library_imports_where_robustbench_timm_and_gdown_are_missing_and_says_so_when_they_are_needed():
     code = """
 import sys
