@@ -1,7 +1,6 @@
 """The 1-nearest-neighbour classifier as a scikit-learn estimator that knows its exact adversarial robustness."""
 
 from collections.abc import Iterator
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -35,7 +34,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
     Parameters:
         n_own: own-class references that a query's problems start with.
-        n_screened: other-class references of a class that get a bound of their own.
+        n_screened: other-class references that get a bound of their own.
         working_memory: MiB for the blocks that queries are handled in, beside the references themselves.
         device: where products of points are taken, `cpu` or, by PyTorch, a CUDA device; the rest is NumPy on the CPU.
 
@@ -110,9 +109,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         squared = self._squared_distances(x)
         codes = squared.argmin(axis=1) if y is None else self._codes(y, len(x))
         answers = _Answers(x, codes, squared, adversary, np.inf if epsilon is None else epsilon)
-        for first, second in combinations(range(len(self.classes_)), 2):
-            for own, rivals, others in self._facing(first, second, answers):
-                self._refine(answers, own, rivals, others)
+        for code, rivals, others in self._facing(answers):
+            self._refine(answers, code, rivals, others)
         return answers.result(self._points, self._labels, self.classes_, np.shape(X))
 
     def as_module(self, scale: float = 1.0) -> "NearestNeighborModule":
@@ -177,23 +175,24 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     def _block_size(self, bytes_per_query: int) -> int:
         return int(np.clip(self.working_memory * _MEBI // (2 * bytes_per_query), 1, _MOST))
 
-    def _facing(self, first: int, second: int, answers: "_Answers") -> Iterator[tuple[int, Rivals, np.ndarray]]:
-        """Own class, rivals, and positions of the other class's references, both ways, where queries are open.
+    def _facing(self, answers: "_Answers") -> Iterator[tuple[int, Rivals, np.ndarray]]:
+        """Each class with open queries, against the references of all others, and the positions of these.
 
-        In parts, where the distances between all references do not fit in the working memory.
+        In parts, where they and their distances to the class do not fit in half the working memory.
         """
-        rivals, limit = None, self.working_memory * _MEBI // 8
-        for code, rival in ((first, second), (second, first)):
-            own, ids = self._references[code], self._ids[rival]
-            if len(answers.open_rows(code)) == 0:
+        rivals: Rivals | None = None
+        for code in (code for code in range(len(self._ids)) if len(answers.open_rows(code))):
+            own, ids = self._references[code], np.concatenate(self._ids[:code] + self._ids[code + 1 :])
+            size = max(1, self.working_memory * _MEBI // 2 // (4 * len(own) + 8 * own.points.shape[1]))
+            if size < len(ids):
+                for part in (ids[start : start + size] for start in range(0, len(ids), size)):
+                    yield code, Rivals.of(own, References.of(self._points[part], own.centre, self.device)), part
                 continue
-            if len(own) * len(ids) <= limit:
-                rivals = Rivals.of(own, self._references[rival]) if rivals is None else rivals.exchanged()
-                yield code, rivals, ids
-                continue
-            size = max(1, limit // len(own))
-            for part in (ids[start : start + size] for start in range(0, len(ids), size)):
-                yield code, Rivals.of(own, References.of(self._points[part], own.centre, self.device)), part
+            if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
+                rivals = rivals.exchanged()
+            else:
+                rivals = Rivals.of(own, References.joined(self._references[:code] + self._references[code + 1 :]))
+            yield code, rivals, ids
 
     def _refine(self, answers: "_Answers", own: int, rivals: Rivals, others: np.ndarray) -> None:
         """Notes the radii of the open queries of class `own` against these rivals."""
@@ -209,7 +208,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
 
 class _Answers:
-    """Bounds on the radii of m queries, with points and proofs, tightened rival class by rival class."""
+    """Bounds on the radii of m queries, with points and proofs, as their rivals are gone through."""
 
     def __init__(
         self, x: np.ndarray, codes: np.ndarray, squared: np.ndarray, adversary: Adversary, epsilon: float
