@@ -77,16 +77,16 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         max_iter = int(number("max_iter", self.max_iter, 1, is_open=False))
         X, y = self._checked(X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]}")
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise DataError(f"y: expected labels of at least two classes, got one class, {classes[0]}")
         centre = X.mean(axis=0, dtype=np.float64)
-        objective = Objective(X, centre, codes, len(self.classes_), norm, epsilon, alpha)
+        objective = Objective(X, centre, codes, len(classes), norm, epsilon, alpha)
         solution = solve(objective, tol, max_iter)
         weights = objective.mix @ solution.vectors
         intercepts = solution.intercepts - weights @ centre
-        self.coef_, self.intercept_ = weights, intercepts
-        if len(self.classes_) == 2:
+        self.classes_, self.coef_, self.intercept_ = classes, weights, intercepts
+        if len(classes) == 2:
             self.coef_, self.intercept_ = solution.vectors, np.diff(intercepts)
         self.gap_, self.objective_, self.n_iter_ = solution.gap, solution.value, solution.n_iter
         self.converged_ = bool(self.gap_ <= tol)
@@ -129,7 +129,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         As `nnrobust.linear.radius.linear_radius`; `norm` is that of the training if None.
         """
         check_is_fitted(self)
-        X, _ = self._checked(X)  # noqa: N806
+        self._checked(X)
         return linear_radius(self, X, y, norm=self.norm if norm is None else norm, box=box, epsilon=epsilon)
 
     def __sklearn_tags__(self) -> Tags:

@@ -36,7 +36,8 @@ class LinearForm:
             )
         coef = estimator.coef_.toarray() if issparse(estimator.coef_) else estimator.coef_
         weights = np.atleast_2d(np.asarray(coef, dtype=np.float64))
-        n_scores = 1 if len(classes) == 2 else len(classes)
+        n_scores = 1 if len(classes) == 2 and len(weights) == 1 else len(classes)
+        # Support vector machines with a linear kernel have a row for each two classes: for three classes as many as classes.
         if weights.ndim != 2 or len(weights) != n_scores or (n_scores > 1 and hasattr(estimator, "support_vectors_")):
             raise DataError(f"estimator: expected one score a class ({n_scores} rows of coef_, not one for each two classes), "
                             f"got coef_ of shape {np.shape(coef)} of {estimator!r}")  # fmt: skip
