@@ -28,6 +28,8 @@ from nnrobust.linear.norms import dual_norm, project_onto_ball
 
 _ROWS = 4096
 """Examples taken to float64 at once where products are concluded (96 MiB of 3,072 values)."""
+_BALANCED = 1e-11
+"""How far mean probabilities may be from the shares of the classes; times intercepts of 10 it is a bound's error."""
 _FLOW_STEPS = 20
 """Steps that make the flows of three classes and more better; for two classes the first is the best."""
 
@@ -127,9 +129,13 @@ class Objective:
     def lower_bound(self, found: Evaluation, slopes: np.ndarray) -> float:
         """The dual's value at the probabilities that were found: below the objective everywhere.
 
+        Minus infinity where the best intercepts were not found, so that the mean probabilities are not the shares of the classes.
+
         Args:
             slopes: subgradients (n_pairs, d) of the dual norms, or of smooth ones; the flows start from them.
         """
+        if np.abs(found.probabilities.mean(axis=0) - self.shares).max() > _BALANCED:
+            return -np.inf
         flows = ahead = found.limits[:, None] * slopes
         step, momentum, least = 1 / (1 if self.n_classes == 2 else self.n_classes), 1.0, np.inf
         for _ in range(1 if self.n_classes == 2 else _FLOW_STEPS):

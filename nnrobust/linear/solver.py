@@ -68,7 +68,7 @@ class _Search:
         start = Smooth(objective, 0.0)
         self.best = self._proven(start, start.variables(self.vectors))
         self._last: tuple[np.ndarray, np.ndarray, Evaluation]
-        self._share = 0.0
+        self._share, self._is_left = 0.0, False
 
     def surrogates(self) -> Iterator[Surrogate]:
         """The problems to minimise one after the other, each from the last one's solution."""
