@@ -120,17 +120,17 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         X: np.ndarray,  # noqa: N803
         y: np.ndarray | None = None,
         *,
-        norm: Literal["L2", "Linf", "L1"] | None = None,
+        norm: Literal["L2", "Linf", "L1"] = "L2",
         box: tuple[float, float] | None = None,
         epsilon: float | None = None,
     ) -> RobustRadius:
         """The exact distance in `norm` from each query to the nearest point that is not labelled y, ties included.
 
-        As `nnrobust.linear.radius.linear_radius`; `norm` is that of the training if None.
+        As `nnrobust.linear.radius.linear_radius`, in any norm, whatever that of the training.
         """
         check_is_fitted(self)
         self._checked(X)
-        return linear_radius(self, X, y, norm=self.norm if norm is None else norm, box=box, epsilon=epsilon)
+        return linear_radius(self, X, y, norm=norm, box=box, epsilon=epsilon)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
