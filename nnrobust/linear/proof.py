@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnrobust.linear.signs import score_gap
+from nnrobust.linear.signs import rough_error, score_gap
 from nnrobust.nearest import halfspace
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.threat import norm_of
@@ -58,7 +58,17 @@ class LinearCertificate:
         """Every rival's half-space is `lower` away at least."""
         if self.lower <= 0:
             return True
-        return all(self._distance(j) >= self.lower for j in self._rivals())
+        is_clear = self._unboxed_distances() >= self.lower
+        return all(is_clear[j] or self._distance(j) >= self.lower for j in self._rivals())
+
+    def _unboxed_distances(self) -> np.ndarray:
+        """Bounds (k,) of the distances to where each class wins or ties, which a box makes no nearer, without exact signs."""
+        normals = self.weights[self.code] - self.weights
+        sizes = (np.abs(self.weights) + np.abs(self.weights[self.code])) @ np.abs(self.query)
+        sizes += np.abs(self.biases) + np.abs(self.biases[self.code])
+        depths = normals @ self.query + (self.biases[self.code] - self.biases) - rough_error(sizes, len(self.query))
+        distances = halfspace.distance(normals, depths, self.adversary.norm, None)
+        return distances * (1 - rough_error(np.ones_like(distances), len(self.query)))
 
     def _distance(self, rival: int) -> float:
         """The distance to the nearest point in the box where the rival wins or ties, rounded down.
@@ -74,6 +84,5 @@ class LinearCertificate:
             return float("inf")
         # With so much less to cover, sums of d terms in any order do not end on the wrong side.
         depth *= 1 - 8 * (len(normal) + 8) * 2.0**-53
-        return float(halfspace.distance(normal[None], np.array([depth]), self.adversary.norm, room)[0]) * (
-            1 - _ROUNDING
-        )
+        distance = halfspace.distance(normal[None], np.array([depth]), self.adversary.norm, room)[0]
+        return float(distance) * (1 - _ROUNDING)

@@ -13,7 +13,7 @@ from nnrobust.errors import DataError
 from nnrobust.linear.arguments import TYPES, adversary_of, as_rows, codes_of, number, require_finite
 from nnrobust.linear.form import LinearForm
 from nnrobust.linear.proof import LinearCertificate
-from nnrobust.linear.signs import score_gap
+from nnrobust.linear.signs import rough_error, score_gap
 from nnrobust.nearest import halfspace
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.proof import RobustRadius
@@ -86,7 +86,7 @@ class _Radii:
         sizes = np.abs(x) @ np.abs(form.weights).T + np.abs(form.biases)
         sizes += sizes[self.rows, self.codes][:, None]
         gaps = scores[self.rows, self.codes][:, None] - scores
-        errors = sizes * (x.shape[1] + 8) * 2.0**-53
+        errors = rough_error(sizes, x.shape[1])
         gaps[self.rows, self.codes] = np.inf
         for row, rival in np.argwhere(errors > (1 - _DOWN) / 4 * np.abs(gaps)):
             gaps[row, rival] = -score_gap(form.weights, form.biases, (rival, self.codes[row]), x[row])
@@ -157,8 +157,7 @@ class _Radii:
         pending = np.arange(len(rows))
         for push in _PUSHES:
             tried = self._beyond(rows[pending], rivals[pending], push)
-            gains = [self._gain(rows[n], rivals[n], point) for n, point in zip(pending, tried, strict=True)]
-            is_across = np.array(gains) >= 0
+            is_across = self._is_across(rows[pending], rivals[pending], tried)
             found = pending[is_across]
             points[found] = tried[is_across]
             distances[found] = norm_of(points[found] - self.x[rows[found]], self.adversary.norm) * _UP
@@ -166,6 +165,16 @@ class _Radii:
             if len(pending) == 0:
                 break
         return points, distances
+
+    def _is_across(self, rows: np.ndarray, rivals: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Where the rivals win or tie at points (n, d), by the exact sign where rounding may hide it."""
+        weights, biases, own = self.form.weights, self.form.biases, self.codes[rows]
+        gains = np.vecdot(weights[rivals] - weights[own], points) + biases[rivals] - biases[own]
+        sizes = np.vecdot(np.abs(weights[rivals]) + np.abs(weights[own]), np.abs(points))
+        errors = rough_error(sizes + np.abs(biases[rivals]) + np.abs(biases[own]), points.shape[1])
+        for n in np.flatnonzero(np.abs(gains) <= errors):
+            gains[n] = self._gain(rows[n], rivals[n], points[n])
+        return gains >= 0
 
     def _beyond(self, rows: np.ndarray, rivals: np.ndarray, push: float) -> np.ndarray:
         """Points (n, d) in the box, nearest to the queries, where the rivals are ahead by `push` times rounding."""

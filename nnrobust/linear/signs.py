@@ -18,18 +18,23 @@ def score_gap(weights: np.ndarray, biases: np.ndarray, rival_and_own: tuple[int,
         weights: (k, d); biases: (k,); rival_and_own: the two classes; point: (d,).
     """
     rival, own = rival_and_own
-    for_rival, for_own = _products(weights[rival], point), _products(-weights[own], point)
-    return math.fsum((*for_rival, *for_own, float(biases[rival]), -float(biases[own])))
+    parts = np.concatenate([_products(weights[rival], point), _products(-weights[own], point)])
+    return math.fsum([*parts[parts != 0].tolist(), float(biases[rival]), -float(biases[own])])
 
 
-def _products(first: np.ndarray, second: np.ndarray) -> list[float]:
-    """Numbers (2 d) whose sum is first.second, without an error."""
+def rough_error(sizes: np.ndarray, n_features: int) -> np.ndarray:
+    """By how much float64 may err in a difference of scores, whose terms have `sizes` in sum, in whatever order it adds them."""
+    return sizes * (n_features + 8) * 2.0**-53
+
+
+def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Numbers (2 d,) whose sum is first.second, without an error."""
     product = first * second
     (first_high, first_low), (second_high, second_low) = _halves(first), _halves(second)
     error = ((first_high * second_high - product) + first_high * second_low + first_low * second_high) + (
         first_low * second_low
     )
-    return [*product.tolist(), *error.tolist()]
+    return np.concatenate([product, error])
 
 
 def _halves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
