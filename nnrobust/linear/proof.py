@@ -46,8 +46,8 @@ class LinearCertificate:
             return True
         if not np.isfinite(self.x_adv).all():
             return False
-        # The norm of a sum of d rounded squares, and the differences, are right to a relative d 2^-53.
-        if norm_of((self.x_adv - self.query)[None], self.adversary.norm)[0] > self.upper * (1 + _ROUNDING):
+        moved = norm_of((self.x_adv - self.query)[None], self.adversary.norm)[0]
+        if not moved <= self.upper * (1 + _ROUNDING):
             return False
         box = self.adversary.box
         if box is not None and not (box[0] <= self.x_adv.min() and self.x_adv.max() <= box[1]):

@@ -255,7 +255,9 @@ def test_sparse_weights_are_taken():
     assert np.array_equal(linear_radius(model, points).upper, expected)
 
 
-@pytest.mark.parametrize("forgery", ["lower", "upper", "x_adv", "box", "code", "biases", "nan", "no other class"])
+@pytest.mark.parametrize(
+    "forgery", ["lower", "upper", "x_adv", "box", "code", "biases", "nan", "no number", "no other class"]
+)
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_certificate_that_claims_too_much_is_found_out(norm, forgery):
     model, queries = Weighed([[3, 4], [-1, 2], [0, -5]], [0.3, 1.5, 0.2]), np.array([[0.5, 0.4]])
@@ -269,6 +271,7 @@ def test_a_certificate_that_claims_too_much_is_found_out(norm, forgery):
         "code": {"code": 1},
         "biases": {"biases": claim.biases - [0.1, 0, 0]},
         "nan": {"x_adv": np.full(2, np.nan)},
+        "no number": {"upper": np.nan},
         "no other class": {"lower": np.inf, "upper": np.inf},
     }[forgery]
     for name, value in forged.items():
