@@ -34,7 +34,8 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
     Parameters:
         norm: of the perturbations, `L2`, `Linf` or `L1`.
         epsilon: their size, 0 or more, in the units of the points.
-        alpha: weight decay, above 0: without any there need be no optimum, and the bound rests on it.
+        alpha: weight decay, above 0: without any there need be no optimum, and the bound rests on it. In squared units of the
+            points: for pixels of 0 to 255 in place of 0 to 1 the same fit has 255^2 times the alpha.
         tol: the relative gap to reach, above 0.
         max_iter: iterations of L-BFGS after which a fit that has not reached it is left, with a ConvergenceWarning.
 
