@@ -1,0 +1,88 @@
+"""The radius of a linear classifier with its proof, checked from the weights, the query and the certificate alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnrobust.linear.signs import rough_error, score_gap
+from nnrobust.nearest import halfspace
+from nnrobust.nearest.halfspace import Adversary
+from nnrobust.threat import norm_of
+
+_ROUNDING = 64 * 2.0**-53
+"""More than the relative error of each factor of a distance, and of a sum that NumPy takes pairwise."""
+
+
+@dataclass(frozen=True)
+class LinearCertificate:
+    """Why no point nearer to `query` (d,) than `lower` is labelled other than `code`, and why one at `upper` is, or ties.
+
+    `weights` (k, d) and `biases` (k,) of the classifier, float64, not copies; the class of the highest score wins. A rival j wins
+    or ties only at a v with (w_j - w_code).v >= the gap of the scores at the query, a half-space, whose distance is the bound.
+    """
+
+    query: np.ndarray
+    code: int
+    weights: np.ndarray
+    biases: np.ndarray
+    adversary: Adversary
+    lower: float
+    upper: float
+    x_adv: np.ndarray
+
+    def verify(self) -> bool:
+        """True when both bounds hold: who wins by exact signs, distances by float64 with rounding on the safe side."""
+        return self._holds_above() and self._holds_below()
+
+    def _rivals(self) -> list[int]:
+        return [j for j in range(len(self.biases)) if j != self.code]
+
+    def _gap(self, rival: int, point: np.ndarray) -> float:
+        return score_gap(self.weights, self.biases, (rival, self.code), point)
+
+    def _holds_above(self) -> bool:
+        """x_adv is no farther than `upper`, in the box, and some rival's score there is as high as that of the own class."""
+        if np.isinf(self.upper):
+            return True
+        if not np.isfinite(self.x_adv).all():
+            return False
+        moved = norm_of((self.x_adv - self.query)[None], self.adversary.norm)[0]
+        if not moved <= self.upper * (1 + _ROUNDING):
+            return False
+        box = self.adversary.box
+        if box is not None and not (box[0] <= self.x_adv.min() and self.x_adv.max() <= box[1]):
+            return False
+        return any(self._gap(j, self.x_adv) >= 0 for j in self._rivals())
+
+    def _holds_below(self) -> bool:
+        """Every rival's half-space is `lower` away at least."""
+        if self.lower <= 0:
+            return True
+        is_clear = self._unboxed_distances() >= self.lower
+        return all(is_clear[j] or self._distance(j) >= self.lower for j in self._rivals())
+
+    def _unboxed_distances(self) -> np.ndarray:
+        """Bounds (k,) of the distances to where each class wins or ties, which a box makes no nearer, without exact signs."""
+        normals = self.weights[self.code] - self.weights
+        sizes = (np.abs(self.weights) + np.abs(self.weights[self.code])) @ np.abs(self.query)
+        sizes += np.abs(self.biases) + np.abs(self.biases[self.code])
+        depths = normals @ self.query + (self.biases[self.code] - self.biases) - rough_error(sizes, len(self.query))
+        distances = halfspace.distance(normals, depths, self.adversary.norm, None)
+        return distances * (1 - rough_error(np.ones_like(distances), len(self.query)))
+
+    def _distance(self, rival: int) -> float:
+        """The distance to the nearest point in the box where the rival wins or ties, rounded down.
+
+        0 where it does at the query; infinity where it does nowhere in the box, which its best corner decides exactly.
+        """
+        depth = -self._gap(rival, self.query)
+        if depth <= 0:
+            return 0.0
+        normal = self.weights[self.code] - self.weights[rival]
+        box, room = self.adversary.box, self.adversary.room(self.query[None])
+        if box is not None and self._gap(rival, np.where(normal < 0, box[1], box[0])) < 0:
+            return float("inf")
+        # With so much less to cover, sums of d terms in any order do not end on the wrong side.
+        depth *= 1 - 8 * (len(normal) + 8) * 2.0**-53
+        distance = halfspace.distance(normal[None], np.array([depth]), self.adversary.norm, room)[0]
+        return float(distance) * (1 - _ROUNDING)
