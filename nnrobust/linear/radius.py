@@ -181,7 +181,7 @@ class _Radii:
         normals, x, box = self._normals(rows, rivals), self.x[rows], self.adversary.box
         depths = self.gaps[rows, rivals] + push * self.overshoot[rows, rivals]
         room = self.adversary.room(x)
-        sizes, moves = halfspace.nearest_points(normals, depths, self.adversary.norm, room)
+        sizes, moves = halfspace.distance_and_point(normals, depths, self.adversary.norm, room)
         if box is None or room is None:
             return x + moves
         # Where a coordinate is stopped, it is at the side of the box itself: x + (side - x) need not be.
