@@ -162,6 +162,8 @@ def publish_here(name: str, note: str = "") -> Path:
         "report.html": ROOT / "report/index.html",
         "class_distances.csv": ROOT / "data/prepared/class_distances.csv",
     }
+    if params.searched:
+        extra |= {name: ROOT / "metrics" / name for name in ("search.json", "search_settings.json")}
     origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.classifiers, *params.zoo.models})
     publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
     return RESULTS / name

@@ -22,15 +22,16 @@ def publish_run(
 ) -> None:
     """Writes `out`, whole or not at all: summary, claims, tables with rows, figures as PNG, `extra` files by name, provenance.
 
+    Another JSON file of the metrics may be of an earlier run with other stages: what is of this one is in `extra`.
+
     Raises:
         RecordError: when the run lacks its summary, its claims or its pairs.
     """
     for name in KEPT:
         existing(metrics / name)
     with finished_folder(out) as folder:
-        for path in sorted([*metrics.glob("*.json"), *metrics.glob("*.csv")]):
-            if path.suffix == ".json" or has_rows(path):
-                shutil.copy(path, folder / path.name)
+        for path in sorted({*(metrics / name for name in KEPT), *filter(has_rows, metrics.glob("*.csv"))}):
+            shutil.copy(path, folder / path.name)
         for path in sorted(images.glob("*.png")):
             shutil.copy(path, folder / path.name)
         for name, path in extra.items():

@@ -28,6 +28,7 @@ def finished(folder, l2=0.2, verdict="holds"):
     write_json(metrics / "summary.json", summary)
     claims = [{"id": "a", "verdict": verdict, "setting": "made"}, {"id": "b", "verdict": "fails", "setting": "made"}]
     write_json(metrics / "claims.json", claims)
+    write_json(metrics / "search.json", {"of": "an earlier run, in which settings were searched"})
     for name in ("claims", "pairs", "means"):
         write_csv(metrics / f"{name}.csv", pd.DataFrame({"x": [1]}))
     write_csv(metrics / "zoo.csv", pd.DataFrame(columns=["x"]))
