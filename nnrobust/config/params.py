@@ -1,6 +1,5 @@
 """The one reader of `params.yaml`: a wrong key stops everything before anything runs."""
 
-import difflib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +25,7 @@ from nnrobust.config.blocks import (
     Variant,
     Zoo,
 )
+from nnrobust.config.rosters import did_you_mean
 from nnrobust.errors import ParamError
 
 
@@ -138,12 +138,6 @@ def explain(root: type[BaseModel], path: str, entry: Any) -> str:
     if entry["type"] == "value_error":
         return f"{path}: {key}: {message}" if key else f"{path}: {message}"
     return f"{path}: {key}: expected {message}, got {got!r} ({type(got).__name__})"
-
-
-def did_you_mean(key: str, known: list[str]) -> str:
-    """A hint for an unknown key: the known one that is spelled most like it, or all of them."""
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
 
 
 def _keys_beside(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -15,8 +15,7 @@ from typing import Any
 
 import yaml
 
-from nnrobust.config.params import did_you_mean, parse_params
-from nnrobust.config.rosters import TABLES, rows
+from nnrobust.config.rosters import TABLES, did_you_mean, rows
 from nnrobust.errors import ParamError
 
 OPEN = ("variants", "examples.classifiers")
@@ -40,6 +39,8 @@ def compose(path: Path | str) -> str:
     Raises:
         ParamError: as `read_profile`, and where the values are not valid.
     """
+    from nnrobust.config.params import parse_params  # brings pydantic, which a bare machine has not
+
     path = Path(path)
     content = _composed(path, _load_with_comments)
     _add_footnotes(content)

@@ -18,6 +18,12 @@ def rows(roster: Roster) -> list[dict[str, str]]:
         return list(DictReader(stream))
 
 
+def did_you_mean(key: str, known: list[str]) -> str:
+    """A hint for an unknown key: the known one that is spelled most like it, or all of them."""
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+
+
 def where(name: str, known: list[str]) -> str:
     """What to do about an unknown name."""
     close = difflib.get_close_matches(name, known, n=1)
