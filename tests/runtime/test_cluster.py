@@ -1,7 +1,6 @@
 """Two Ray workers on this machine against this process."""
 
 import os
-import signal
 import sys
 import warnings
 from dataclasses import replace
@@ -14,6 +13,7 @@ import torch
 from made.project import params_of
 from made.training import TRADES, VALIDATION, recipe, tasks_of, train, training_set
 from made.victims import Small, network_problem
+from made.work import in_which_process, killed_once, refused, square
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import PairSource
 from nnrobust.attacks.verdicts import AttackInputs
@@ -37,28 +37,6 @@ def cluster():
                  runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}})  # fmt: skip
         yield Ray(gpus_per_worker=0)
         ray.shutdown()
-
-
-def square(x):
-    return x * x
-
-
-def killed_once(marker, x):
-    if x == 1 and not marker.exists():
-        marker.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return -x
-
-
-def refused(x):
-    raise TrainingError(f"expected nothing, got {x}")
-
-
-def in_which_process(_):
-    import time
-
-    time.sleep(0.5)
-    return os.getpid()
 
 
 @pytest.mark.slow
