@@ -1,6 +1,7 @@
-# make repro | make test | make lint | make profile P=cifar10 [FORCE=1] | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make test [JOBS=2] | make lint | make profile P=cifar10 [FORCE=1] | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
+JOBS ?= 2
 VENV := .venv
 READY := $(VENV)/.ready-$(FAISS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -15,7 +16,7 @@ repro: $(READY)
 	@echo "page:     . $(VENV)/bin/activate && dvc plots show"
 
 test: $(READY)
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 lint: $(READY)
 	ruff check .

@@ -41,6 +41,7 @@ def test_an_architecture_for_another_size_is_refused():
         build_network("resnet18", (1, 8, 8), [0.5], [0.5], 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(("architecture", "channels"), [("small_cnn", 1), ("resnet18", 3)])
@@ -117,6 +118,7 @@ def worn(network):
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize(("architecture", "channels"), [("small_cnn", 1), ("resnet18", 3)])
 def test_a_folded_stack_gives_the_same_logits_and_input_gradients_and_has_no_normalisation_left(

@@ -145,6 +145,7 @@ def test_folders_are_added_up_to_a_published_run(finished, tmp_path, monkeypatch
     assert verdicts["train_1nn_l2"] == "not run"
 
 
+@pytest.mark.slow
 def test_what_is_no_run_is_refused(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "publish.py"), "x", str(tmp_path)],

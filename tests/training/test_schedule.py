@@ -16,6 +16,7 @@ def test_the_learning_rate_falls_at_the_milestones():
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
+@pytest.mark.slow
 def test_a_shortened_recipe_keeps_its_schedules_proportions():
     short = shortened(recommended(), 11)
     assert (short.epochs, short.milestones) == (11, (10, 10))
