@@ -122,7 +122,7 @@ def test_equal_figures_are_equal_files_in_both_formats(table, tmp_path):
 
 
 def test_the_pairs_table_has_the_papers_sum_each_norm_and_what_withstands_both(table):
-    pairs = figures.pairs_table(table, "1NN", "S")
+    pairs = figures.pairs_table(table, "1NN", ["S"])
     assert pairs["pair"].tolist() == ["0-1", "0-2", "1-2"]
     assert pairs["1NN_sum"].tolist() == [150.0] * 3
     assert pairs["1NN_union"].tolist() == [75.0] * 3
@@ -133,18 +133,18 @@ def test_the_pairs_table_has_the_papers_sum_each_norm_and_what_withstands_both(t
 
 def test_a_pair_that_one_of_them_lacks_is_left_out(table):
     fewer = table[(table["classifier"] != "S") | (table["pair"] != "0-2")]
-    assert figures.pairs_table(fewer, "1NN", "S")["pair"].tolist() == ["0-1", "1-2"]
+    assert figures.pairs_table(fewer, "1NN", ["S"])["pair"].tolist() == ["0-1", "1-2"]
 
 
 def test_the_scatter_counts_who_is_ahead(table):
     with style():
-        figure = figures.scatter(figures.pairs_table(table, "1NN", "S"), "1NN", "S", "made")
+        figure = figures.scatter(figures.pairs_table(table, "1NN", ["S"]), "1NN", "S", "made")
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["1NN ahead in 1 of 3, equal in 1", "1NN ahead in 2 of 3, equal in 0"]
 
 
 def test_the_scatter_has_the_sum_left_and_the_union_right(table):
-    pairs = figures.pairs_table(table, "1NN", "S")
+    pairs = figures.pairs_table(table, "1NN", ["S"])
     with style():
         left, right = figures.scatter(pairs, "1NN", "S", "made").axes
     for axes, name in ((left, "sum"), (right, "union")):

@@ -185,7 +185,8 @@ def test_a_long_text_of_the_provenance_folds_away():
 
 
 def test_a_report_with_nothing_in_it_says_so():
-    empty = Report("Nothing", "No data.", claims_of().reindex(columns=["id", *CLAIM]), [], [], {"commit": None}, [])
+    none = claims_of().reindex(columns=["id", *CLAIM])
+    empty = Report("Nothing", "No data.", none, none, [], [], {"commit": None}, [])
     seen = Structure(render(empty))
     assert "No claim was judged." in seen.text()
     assert "Nothing was left out." in seen.text()
