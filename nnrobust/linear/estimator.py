@@ -1,20 +1,20 @@
 """A linear classifier trained against an adversary, near the optimum by proof, that knows its exact robustness."""
 
 import warnings
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
-from nnrobust.linear.arguments import TYPES, as_rows, known_norm, number, require_finite
 from nnrobust.linear.objective import Objective
 from nnrobust.linear.radius import linear_radius
 from nnrobust.linear.solver import solve
+from nnrobust.nearest.arguments import checked, known_norm, number
 from nnrobust.nearest.proof import RobustRadius
 
 
@@ -76,7 +76,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         norm, epsilon = known_norm(self.norm), number("epsilon", self.epsilon, 0, is_open=False)
         alpha, tol = (number(name, getattr(self, name), 0, is_open=True) for name in ("alpha", "tol"))
         max_iter = int(number("max_iter", self.max_iter, 1, is_open=False))
-        X, y = self._checked(X, y, reset=True)  # noqa: N806
+        X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -107,7 +107,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
             DataError: for values that are not finite; ValueError for another number of features.
         """
         check_is_fitted(self)
-        X, _ = self._checked(X)  # noqa: N806
+        X, _ = checked(self, X)  # noqa: N806
         scores = X.astype(np.float64) @ self.coef_.T + self.intercept_
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
@@ -130,17 +130,10 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         As `nnrobust.linear.radius.linear_radius`, in any norm, whatever that of the training.
         """
         check_is_fitted(self)
-        self._checked(X)
+        checked(self, X)
         return linear_radius(self, X, y, norm=norm, box=box, epsilon=epsilon)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-    def _checked(self, X: Any, y: Any = "no_validation", reset: bool = False) -> tuple[np.ndarray, Any]:  # noqa: N803
-        """X as (n, features), of one of the three types and finite, and y as it is."""
-        checked = validate_data(self, as_rows(X), y, reset=reset, dtype=TYPES, ensure_all_finite=False)
-        X, y = checked if isinstance(checked, tuple) else (checked, None)  # noqa: N806
-        require_finite(X)
-        return X, y

@@ -1,27 +1,26 @@
 """The 1-nearest-neighbour classifier as a scikit-learn estimator that knows its exact adversarial robustness."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
+from nnrobust.nearest.arguments import adversary_of, checked, codes_of, number
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.proof import Certificate, RobustRadius
 from nnrobust.nearest.radius import EXACT_WITHIN, FOR_VERIFY, OF_DISTANCE, PAST, Radii, exact_radii
 from nnrobust.nearest.references import References, centre_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
-from nnrobust.threat import NORMS
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
 
-TYPES = (np.float64, np.float32, np.uint8)
 _MEBI = 2**20
 _MOST = 256
 """Queries handled at once, however much memory there is: more are no faster."""
@@ -57,7 +56,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         Raises:
             DataError: for values that are not finite, lengths that differ, or fewer than two classes.
         """
-        X, y = self._checked(X, y, reset=True)  # noqa: N806
+        X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -75,7 +74,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             DataError: for values that are not finite; ValueError for another number of features.
         """
         check_is_fitted(self)
-        X, _ = self._checked(X)  # noqa: N806
+        X, _ = checked(self, X)  # noqa: N806
         return self.classes_[self._squared_distances(X).argmin(axis=1)]
 
     def robust_radius(
@@ -102,13 +101,12 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             MemoryError: when a single query does not fit.
         """
         check_is_fitted(self)
-        x, _ = self._checked(X)
-        adversary = Adversary(_known_norm(norm), _checked_box(box, x))
-        if epsilon is not None and not epsilon > 0:
-            raise DataError(f"epsilon: expected a number above 0, or None for the radius, got {epsilon!r}")
+        x, _ = checked(self, X)
+        adversary = adversary_of(norm, box, x)
+        limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
         squared = self._squared_distances(x)
-        codes = squared.argmin(axis=1) if y is None else self._codes(y, len(x))
-        answers = _Answers(x, codes, squared, adversary, np.inf if epsilon is None else epsilon)
+        codes = squared.argmin(axis=1) if y is None else codes_of(y, self.classes_, len(x))
+        answers = _Answers(x, codes, squared, adversary, limit)
         for code, rivals, others in self._facing(answers):
             self._refine(answers, code, rivals, others)
         return answers.result(self._points, self._labels, self.classes_, np.shape(X))
@@ -133,31 +131,6 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-    def _checked(self, X: Any, y: Any = "no_validation", reset: bool = False) -> tuple[np.ndarray, Any]:  # noqa: N803
-        """X as (n, features), of one of the three types and finite, and y as it is."""
-        X = X if hasattr(X, "ndim") else np.asarray(X)  # noqa: N806
-        if X.ndim > 2:
-            X = np.asarray(X).reshape(len(X), -1)  # noqa: N806
-        checked = validate_data(self, X, y, reset=reset, dtype=TYPES, ensure_all_finite=False)
-        X, y = checked if isinstance(checked, tuple) else (checked, None)  # noqa: N806
-        bad = np.argwhere(~np.isfinite(X))
-        if len(bad):
-            row, column = bad[0].tolist()
-            kind = "NaN" if np.isnan(X[row, column]) else "inf"
-            raise DataError(f"X: expected finite values, got {kind} in row {row}, feature {column} "
-                            f"({len(bad)} such values in all); drop those rows, or impute them")  # fmt: skip
-        return X, y
-
-    def _codes(self, y: object, n: int) -> np.ndarray:
-        """The labels as positions in `classes_`."""
-        y = np.asarray(y)
-        if y.shape != (n,):
-            raise DataError(f"y: expected one label for each of {n} queries, shape ({n},), got shape {y.shape}")
-        unknown = y[~np.isin(y, self.classes_)]
-        if len(unknown):
-            raise DataError(f"y: expected labels out of {self.classes_.tolist()}, got {unknown[0]}")
-        return np.searchsorted(self.classes_, y)
 
     def _squared_distances(self, x: np.ndarray) -> np.ndarray:
         """Squared distances (m, n_classes) to the nearest reference of each class."""
@@ -270,24 +243,3 @@ class _Answers:
 def _together(parts: list[np.ndarray]) -> np.ndarray:
     """All positions, the first of each part first: they come nearest first."""
     return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())) if parts else [], dtype=np.int64)
-
-
-def _known_norm(norm: str) -> str:
-    if norm not in NORMS:
-        raise DataError(f"norm: expected one of {', '.join(NORMS)}, got {norm!r}")
-    return norm
-
-
-def _checked_box(box: tuple[float, float] | None, x: np.ndarray) -> tuple[float, float] | None:
-    """The box, which holds every query."""
-    if box is None:
-        return None
-    low, high = (float(side) for side in box)
-    if not low < high:
-        raise DataError(f"box: expected (low, high) with low < high, got {box!r}")
-    outside = np.argwhere((x < low) | (x > high))
-    if len(outside):
-        row, column = outside[0].tolist()
-        raise DataError(f"box: expected every query within [{low:g}, {high:g}], got {x[row, column]:g} in row {row}, "
-                        f"feature {column}; give the box in the units of the data")  # fmt: skip
-    return low, high

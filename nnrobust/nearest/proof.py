@@ -1,6 +1,8 @@
 """The radius of a query with its proof, checked from the query, the references and the certificate alone, without a solver."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -111,6 +113,21 @@ def _squared_distances(point: np.ndarray, references: np.ndarray) -> np.ndarray:
     return found
 
 
+class Proof(Protocol):
+    """The proof of one query's bounds, of whatever classifier: `Certificate`, or that of a linear one."""
+
+    @property
+    def lower(self) -> float:
+        """No point nearer than this is labelled differently."""
+
+    @property
+    def upper(self) -> float:
+        """One at this distance is, or ties."""
+
+    def verify(self) -> bool:
+        """True when both bounds hold."""
+
+
 @dataclass(frozen=True)
 class RobustRadius:
     """The radii of n queries.
@@ -124,7 +141,7 @@ class RobustRadius:
     upper: np.ndarray
     status: np.ndarray
     x_adv: np.ndarray
-    certificate: list[Certificate]
+    certificate: Sequence[Proof]
 
     def is_robust(self, epsilon: float) -> np.ndarray:
         """Which queries keep their label in the closed ball of radius epsilon (n,).
