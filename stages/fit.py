@@ -13,7 +13,7 @@ from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown, silent
 from nnrobust.runtime.store import WorkStore
-from nnrobust.simple.problem import Problem, fit_row, measured_once, records
+from nnrobust.simple.problem import Problem, fit_row, measured_once, records, seconds_per_image
 
 RECORDS, TIMINGS = Path("data/records"), Path("metrics/timings")
 
@@ -33,10 +33,9 @@ def main() -> None:
         frames += mine
     write_records(frames, RECORDS / f"{name}.parquet")
     write_csv(RECORDS / "fits" / f"{name}.csv", pd.DataFrame(rows))
-    of_pairs = found[: len(prepared.pairs)]
     timings = {
-        "training_seconds_per_pair": float(np.mean([one.seconds for one in of_pairs])),
-        "inference_seconds_per_image": of_pairs[0].inference,
+        "training_seconds_per_pair": float(np.mean([one.seconds for one in found[: len(prepared.pairs)]])),
+        "inference_seconds_per_image": seconds_per_image(options, dataset, prepared.pairs[0]),
         "device": describe(machine("cpu", 1, 1).device),
     }
     write_json(TIMINGS / f"{name}.json", timings)

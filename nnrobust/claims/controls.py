@@ -16,7 +16,7 @@ from nnrobust.claims.measures import Evidence, Measured, difference, least, leas
 from nnrobust.claims.paper import Claim, Measure
 from nnrobust.tables.comparison import difference_interval, paired, sign_test, signed_ranks
 
-CONTROLS = ("linear", "linear_L2", "linear_Linf", "mean", "prototypes", "1NN_metric")
+CONTROLS = ("linear", "linear_L2", "linear_Linf", "mean", "prototypes")
 """The simple classifiers, by the names that params give them; no control judges others."""
 MEASURES = {"Linf": "in Linf", "L2": "in L2", "union": "in both norms at once"}
 
@@ -74,7 +74,8 @@ def _control(split: str, measure: str, problem: str) -> Claim:
         "whole": (lead_on_all_classes, "points", "all classes at once", 0.001),
     }[problem]
     measure_it: Measure = partial(_without_margin, measured, split, measure)
-    sentence = f"1NN is the most robust simple classifier {MEASURES[measure]} on {split} images"
+    images = {"test": "test", "train": "training"}[split]
+    sentence = f"1NN is the most robust simple classifier {MEASURES[measure]} on {images} images"
     return Claim(f"control_{split}_{problem}_{measure}", where, sentence, "", unit, (least_of_range, None), measure_it)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from nnrobust.config.blocks import Block, Count, Norm, Positive
+from nnrobust.config.blocks import Block, Count, Epsilon, Fraction, Norm, Positive, Seed
 from nnrobust.threat import parse_epsilon
 
 
@@ -21,7 +21,16 @@ class Mean(Block):
     kind: Literal["mean"]
 
 
-KINDS: dict[str, type[Block]] = {"linear": Linear, "mean": Mean}
-Simple = Linear | Mean
+class Prototypes(Block):
+    kind: Literal["prototypes"]
+    counts: Annotated[list[Count], Field(min_length=1)]
+    norm: Norm
+    epsilon: Epsilon
+    fraction: Fraction
+    seed: Seed
+
+
+KINDS: dict[str, type[Block]] = {"linear": Linear, "mean": Mean, "prototypes": Prototypes}
+Simple = Linear | Mean | Prototypes
 Classifier = Annotated[Simple, Field(discriminator="kind")]
 """The key `kind` says which block it is."""

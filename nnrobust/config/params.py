@@ -153,7 +153,7 @@ def explain(root: type[BaseModel], path: str, entry: Any) -> str:
 
 def _without_kind(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """The location of a fault, in which pydantic puts the kind of a classifier after its name, as the file has it."""
-    return location[:2] + location[3:] if location[0] == "classifiers" else location
+    return location[:2] + location[3:] if location[:1] == ("classifiers",) else location
 
 
 def _keys_beside(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -35,8 +35,8 @@ CHANGES_CAPTION = (
     "more than the Linf epsilon."
 )
 FITS_CAPTION = (
-    "One row a problem: the gap to the optimum that is proven, relative to the objective (0: a formula), the tolerance it had to "
-    "reach, records, and those without an exact verdict. Every certificate of a record was checked."
+    "One row a problem: the gap to the optimum that is proven, relative to the objective (0: none is sought), the tolerance it "
+    "had to reach, records, and those without an exact verdict. Every certificate of a record was checked."
 )
 ZOO_CAPTION = "Accuracies in percent with Wilson intervals; published ones are RobustBench's, by AutoAttack."
 

@@ -6,11 +6,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nnrobust.config.classifiers import Linear, Mean, Simple
+from nnrobust.config.classifiers import Linear, Mean, Prototypes, Simple
 from nnrobust.linear.estimator import RobustLinearClassifier
 from nnrobust.nearest.certificate import PROGRAMS
 from nnrobust.nearest.estimator import OneNearestNeighbor
 from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.prototypes import choose_prototypes, class_means, prototypes
 
 CLOSED_FORM = dict.fromkeys(PROGRAMS, "closed form")
 
@@ -25,7 +26,9 @@ class ExactClassifier(Protocol):
 
 @dataclass(frozen=True)
 class Fit:
-    """How a fit ended: the relative gap to the optimum that it proved, 0 for a formula, and whether it is the tolerance at most.
+    """How a fit ended: the relative gap to the optimum that it proved, and whether it is the tolerance at most.
+
+    The gap is 0 where no optimum is sought: means are a formula, and k-means is taken for what it gives.
 
     `n_prototypes` is of a class, 0 for a classifier that has none.
     """
@@ -65,9 +68,18 @@ def _linear(options: Linear, points: np.ndarray, labels: np.ndarray) -> Fitted:
 
 
 def _mean(options: Mean, points: np.ndarray, labels: np.ndarray) -> Fitted:
-    classes = np.unique(labels)
-    means = np.stack([points[labels == label].mean(axis=0, dtype=np.float64) for label in classes])
-    return Fitted(OneNearestNeighbor().fit(means, classes), Fit(0.0, 0.0, True, 0, 1), PROGRAMS)
+    return _nearest(*class_means(points, labels), 1)
 
 
-FITS: dict[type, Callable[..., Fitted]] = {Linear: _linear, Mean: _mean}
+def _prototypes(options: Prototypes, points: np.ndarray, labels: np.ndarray) -> Fitted:
+    k = choose_prototypes(points, labels, options.counts, options.norm, options.epsilon, options.fraction, options.seed)
+    return _nearest(*prototypes(points, labels, k, options.seed), k)
+
+
+def _nearest(references: np.ndarray, labels: np.ndarray, k: int) -> Fitted:
+    """1NN on k references of a class."""
+    return Fitted(OneNearestNeighbor().fit(references, labels), Fit(0.0, 0.0, True, 0, k), PROGRAMS)
+
+
+FITS: dict[type, Callable[..., Fitted]] = {Linear: _linear, Mean: _mean, Prototypes: _prototypes}
+"""How each kind of block is fitted."""

@@ -13,7 +13,7 @@ from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import NoStore, WorkStore, fingerprint
 from nnrobust.runtime.timing import inference_seconds
-from nnrobust.simple.fitted import fitted
+from nnrobust.simple.fitted import Fitted, fitted
 from nnrobust.simple.measured import as_points, radii, simple_records
 from nnrobust.threat import ThreatModel
 
@@ -24,12 +24,11 @@ Columns = dict[str, dict[str, dict[str, np.ndarray]]]
 
 @dataclass(frozen=True)
 class Measured:
-    """A classifier on one problem: `fit` says how its fit ended, `methods` by norm what its radii are, `seconds` took the fit."""
+    """A classifier on one problem: how its fit ended, what its radii are by norm, seconds of the fit, and columns of records."""
 
     fit: dict[str, Any]
     methods: dict[str, str]
     seconds: float
-    inference: dict[str, float]
     columns: Columns
 
 
@@ -37,9 +36,8 @@ def measure(
     options: Simple, dataset: Dataset, problem: Problem, threats: Sequence[ThreatModel], progress: Progress = silent
 ) -> Measured:
     """Fits to all training images of the problem; training images get verdicts at the epsilons, test images whole radii."""
-    train = problem.indices(dataset.train.labels)
     start = time.perf_counter()
-    found = fitted(options, as_points(dataset.train.images[train], np.float32), dataset.train.labels[train])
+    found = _fitted(options, dataset, problem)
     seconds = time.perf_counter() - start
     columns: Columns = {split: {} for split in SPLITS}
     for split in SPLITS:
@@ -48,8 +46,19 @@ def measure(
         images, labels = np.asarray(part.images[rows]), part.labels[rows]
         for threat in threats:
             columns[split][threat.norm] = radii(found.classifier, images, labels, threat, split == "train", progress)
-    inference = inference_seconds(lambda some: found.classifier.predict(as_points(some)), images)
-    return Measured(found.about(), dict(found.methods), seconds, inference, columns)
+    return Measured(found.about(), dict(found.methods), seconds, columns)
+
+
+def _fitted(options: Simple, dataset: Dataset, problem: Problem) -> Fitted:
+    rows = problem.indices(dataset.train.labels)
+    return fitted(options, as_points(dataset.train.images[rows], np.float32), dataset.train.labels[rows])
+
+
+def seconds_per_image(options: Simple, dataset: Dataset, problem: Problem) -> dict[str, float]:
+    """How long the classifier takes for a test image of the problem, by batch size; it is fitted once more."""
+    classifier = _fitted(options, dataset, problem).classifier
+    images = np.asarray(dataset.test.images[problem.indices(dataset.test.labels)])
+    return inference_seconds(lambda some: classifier.predict(as_points(some)), images)
 
 
 def measured_once(
