@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
 from nnrobust.linear.objective import Objective
+from nnrobust.linear.progress import FitProgress, unreported
 from nnrobust.linear.radius import linear_radius
 from nnrobust.linear.solver import solve
 from nnrobust.nearest.arguments import checked, known_norm, number
@@ -38,6 +39,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
             points: for pixels of 0 to 255 in place of 0 to 1 the same fit has 255^2 times the alpha.
         tol: the relative gap to reach, above 0.
         max_iter: iterations of L-BFGS after which a fit that has not reached it is left, with a ConvergenceWarning.
+        verbose: whether a fit says on standard error how many iterations it has taken and which gap it has reached.
 
     Attributes:
         coef_: (1, n_features) for two classes, of which the second has the scores above 0, else (n_classes, n_features).
@@ -60,12 +62,14 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         alpha: float = 1e-3,
         tol: float = 1e-3,
         max_iter: int = 5000,
+        verbose: bool = False,
     ) -> None:
         self.norm = norm
         self.epsilon = epsilon
         self.alpha = alpha
         self.tol = tol
         self.max_iter = max_iter
+        self.verbose = verbose
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "RobustLinearClassifier":  # noqa: N803
         """Trains on points X (n, ...), float32, float64 or uint8, with labels y (n,).
@@ -83,7 +87,10 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(f"y: expected labels of at least two classes, got one class, {classes[0]}")
         centre = X.mean(axis=0, dtype=np.float64)
         objective = Objective(X, centre, codes, len(classes), norm, epsilon, alpha)
-        solution = solve(objective, tol, max_iter)
+        progress = FitProgress(tol) if self.verbose else None
+        solution = solve(objective, tol, max_iter, progress or unreported)
+        if progress is not None:
+            progress.finish(solution.n_iter, solution.gap)
         weights = objective.mix @ solution.vectors
         intercepts = solution.intercepts - weights @ centre
         self.classes_, self.coef_, self.intercept_ = classes, weights, intercepts

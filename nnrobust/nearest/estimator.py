@@ -1,7 +1,7 @@
 """The 1-nearest-neighbour classifier as a scikit-learn estimator that knows its exact adversarial robustness."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from nnrobust.errors import DataError
 from nnrobust.nearest.arguments import adversary_of, checked, codes_of, number
 from nnrobust.nearest.halfspace import Adversary
+from nnrobust.nearest.metric import PLAIN, Metric, Plain
 from nnrobust.nearest.proof import Certificate, RobustRadius
-from nnrobust.nearest.radius import EXACT_WITHIN, FOR_VERIFY, OF_DISTANCE, PAST, Radii, exact_radii
+from nnrobust.nearest.radius import EXACT_WITHIN, PAST, Radii, exact_radii
 from nnrobust.nearest.references import References, centre_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
@@ -32,6 +33,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     Float32 proposes the nearest references, float64 concludes, so predictions are exact for float64 distances, ties included.
 
     Parameters:
+        metric: W, an array (k, n_features) of rank 1 or more, or a fitted affine transformer of scikit-learn, such as PCA:
+            distances are ||W x - W x'||, perturbations those of x. None: distances are those of the points.
         n_own: own-class references that a query's problems start with.
         n_screened: other-class references that get a bound of their own.
         working_memory: MiB for the blocks that queries are handled in, beside the references themselves.
@@ -43,8 +46,15 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, *, n_own: int = 8, n_screened: int = 64, working_memory: int = 1024, device: str = "cpu"
+        self,
+        *,
+        metric: Any = None,
+        n_own: int = 8,
+        n_screened: int = 64,
+        working_memory: int = 1024,
+        device: str = "cpu",
     ) -> None:
+        self.metric = metric
         self.n_own = n_own
         self.n_screened = n_screened
         self.working_memory = working_memory
@@ -54,13 +64,15 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         """Keeps the references X (n, ...), float32, float64 or uint8, and their labels y (n,).
 
         Raises:
-            DataError: for values that are not finite, lengths that differ, or fewer than two classes.
+            DataError: for values that are not finite, fewer than two classes, or a metric of the wrong shape or rank.
         """
         X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]}")
+        self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
+        X = self._metric.kept(X)  # noqa: N806
         self._points, self._labels = X, y
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
         centre = centre_of(X)
@@ -106,7 +118,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
         squared = self._squared_distances(x)
         codes = squared.argmin(axis=1) if y is None else codes_of(y, self.classes_, len(x))
-        answers = _Answers(x, codes, squared, adversary, limit)
+        answers = _Answers(x, codes, squared, adversary, limit, self._metric)
         for code, rivals, others in self._facing(answers):
             self._refine(answers, code, rivals, others)
         return answers.result(self._points, self._labels, self.classes_, np.shape(X))
@@ -125,7 +137,10 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
         check_is_fitted(self)
         references = [torch.from_numpy(self._points[ids].astype(np.float64)).to(self.device) for ids in self._ids]
-        return NearestNeighborModule(references, scale)
+        matrix = _matrix(self._metric)
+        return NearestNeighborModule(
+            references, scale, None if matrix is None else torch.from_numpy(matrix).to(self.device)
+        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -138,7 +153,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
 
         def nearest(rows: np.ndarray) -> np.ndarray:
-            queries = x[rows].astype(np.float64)
+            queries = self._metric.mapped(x[rows].astype(np.float64))
             return np.stack([references.nearest(queries)[0] for references in self._references], axis=1)
 
         for rows, squared in fitting(nearest, np.arange(len(x)), self._block_size(width)):
@@ -159,18 +174,20 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             size = max(1, self.working_memory * _MEBI // 2 // (4 * len(own) + 8 * own.points.shape[1]))
             if size < len(ids):
                 for part in (ids[start : start + size] for start in range(0, len(ids), size)):
-                    yield code, Rivals.of(own, References.of(self._points[part], own.centre, self.device)), part
+                    others = References.of(self._points[part], own.centre, self.device)
+                    yield code, Rivals.of(own, others, metric=self._metric), part
                 continue
             if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
                 rivals = rivals.exchanged()
             else:
-                rivals = Rivals.of(own, References.joined(self._references[:code] + self._references[code + 1 :]))
+                others = References.joined(self._references[:code] + self._references[code + 1 :])
+                rivals = Rivals.of(own, others, metric=self._metric)
             yield code, rivals, ids
 
     def _refine(self, answers: "_Answers", own: int, rivals: Rivals, others: np.ndarray) -> None:
         """Notes the radii of the open queries of class `own` against these rivals."""
         rows = answers.open_rows(own)
-        width = 8 * (4 * (self.n_own + 8) * rivals.own.points.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
+        width = 8 * (4 * (self.n_own + 8) * answers.x.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
 
         def radii(block: np.ndarray) -> Radii:
             effort = Effort(self.n_own, self.n_screened, len(block))
@@ -184,9 +201,15 @@ class _Answers:
     """Bounds on the radii of m queries, with points and proofs, as their rivals are gone through."""
 
     def __init__(
-        self, x: np.ndarray, codes: np.ndarray, squared: np.ndarray, adversary: Adversary, epsilon: float
+        self,
+        x: np.ndarray,
+        codes: np.ndarray,
+        squared: np.ndarray,
+        adversary: Adversary,
+        epsilon: float,
+        metric: Plain,
     ) -> None:
-        rows = np.arange(len(x))
+        self.metric, rows = metric, np.arange(len(x))
         self.x, self.codes, self.adversary, self.epsilon = x.astype(np.float64), codes, adversary, epsilon
         others = squared.copy()
         others[rows, codes] = np.inf
@@ -226,18 +249,23 @@ class _Answers:
         """The radii and their certificates, for queries of this shape, against references (n, d) with labels (n,)."""
         # A query that fell within epsilon was not compared with the classes that came after.
         lower = np.where(self.has_fallen, 0.0, self.lower)
-        lower = np.maximum(lower * FOR_VERIFY - OF_DISTANCE * self.nearest_other, 0.0)
+        lower = np.maximum(self.metric.reported(lower, self.nearest_other), 0.0)
         agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
         certificates = [
             Certificate(
                 query=self.x[row], label=classes[self.codes[row]], references=references,
                 labels=labels, adversary=self.adversary, lower=float(lower[row]), upper=float(self.upper[row]),
                 x_adv=self.x_adv[row], own=_together(self.own[row]), multipliers=self.multipliers[row],
+                metric=_matrix(self.metric),
             )
             for row in range(len(self.x))
         ]  # fmt: skip
         status = np.where(agree, "exact", "bounded")
         return RobustRadius(lower, self.upper, status, self.x_adv.reshape(shape), certificates)
+
+
+def _matrix(metric: Plain) -> np.ndarray | None:
+    return metric.matrix if isinstance(metric, Metric) else None
 
 
 def _together(parts: list[np.ndarray]) -> np.ndarray:

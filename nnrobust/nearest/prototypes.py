@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from nnrobust.errors import DataError
 from nnrobust.nearest.arguments import as_rows, number, require_finite
 from nnrobust.nearest.estimator import OneNearestNeighbor
-from nnrobust.nearest.selection import Norm, hold_out, robust_accuracy
+from nnrobust.nearest.selection import Norm, best_of, hold_out
 
 Labelled = tuple[np.ndarray, np.ndarray]
 """References (n, ...), and their labels (n,)."""
@@ -83,11 +83,8 @@ def choose_prototypes(  # noqa: PLR0913
     if not candidates:
         raise DataError("ks: expected numbers of prototypes to choose from, got none")
     kept, held, kept_y, held_y = hold_out(rows, y, held_out_fraction, seed)
-    accuracies = []
-    for k in candidates:
-        model = OneNearestNeighbor().fit(*prototypes(kept, kept_y, k, seed))
-        accuracies.append(robust_accuracy(model, held, held_y, norm, epsilon))
-    return candidates[int(np.argmax(accuracies))]
+    models = (OneNearestNeighbor().fit(*prototypes(kept, kept_y, k, seed)) for k in candidates)
+    return candidates[best_of(models, held, held_y, norm, epsilon)]
 
 
 def with_flips(X: np.ndarray, y: np.ndarray) -> Labelled:  # noqa: N803

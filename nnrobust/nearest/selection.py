@@ -1,5 +1,6 @@
 """How a classifier is chosen: by its exact robust accuracy on points that it was not made from."""
 
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 import numpy as np
@@ -23,6 +24,11 @@ class Certified(Protocol):
 def robust_accuracy(model: Certified, X: np.ndarray, y: np.ndarray, norm: Norm, epsilon: float) -> float:  # noqa: N803
     """The share of points X (n, ...), with labels y (n,), whose radius without a box is proven to exceed epsilon."""
     return float((model.robust_radius(X, y, norm=norm, epsilon=epsilon).lower > epsilon).mean())
+
+
+def best_of(models: Iterable[Certified], X: np.ndarray, y: np.ndarray, norm: Norm, epsilon: float) -> int:  # noqa: N803
+    """Which of the models has the highest `robust_accuracy`, the first of equals; only one is needed at a time."""
+    return int(np.argmax([robust_accuracy(model, X, y, norm, epsilon) for model in models]))
 
 
 def hold_out(X: np.ndarray, y: np.ndarray, fraction: float, seed: int) -> Halves:  # noqa: N803
