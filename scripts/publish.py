@@ -156,7 +156,7 @@ def publish_here(name: str, note: str = "") -> Path:
         )
     about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
     params = read_params(ROOT / "params.yaml")
-    devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.classifiers).values()]
+    devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.measured).values()]
     extra = {
         "params.yaml": ROOT / "params.yaml",
         "report.html": ROOT / "report/index.html",
@@ -164,7 +164,7 @@ def publish_here(name: str, note: str = "") -> Path:
     }
     if params.searched:
         extra |= {name: ROOT / "metrics" / name for name in ("search.json", "search_settings.json")}
-    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.classifiers, *params.zoo.models})
+    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.measured, *params.zoo.models})
     publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
     return RESULTS / name
 

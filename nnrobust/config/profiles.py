@@ -1,8 +1,8 @@
 """Profiles: `base.yaml` is complete, the others say what they change and what they extend; composed, they are a `params.yaml`.
 
 `extends` names the profile below. An overlay is merged key by key: a mapping into the mapping there, a list or a value in the
-place of what is there, and `{}` empties a mapping. Under `variants`, `"*"` comes first and changes all of them. Only `variants`
-and `classifiers` take new keys, and `null` takes one out. `zoo.models` may be the name of a roster, which stands for its list.
+place of what is there, and `{}` empties a mapping. Under `variants`, `"*"` comes first and changes all of them. Only the
+mappings of `OPEN` take new keys, and `null` takes one out. `zoo.models` may be the name of a roster, which stands for its list.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import yaml
 from nnrobust.config.rosters import TABLES, did_you_mean, rows
 from nnrobust.errors import ParamError
 
-OPEN = ("variants", "examples.classifiers")
+OPEN = ("classifiers", "variants", "examples.classifiers")
 """The mappings whose keys are names that a profile is free to choose."""
 _FIRST_LINE = re.compile(r"# Profile (\S+), composed by `make profile`; content sha256 ([0-9a-f]{16})\.\n")
 Load = Callable[[Path], Any]

@@ -33,7 +33,17 @@ def test_the_paper_profile_has_the_papers_numbers():
         "S": "last",
         "E_S": "last",
     }
-    assert params.classifiers == ["1NN", "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"]
+    simple = ["linear", "linear_L2", "linear_Linf", "mean", "prototypes"]
+    assert list(params.classifiers) == simple
+    assert (params.classifiers["linear_L2"].epsilon, params.classifiers["linear_Linf"].epsilon) == (
+        params.epsilon.L2, params.epsilon.Linf,
+    )  # fmt: skip
+    assert params.measured == ["1NN", *simple, "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"]
+
+
+def test_without_simple_classifiers_1nn_and_the_variants_are_measured(tmp_path):
+    params = read_params(written(tmp_path, lambda c: c.update(classifiers={})))
+    assert params.measured == ["1NN", *params.variants]
 
 
 def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
@@ -80,6 +90,17 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["examples"].update(problem=["3"]), r"examples\.problem.*: expected .*at least 2 items"),
         (lambda c: c["examples"].update(problem="3-5"), r"examples\.problem.*: expected 'all', got '3-5'"),
         (lambda c: c["examples"].update(classifiers={}), r"examples\.classifiers: expected .*at least 1 item"),
+        (lambda c: c["classifiers"]["linear"].update(alpha=0), r"params\.yaml: classifiers\.linear\.alpha: expected greater than 0, got 0"),
+        (lambda c: c["classifiers"]["linear"].update(epsilon="-1"), r"classifiers\.linear\.epsilon: expected a number or a text like"),
+        (lambda c: c["classifiers"]["linear_L2"].update(alfa=1), r"params\.yaml: classifiers\.linear_L2\.alfa: unknown key; did you mean alpha\?"),
+        (lambda c: c["classifiers"]["mean"].update(norm="L2"), r"classifiers\.mean\.norm: unknown key; known here: kind"),
+        (lambda c: c["classifiers"]["prototypes"].pop("seed"), r"params\.yaml: classifiers\.prototypes\.seed: expected this key, got none; add it"),
+        (lambda c: c["classifiers"]["prototypes"].update(counts=[]), r"classifiers\.prototypes\.counts: expected .*at least 1 item"),
+        (lambda c: c["classifiers"]["mean"].update(kind="means"), r"classifiers\.mean\.kind: expected one of linear, mean, prototypes, got 'means'"),
+        (lambda c: c["classifiers"].update(svm={"norm": "L2"}), r"classifiers\.svm\.kind: expected one of linear, mean, prototypes, got None"),
+        (lambda c: c["classifiers"].update(svm=3), r"classifiers\.svm: expected .*got 3"),
+        (lambda c: c["classifiers"].update({"1NN": c["classifiers"]["mean"]}), r"classifiers: expected names of letters, digits and _, not 1NN, got '1NN'"),
+        (lambda c: c["classifiers"].update(S=c["classifiers"]["mean"]), r"classifiers: expected names that no variant has, as records go by name, got 'S'"),
         (lambda c: c["variants"]["S"].update(learning_rate=float("nan")), r"variants\.S\.learning_rate: expected .*finite"),
     ],
 )  # fmt: skip
