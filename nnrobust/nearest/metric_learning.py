@@ -69,7 +69,8 @@ def learn_metric(  # noqa: PLR0913
     Raises:
         DataError: naming the argument, for values that cannot be meant.
 
-    Source: ours; the bisector bound is that of arXiv 1906.03972, section 3.
+    Source: ours; the bisector bound is that of arXiv 1906.03972, section 3. Wang et al. (arXiv 2006.07024) learn a Mahalanobis
+    metric for a certified bound too.
     """
     known_norm(norm)
     epsilon = number("epsilon", epsilon, 0, is_open=True)
