@@ -16,6 +16,9 @@ from nnrobust.models.weights import read_weights
 from nnrobust.networks.architectures import Normalize
 from nnrobust.networks.restriction import Restricted
 
+ONNX = "onnx"
+"""The `architecture` of a file that holds the network itself."""
+
 
 class Pretrained(nn.Module):
     """Logits (n, classes) of images (n, c, h, w), RGB or grey, in [0, 1]; `about` is what its block states.
@@ -49,8 +52,13 @@ def load_model(about: Model, folder: Path | str, classes: Sequence[str] | None =
             give one finite logit a class; when the dataset has other classes.
     """
     path = located(about, Path(folder))
-    network = _built(about)
-    fill(network, read_weights(path, about.entry), f"{about.name}: {about.file_name}, {about.architecture}")
+    if about.architecture == ONNX:
+        from nnrobust.models.onnx import read_onnx
+
+        network = read_onnx(path)
+    else:
+        network = _built(about)
+        fill(network, read_weights(path, about.entry), f"{about.name}: {about.file_name}, {about.architecture}")
     model = Pretrained(about, network)
     if classes is not None and tuple(classes) != about.classes:
         _reorder(model, classes)
@@ -109,7 +117,7 @@ def _built(about: Model) -> nn.Module:
     if ":" in about.architecture:
         return built_by(about.architecture)
     raise FetchError(
-        f"{about.name}: expected architecture FILE.py:FUNCTION or one of {', '.join(ARCHITECTURES)}, got "
+        f"{about.name}: expected architecture {ONNX}, FILE.py:FUNCTION or one of {', '.join(ARCHITECTURES)}, got "
         f"{about.architecture!r}"
     )
 

@@ -74,7 +74,7 @@ def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
 
 def test_an_unknown_architecture_is_refused(tmp_path):
     with pytest.raises(
-        FetchError, match="mine: expected architecture FILE.py:FUNCTION or one of wide, .*, got 'resnet99'"
+        FetchError, match="mine: expected architecture onnx, FILE.py:FUNCTION or one of wide, .*, got 'resnet99'"
     ):
         loaded(tmp_path, architecture="resnet99")
 
