@@ -2,5 +2,5 @@
 
 Read `blocks` (what has to be stated of a model, and the roster `verification`), `fetch` (its file), `weights` (what is read of a
 file, and what is refused), `architectures` and `residual` (the networks themselves), `onnx`,
-`load` (all of it together), `guard`.
+`load` (all of it together), `sources` (a model by a text), `guard`.
 """

@@ -39,7 +39,7 @@ class Pretrained(nn.Module):
         return self.network(x.permute(0, 2, 3, 1) if self.about.layout == "NHWC" else x)
 
 
-def load_model(about: Model, folder: Path | str, classes: Sequence[str] | None = None) -> Pretrained:
+def load_block(about: Model, folder: Path | str, classes: Sequence[str] | None = None) -> Pretrained:
     """The model in eval mode, on the CPU, its file checked against its sha256 before anything is read of it.
 
     Args:

@@ -8,14 +8,14 @@ from made.pretrained import SHAPE, block, network, pretrained_folder
 from nnrobust.errors import FetchError
 from nnrobust.models.architectures import ARCHITECTURES
 from nnrobust.models.blocks import verification
-from nnrobust.models.load import built_by, load_model
+from nnrobust.models.load import built_by, load_block
 
 X = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
 
 
 def loaded(folder, classes=None, **changes):
     torch.save(network().state_dict(), folder / "mine.pt")
-    return load_model(block(**changes), folder, classes)
+    return load_block(block(**changes), folder, classes)
 
 
 def test_a_model_normalises_images_as_its_block_states(tmp_path):
@@ -45,7 +45,7 @@ def test_channels_come_last_where_the_block_says_so(tmp_path):
     net = built_by(f"{tmp_path}/mine.py:Net")
     torch.save(net.state_dict(), tmp_path / "mine.pt")
     about = block(architecture=f"{tmp_path}/mine.py:Net", layout="NHWC", mean=(0.0,) * 3, std=(1.0,) * 3)
-    torch.testing.assert_close(load_model(about, tmp_path)(X), net(X.permute(0, 2, 3, 1)))
+    torch.testing.assert_close(load_block(about, tmp_path)(X), net(X.permute(0, 2, 3, 1)))
 
 
 def test_logits_come_in_the_order_of_the_datasets_classes(tmp_path):
@@ -85,11 +85,11 @@ def test_another_number_of_classes_than_the_block_states_is_refused(tmp_path):
     )
     torch.save(built_by(f"{tmp_path}/mine.py:build").state_dict(), tmp_path / "mine.pt")
     with pytest.raises(FetchError, match=r"mine: expected 2 finite logits for a grey image, got \(1, 3\)"):
-        load_model(block(architecture=f"{tmp_path}/mine.py:build", classes=("cat", "dog")), tmp_path)
+        load_block(block(architecture=f"{tmp_path}/mine.py:build", classes=("cat", "dog")), tmp_path)
     with pytest.raises(
         FetchError, match=r"mine: expected a network of images \(3, 9, 9\), in NCHW, got .*; state its shape and layout"
     ):
-        load_model(block(architecture=f"{tmp_path}/mine.py:build", shape=(3, 9, 9)), tmp_path)
+        load_block(block(architecture=f"{tmp_path}/mine.py:build", shape=(3, 9, 9)), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_the_deep_residual_networks_have_the_published_number_of_parameters(name
 
 def test_all_networks_of_the_roster_load():
     for model in verification().values():
-        assert load_model(model, pretrained_folder()).class_names == model.classes
+        assert load_block(model, pretrained_folder()).class_names == model.classes
 
 
 @pytest.mark.parametrize(
@@ -125,5 +125,5 @@ def test_networks_of_the_roster_are_as_accurate_on_200_official_images_as_measur
     with np.load(pretrained_folder().parent / "cifar10-official-200.npz") as stored:
         images, labels = stored["images"], stored["labels"]
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255
-    predictions = load_model(verification()[name], pretrained_folder())(x).argmax(dim=1).numpy()
+    predictions = load_block(verification()[name], pretrained_folder())(x).argmax(dim=1).numpy()
     assert 100 * (predictions == labels).mean() == pytest.approx(percent)

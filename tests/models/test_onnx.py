@@ -9,7 +9,7 @@ from torch import nn
 
 from made.pretrained import SHAPE, block
 from nnrobust.errors import FetchError
-from nnrobust.models.load import load_model
+from nnrobust.models.load import load_block
 from nnrobust.models.onnx import read_onnx
 
 onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
@@ -80,7 +80,7 @@ def test_a_gzipped_file_is_read_as_it_is(tmp_path):
 
 def test_a_block_states_the_normalisation_and_the_layout_of_a_file(tmp_path):
     (tmp_path / "net.onnx").write_bytes(content(channels_last=True, batch=1))
-    model = load_model(block(architecture="onnx", path="net.onnx", layout="NHWC"), tmp_path)
+    model = load_block(block(architecture="onnx", path="net.onnx", layout="NHWC"), tmp_path)
     x = (X - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor([0.5, 1.0, 2.0]).view(3, 1, 1)
     torch.testing.assert_close(model(X), network()(x))
 
