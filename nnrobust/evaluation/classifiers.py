@@ -15,7 +15,7 @@ from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.verdicts import AttackInputs, Verdicts
 from nnrobust.attacks.victim import AttackSpec, Victim, checked_logits, of_network
 from nnrobust.errors import AttackError, DataError
-from nnrobust.evaluation.arguments import Data
+from nnrobust.evaluation.data import Data
 from nnrobust.linear.radius import linear_radius
 from nnrobust.nearest.proof import RobustRadius
 from nnrobust.runtime.machine import Machine

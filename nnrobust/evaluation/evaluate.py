@@ -12,7 +12,7 @@ from torch import nn
 from nnrobust import __version__
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.errors import DataError, NnrobustError
-from nnrobust.evaluation.arguments import DEFAULT, Data, attack_specs, query_specs, threat_models
+from nnrobust.evaluation.arguments import DEFAULT, attack_specs, query_specs, threat_models
 from nnrobust.evaluation.classifiers import (
     as_images,
     as_network,
@@ -23,6 +23,7 @@ from nnrobust.evaluation.classifiers import (
     proven,
     rows_of,
 )
+from nnrobust.evaluation.data import Data
 from nnrobust.evaluation.result import Evaluation
 from nnrobust.models.guard import ALLOWANCE, check_clean
 from nnrobust.runtime.machine import Machine, describe, machine
@@ -78,6 +79,8 @@ def evaluate(  # noqa: PLR0913 - one place for all that a table depends on
     setting = _Setting(Data.of(X, y), threat_models(threats), attacks, seed, machine(device, 1, batch_size))
     known = {name: model.about.clean_accuracy for name, model in models.items() if hasattr(model, "about")}
     known = {name: value for name, value in {**known, **(stated or {})}.items() if value is not None}
+    if not (set(known) <= set(models) and all(0 <= value <= 1 for value in known.values())):
+        raise DataError(f"stated: expected fractions in [0, 1] for models of {', '.join(models)}, got {known}")
     specs = {}
     for name, model in models.items():
         with _named(name):

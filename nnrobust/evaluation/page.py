@@ -36,7 +36,7 @@ pre { overflow-x: auto; padding: .8rem; border: 1px solid var(--line); font-size
 <div class="wide" tabindex="0" role="region" aria-label="Accuracies">
 $table
 </div>
-<h2>What felled them</h2>
+<h2>By attack</h2>
 <p>Images that each attack fooled first, of those that were right unperturbed.</p>
 <div class="wide" tabindex="0" role="region" aria-label="Attacks">
 $methods

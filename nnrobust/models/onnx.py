@@ -30,9 +30,11 @@ def read_onnx(path: Path) -> nn.Module:
     """The network in an ONNX file, gzipped or not, in eval mode: inputs (n, ...) as the file has them, one output (n, classes).
 
     Raises:
-        FetchError: when onnx or onnx2torch is not installed; when the file is damaged, keeps weights in other files, has several
-            inputs or outputs or a batch size above one; naming the operators that cannot be converted.
+        FetchError: when onnx or onnx2torch is not installed; when the file is missing or damaged, keeps weights in other files,
+            has several inputs or outputs or a batch size above one; naming the operators that cannot be converted.
     """
+    if not path.is_file():
+        raise FetchError(f"{path}: expected an ONNX file, found none")
     onnx, onnx2torch = _library("onnx"), _library("onnx2torch")
     model = _checked(onnx, path)
     size = _batch_size(model.graph, path.name)

@@ -6,7 +6,8 @@ import torch
 
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.errors import DataError
-from nnrobust.evaluation.arguments import Data, attack_specs, threat_models
+from nnrobust.evaluation.arguments import attack_specs, threat_models
+from nnrobust.evaluation.data import Data
 from nnrobust.threat import ThreatModel
 
 X = np.linspace(0, 1, 24, dtype=np.float32).reshape(2, 3, 2, 2)
