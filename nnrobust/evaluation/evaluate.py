@@ -26,6 +26,7 @@ from nnrobust.evaluation.classifiers import (
 from nnrobust.evaluation.data import Data
 from nnrobust.evaluation.result import Evaluation
 from nnrobust.models.guard import ALLOWANCE, check_clean
+from nnrobust.models.load import Pretrained
 from nnrobust.runtime.machine import Machine, describe, machine
 from nnrobust.runtime.progress import shown, silent
 from nnrobust.threat import ThreatModel
@@ -77,10 +78,7 @@ def evaluate(  # noqa: PLR0913 - one place for all that a table depends on
     if not models:
         raise DataError("models: expected one or more by name, got none")
     setting = _Setting(Data.of(X, y), threat_models(threats), attacks, seed, machine(device, 1, batch_size))
-    known = {name: model.about.clean_accuracy for name, model in models.items() if hasattr(model, "about")}
-    known = {name: value for name, value in {**known, **(stated or {})}.items() if value is not None}
-    if not (set(known) <= set(models) and all(0 <= value <= 1 for value in known.values())):
-        raise DataError(f"stated: expected fractions in [0, 1] for models of {', '.join(models)}, got {known}")
+    known = _stated(models, stated or {})
     specs = {}
     for name, model in models.items():
         with _named(name):
@@ -166,6 +164,19 @@ class _Setting:
         part = inputs.take(inputs.ids[rows])
         with lent(as_network(model, self.data.images.shape[1:]), self.machine.device) as network:
             return logits_of(network, part, self.machine)
+
+
+def _stated(models: Mapping[str, Any], said: Mapping[str, float]) -> dict[str, float]:
+    """The clean accuracies of models: as said, else as a network of the roster has it."""
+    known = {
+        name: model.about.clean_accuracy
+        for name, model in models.items()
+        if isinstance(model, Pretrained) and model.about.clean_accuracy is not None
+    }
+    known |= said
+    if not (set(known) <= set(models) and all(0 <= value <= 1 for value in known.values())):
+        raise DataError(f"stated: expected fractions in [0, 1] for models of {', '.join(models)}, got {known}")
+    return known
 
 
 def _is_proven(model: Any) -> bool:
