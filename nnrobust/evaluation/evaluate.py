@@ -115,7 +115,8 @@ class _Setting:
         if not callable(model):
             raise DataError(
                 f"expected a torch.nn.Module, an estimator with robust_radius, or a function from images to scores, got "
-                f"{type(model).__name__}; of an estimator, give lambda x: model.predict_proba(x.reshape(len(x), -1))"
+                f"{type(model).__name__}; of an estimator, give lambda x: model.predict_proba(x.reshape(len(x), -1)); of a text, "
+                "nnrobust.load_model(text)"
             )
         unknown = [one.norm for one in self.threats if one.norm == "L1"]
         if unknown:
