@@ -25,6 +25,7 @@ from nnrobust.config.blocks import (
     Variant,
     Zoo,
 )
+from nnrobust.config.classifiers import KINDS, Classifier
 from nnrobust.config.rosters import did_you_mean
 from nnrobust.errors import ParamError
 
@@ -38,6 +39,7 @@ class Params(Block):
     compute: Compute
     certify: Certify
     growth: Growth
+    classifiers: dict[str, Classifier]
     validation: Validation
     variants: dict[str, Variant]
     search: Search
@@ -52,9 +54,13 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Params":
-        for name in self.variants:
-            if not name.replace("_", "").isalnum() or name == "1NN":
-                raise ValueError(f"variants: expected names of letters, digits and _, not 1NN, got {name!r}")
+        for place, names in (("classifiers", self.classifiers), ("variants", self.variants)):
+            for name in names:
+                if not name.replace("_", "").isalnum() or name == "1NN":
+                    raise ValueError(f"{place}: expected names of letters, digits and _, not 1NN, got {name!r}")
+        both = sorted(set(self.classifiers) & set(self.variants))
+        if both:
+            raise ValueError(f"classifiers: expected names that no variant has, as records go by name, got {both[0]!r}")
         if len(self.search.variants) != min(1, len(self.variants)):
             raise ValueError(
                 "search.variants: expected one of the variants in a list, or [] where there are no variants, got "
@@ -62,11 +68,13 @@ class Params(Block):
             )
         if self.searched not in (None, *self.variants):
             raise ValueError(f"search.variants: expected one of {sorted(self.variants)}, got {self.searched!r}")
-        trades = self.variants[self.searched].trades if self.searched else None
-        if self.searched and (trades is None or len(trades.perturbations) != 1):
+        searched = self.variants[self.searched] if self.searched else None
+        if searched and (searched.trades is None or len(searched.trades.perturbations) != 1):
             raise ValueError(
                 f"search.variants: expected a variant with a trades block of one perturbation, got {self.searched!r}"
             )
+        if searched and searched.problem != "pairs":
+            raise ValueError(f"search.variants: expected a variant with problem pairs, got {self.searched!r}")
         return self
 
     @model_validator(mode="after")
@@ -82,9 +90,9 @@ class Params(Block):
         return self
 
     @property
-    def classifiers(self) -> list[str]:
-        """1NN and the trained variants, in the order of the file."""
-        return ["1NN", *self.variants]
+    def measured(self) -> list[str]:
+        """All that have records: 1NN, the simple classifiers and the trained variants, in the order of the file."""
+        return ["1NN", *self.classifiers, *self.variants]
 
     @property
     def searched(self) -> str | None:
@@ -127,9 +135,14 @@ def parse_params(text: str, path: Path | str) -> Params:
 def explain(root: type[BaseModel], path: str, entry: Any) -> str:
     """One line for one of pydantic's validation errors: file, key, expected, got; `root` is the model of the whole file."""
     names = [
-        str(part) for part in entry["loc"] if not str(part).startswith(("literal", "list[", "tuple[", "function-"))
+        str(part)
+        for part in _without_kind(entry["loc"])
+        if not str(part).startswith(("literal", "list[", "tuple[", "function-"))
     ]
     key, got = ".".join(names), entry["input"]
+    if entry["type"].startswith("union_tag"):
+        kind = got.get("kind") if isinstance(got, dict) else got
+        return f"{path}: {key}.kind: expected one of {', '.join(KINDS)}, got {kind!r}"
     if entry["type"] == "missing":
         return f"{path}: {key}: expected this key, got none; add it, as profiles/base.yaml has it"
     if entry["type"] == "extra_forbidden":
@@ -140,9 +153,16 @@ def explain(root: type[BaseModel], path: str, entry: Any) -> str:
     return f"{path}: {key}: expected {message}, got {got!r} ({type(got).__name__})"
 
 
+def _without_kind(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The location of a fault, in which pydantic puts the kind of a classifier after its name, as the file has it."""
+    return location[:2] + location[3:] if location[:1] == ("classifiers",) else location
+
+
 def _keys_beside(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """The keys that the block around `location` knows."""
     block: Any = root
+    if location[0] == "classifiers":
+        return list(KINDS[str(location[2])].model_fields)
     for part in location[:-1]:
         if isinstance(block, type) and issubclass(block, BaseModel) and part in block.model_fields:
             block = block.model_fields[str(part)].annotation

@@ -79,6 +79,14 @@ def test_radii_are_in_units_of_pixels_in_0_to_1_whatever_the_images_are():
     np.testing.assert_allclose(fallen["perturbation_norm"], fallen["radius_upper"], rtol=1e-6)
 
 
+def test_a_metric_has_references_in_units_of_its_own():
+    stored = np.round(255 * X).astype(np.uint8)
+    plain, scaled = (OneNearestNeighbor(metric=metric) for metric in (None, np.eye(9) / 1000))
+    models = {"plain": plain.fit(stored[::2], Y[::2]), "metric": scaled.fit(stored[::2], Y[::2])}
+    result = evaluate(models, stored[1::2], Y[1::2], THREATS)
+    assert accuracy(result, "metric", "union") == accuracy(result, "plain", "union")
+
+
 def test_a_robust_linear_classifier_is_exact_in_l1_too():
     model = RobustLinearClassifier(norm="Linf", epsilon=0.05).fit(X, Y)
     frame = evaluate({"linear": model}, X, Y, {"L1": 0.5, **THREATS}).to_frame()
