@@ -191,13 +191,15 @@ def test_the_outputs_have_what_their_names_promise(workspace):
     assert set(table["classifier"]) == set(params.classifiers)
     assert set(table["pair"]) == {"3-5", "3-8", "5-8", "all"}
     networks = table[table["kind"] == "attacked"]
-    assert len(networks) == 6 * 3 * 2 * 2 * 3
+    assert len(networks) == (6 * 3 + 4) * 2 * 2 * 3  # one network of all classes is attacked on these and on each pair
     assert set(networks["method"]) == {"apgd-ce", "apgd-ce + apgd-margin", "apgd-ce + apgd-margin + fmn"}
     by_attacks = networks.pivot(index=["classifier", "pair", "split", "norm"], columns="method", values="n_robust")
     assert (by_attacks["apgd-ce"] >= by_attacks["apgd-ce + apgd-margin + fmn"]).all()
-    assert (networks[networks["split"] == "test"]["n"] == 20).all()
+    n = networks[networks["split"] == "test"].groupby(networks["pair"] == "all")["n"].unique()
+    assert n.map(list).to_dict() == {False: [20], True: [100]}
     summary = json.loads((workspace / "metrics" / "summary.json").read_text())
-    assert sorted(summary) == sorted(["1NN", "1NN_all_classes", "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"])
+    names = ["1NN", "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2", "T_R_10"]
+    assert sorted(summary) == sorted([*names, "1NN_all_classes", "T_R_10_all_classes"])
     for name in (*(f"figure_{number}" for number in range(1, 8)), "table_1", "curve_epsilon", "class_distances"):
         assert (workspace / "plots" / "images" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (workspace / "plots" / "pdf" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
