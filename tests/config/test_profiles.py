@@ -66,6 +66,25 @@ def test_an_overlay_may_extend_an_overlay(folder):
     assert read_profile(path)["profile"] == "mine"
 
 
+def test_a_variant_like_another_is_a_copy_with_changes(folder):
+    text = "extends: base\nvariants:\n  T_R: {epochs: 9}\n  T_R_10: {like: T_R, problem: all_classes, trades: {beta: 3.0}}\n"
+    variants = read_profile(overlay(folder, text))["variants"]
+    expected = variants["T_R"] | {"problem": "all_classes", "trades": variants["T_R"]["trades"] | {"beta": 3.0}}
+    assert variants["T_R_10"] == expected
+    assert (variants["T_R"]["problem"], variants["T_R"]["trades"]["beta"], variants["T_R_10"]["epochs"]) == (
+        "pairs",
+        6.0,
+        9,
+    )
+
+
+def test_a_variant_may_be_like_known_ones_alone_and_change_known_keys_alone(folder):
+    with pytest.raises(ParamError, match=r"mine\.yaml: variants\.X\.like: expected one of \['S', 'E_S', .*\], got 'T'"):
+        read_profile(overlay(folder, "extends: base\nvariants: {X: {like: T}}\n"))
+    with pytest.raises(ParamError, match=r"mine\.yaml: variants\.X\.epoch: unknown key; did you mean epochs\?"):
+        read_profile(overlay(folder, "extends: base\nvariants: {X: {like: S, epoch: 3}}\n"))
+
+
 def test_a_variant_is_one_block_added_and_null_takes_one_out(folder):
     block = yaml.safe_dump(
         {"extends": "base", "variants": {"E_S": None, "T_L2_again": profile("paper")["variants"]["T_L2"]}}

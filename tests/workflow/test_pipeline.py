@@ -195,16 +195,18 @@ def test_the_outputs_have_what_their_names_promise(workspace):
     assert set(table["classifier"]) == set(params.measured)
     assert set(table["pair"]) == {"3-5", "3-8", "5-8", "all"}
     networks = table[table["kind"] == "attacked"]
-    assert len(networks) == 6 * 3 * 2 * 2 * 3
+    assert len(networks) == (6 * 3 + 4) * 2 * 2 * 3  # one network of all classes is attacked on these and on each pair
     assert set(networks["method"]) == {"apgd-ce", "apgd-ce + apgd-margin", "apgd-ce + apgd-margin + fmn"}
     by_attacks = networks.pivot(index=["classifier", "pair", "split", "norm"], columns="method", values="n_robust")
     assert (by_attacks["apgd-ce"] >= by_attacks["apgd-ce + apgd-margin + fmn"]).all()
-    assert (networks[networks["split"] == "test"]["n"] == 20).all()
+    n = networks[networks["split"] == "test"].groupby(networks["pair"] == "all")["n"].unique()
+    assert n.map(list).to_dict() == {False: [20], True: [100]}
     summary = json.loads((workspace / "metrics" / "summary.json").read_text())
     simple = ["linear_L2", "mean"]
     assert list(params.classifiers) == simple
     whole = [f"{name}_all_classes" for name in ("1NN", *simple)]
-    assert sorted(summary) == sorted(["1NN", *simple, *whole, "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"])
+    networks = ["S", "E_S", "T_R", "T_B", "T_B_A", "T_L2", "T_R_10", "T_R_10_all_classes"]
+    assert sorted(summary) == sorted(["1NN", *simple, *whole, *networks])
     assert all(summary[name]["n_fits"] == summary[name]["n_fits_converged"] == 4 for name in simple)
     assert all(summary[name]["n_open_records"] == 0 for name in simple)
     proven = table[table["classifier"].isin(simple)]
