@@ -68,11 +68,13 @@ class Params(Block):
             )
         if self.searched not in (None, *self.variants):
             raise ValueError(f"search.variants: expected one of {sorted(self.variants)}, got {self.searched!r}")
-        trades = self.variants[self.searched].trades if self.searched else None
-        if self.searched and (trades is None or len(trades.perturbations) != 1):
+        searched = self.variants[self.searched] if self.searched else None
+        if searched and (searched.trades is None or len(searched.trades.perturbations) != 1):
             raise ValueError(
                 f"search.variants: expected a variant with a trades block of one perturbation, got {self.searched!r}"
             )
+        if searched and searched.problem != "pairs":
+            raise ValueError(f"search.variants: expected a variant with problem pairs, got {self.searched!r}")
         return self
 
     @model_validator(mode="after")

@@ -160,15 +160,15 @@ def standard_error(values: pd.Series | np.ndarray) -> float:
 
 
 def summary(table: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, object]]:
-    """The few numbers that `dvc metrics diff` compares: means over pairs by classifier and split, and those on all classes.
+    """The few numbers that `dvc metrics diff` compares: means over pairs by classifier and split, and all classes at once.
 
     Keys name what a number is: `clean_accuracy`, `exact_accuracy`, `certified_accuracy` (a lower bound, by the better
     certificate), `half_gap_accuracy` (certified by theorem 1 alone), `robust_accuracy` (an upper bound, by all attacks).
     """
     result: dict[str, dict[str, object]] = {}
-    whole = strongest(table[table["pair"] == ALL_CLASSES])
-    whole = whole.assign(classifier=whole["classifier"].astype(str) + "_all_classes")
-    for row in [*strongest(mean_over_pairs(table)).itertuples(), *whole.itertuples()]:
+    everything = strongest(table[table["pair"] == ALL_CLASSES])
+    everything = everything.assign(classifier=everything["classifier"].astype(str) + "_all_classes")
+    for row in [*strongest(mean_over_pairs(table)).itertuples(), *everything.itertuples()]:
         cell = result.setdefault(str(row.classifier), {}).setdefault(str(row.split), {})
         assert isinstance(cell, dict)
         cell["clean_accuracy"] = round(float(row.clean_accuracy), n_decimals)

@@ -286,7 +286,7 @@ def test_a_run_of_networks_alone_judges_what_it_can_and_leaves_the_rest_not_run(
         for pair, value in (("0-1", 0.01), ("0-2", 0.02), ("1-2", 0.0))
     ]
     evidence = Evidence.of_scores(pd.DataFrame(rows), {"Linf": 0.03, "L2": 1.7}, 3072, 69, 0.95)
-    verdicts = verdicts_of(evidence)
+    verdicts = dict(verdicts_of(evidence))
     assert verdicts.pop("standard_training") == HOLDS
     assert set(verdicts.values()) == {NOT_RUN}
 

@@ -12,7 +12,9 @@ from nnrobust.claims.measures import Measured
 from nnrobust.claims.paper import CLAIMS
 from nnrobust.zoo.models import newer, roster
 
-PROFILE_NAMES = ("embedded", "smoke", "cifar10", "cifar10-jpeg-1nn", "cifar10-jpeg-exact", "paper")
+PROFILE_NAMES = (
+    "embedded", "smoke", "cifar10", "cifar10-jpeg-1nn", "cifar10-jpeg-exact", "cifar10-small", "paper",
+)  # fmt: skip
 OPTIONS = params_of("paper").claims
 
 

@@ -116,6 +116,7 @@ def test_a_classifier_with_fewer_pairs_says_so_and_one_without_any_has_no_bar(ta
     assert "mean over 3 pairs" in axes.get_title()
 
 
+@pytest.mark.slow
 def test_equal_figures_are_equal_files_in_both_formats(table, tmp_path):
     bars = figures.bars_table(table, "train", ["1NN", "S"], 0.95)
     for name in ("one.png", "one.pdf", "other.png", "other.pdf"):

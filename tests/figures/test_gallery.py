@@ -228,6 +228,7 @@ def test_a_run_without_networks_sets_1nn_against_the_simple_classifiers_in_figur
     ]
 
 
+@pytest.mark.slow
 def test_examples_whose_stage_failed_are_left_out_and_damaged_ones_are_an_error_that_names_the_file(tmp_path):
     made(tmp_path)
     (tmp_path / "examples" / "S.npz").write_bytes(b"PK\x03\x04")
@@ -251,11 +252,13 @@ def test_without_networks_there_is_what_1nn_alone_can_show(tmp_path):
     assert list(drawings(run)) == ["figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
 
 
+@pytest.mark.slow
 def test_without_examples_neither_figure_of_images_is_drawn(tmp_path):
     found = drawings(made(tmp_path, illustrated=()))
     assert list(found) == [name for name in ALL if name not in ("figure_1", "figure_7", "figure_8")]
 
 
+@pytest.mark.slow
 def test_a_searched_variant_that_no_pair_has_a_network_of_leaves_figure_6_out(tmp_path):
     run = made(tmp_path, trained_names=("S",))
     assert list(drawings(run)) == [name for name in ALL if name not in ("figure_6", "figure_8")]
@@ -267,6 +270,7 @@ def test_where_no_variant_has_a_network_the_figures_of_networks_are_left_out(tmp
     assert list(found) == ["figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
 
 
+@pytest.mark.slow
 def test_figure_8_needs_a_model_with_every_verdict(tmp_path):
     run = made(tmp_path / "one", models={WHOLE: "ok", OTHER: "attack failed: nan"})
     figure_8 = drawings(run)["figure_8"]
@@ -411,6 +415,7 @@ def test_the_report_says_what_was_not_run(whole):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_of_1nn_alone_says_what_it_lacks(tmp_path):
     lines = not_run(made(tmp_path / "one", networks=(), illustrated=("1NN",)), claims())
     assert lines[1:] == [
@@ -422,6 +427,7 @@ def test_a_run_of_1nn_alone_says_what_it_lacks(tmp_path):
     assert lines[1:] == ["Figure 7: examples.classifiers does not name 1NN, or its stage failed.", WITHOUT_SIMPLE]
 
 
+@pytest.mark.slow
 def test_claims_that_were_not_run_come_last_and_the_others_stay_in_order(tmp_path):
     table = claims(one=NOT_RUN, two="fails", three=NOT_RUN, four="holds")
     report = report_of(made(tmp_path), [], table, claims(), "a made one", {})

@@ -214,6 +214,7 @@ def test_a_converged_fit_warns_of_nothing():
         assert RobustLinearClassifier(norm="Linf", epsilon=0.1).fit(points, y).converged_
 
 
+@pytest.mark.slow
 def test_pytorch_is_never_imported():
     code = """
 import sys

@@ -305,11 +305,13 @@ def test_products_of_pytorch_on_a_device_give_the_same_radii(norm, device):
     assert there.verify().all()
 
 
+@pytest.mark.slow
 def test_the_package_loads_the_estimator_only_when_asked_for():
     code = "import sys, nnrobust; assert not [m for m in sys.modules if m.startswith('nnrobust.')]; nnrobust.OneNearestNeighbor"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_on_the_cpu_pytorch_is_never_imported():
     code = """
 import sys

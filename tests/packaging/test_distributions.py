@@ -87,6 +87,7 @@ def test_the_core_alone_finds_and_verifies_radii_in_an_empty_environment(built, 
     assert done.stdout.endswith(" []\n")
 
 
+@pytest.mark.slow
 def test_the_library_runs_where_there_is_neither_pytorch_nor_a_unix_module():
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE + USE], cwd=ROOT, capture_output=True, text=True, check=False

@@ -59,6 +59,7 @@ def test_parts_of_one_seed_are_nested_and_have_every_class(dataset):
     assert names[0] < names[1]
 
 
+@pytest.mark.slow
 def test_growth_has_a_row_for_each_share_seed_norm_and_method(dataset):
     prepared = Prepared(dataset, [Pair(0, 1), Pair(0, 2), Pair(1, 2)], [], [])
     threats = [ThreatModel("Linf", 0.1), ThreatModel("L2", 0.8)]

@@ -291,6 +291,7 @@ def test_an_ensemble_goes_on_with_the_member_that_was_missing(server, tmp_path, 
     assert len(download.files) == 3
 
 
+@pytest.mark.slow
 def test_a_fetch_killed_in_the_middle_leaves_no_model_and_the_next_one_starts_anew(server, tmp_path, content):
     done = threading.Event()
 

@@ -86,6 +86,7 @@ def test_a_malformed_lock_file_is_an_error_that_says_what_to_do(tmp_path, text):
         recorded(lock)
 
 
+@pytest.mark.slow
 def test_processes_that_record_at_the_same_time_lose_no_entry(tmp_path):
     code = (
         "import sys; from pathlib import Path; from nnrobust.zoo.models import find; from nnrobust.zoo.files import Fingerprint, record\n"
