@@ -46,7 +46,7 @@ def fetch(
             if local_dir is not None:
                 _copy(model, file_name, local_dir, temporary)
             else:
-                _download(model, identifier, file_name, temporary, progress, sleep)
+                download(f"{model.name}: {file_name}", identifier, temporary, remedy(file_name), progress, sleep)
             check_look(model, file_name, temporary)
             seen = check_hash(model, file_name, temporary, lock)
             read_checkpoint(model, file_name, temporary)
@@ -74,18 +74,25 @@ def _copy(model: ZooModel, file_name: str, local_dir: Path, target: Path) -> Non
         ) from error
 
 
-def _download(
-    model: ZooModel, identifier: str, file_name: str, target: Path, progress: Progress, sleep: Sleep
+def download(
+    what: str, identifier: str, target: Path, instead: str, progress: Progress = silent, sleep: Sleep = time.sleep
 ) -> None:  # fmt: skip
-    """Writes the file to `target`, trying again after each trouble that may pass."""
+    """Writes the file to `target`, trying again after each trouble that may pass.
+
+    `identifier`: an id of Google Drive's, a `timm:` name, or an address. An error says `what` could
+    not be had, `NAME: FILE`, and what to do `instead`.
+
+    Raises:
+        FetchError: when it cannot be had.
+    """
     for pause in (*PAUSES, None):
         try:
             with _response(identifier) as response:
-                _write(response, target, progress, file_name)
+                _write(response, target, progress, what.rpartition(": ")[2])
             return
         except (OSError, _no_file_error()) as error:
             if pause is None or not _may_pass(error):
-                raise FetchError(f"{model.name}: {file_name}: {_cause(error)}; {remedy(file_name)}") from error
+                raise FetchError(f"{what}: {_cause(error)}; {instead}") from error
             sleep(pause)
 
 
@@ -106,6 +113,8 @@ def _response(identifier: str) -> Iterator[Any]:
         if identifier.startswith("timm:"):
             entries = zoo_module("robustbench.model_zoo.architectures.xcit").default_cfgs
             address = entries[identifier.removeprefix("timm:")]["url"]
+        elif "://" in identifier:
+            address = identifier
         else:
             address = DRIVE.format(identifier)
             # As gdown does: Google Drive has other pages for programs.
