@@ -158,6 +158,7 @@ def publish_here(name: str, note: str = "") -> Path:
     extra = {
         "params.yaml": ROOT / "params.yaml",
         "report.html": ROOT / "report/index.html",
+        "controls.json": ROOT / "metrics/controls.json",
         "class_distances.csv": ROOT / "data/prepared/class_distances.csv",
     }
     if params.searched:

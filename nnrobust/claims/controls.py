@@ -16,7 +16,7 @@ from nnrobust.claims.measures import Evidence, Measured, difference, least, leas
 from nnrobust.claims.paper import Claim, Measure
 from nnrobust.tables.comparison import difference_interval, paired, sign_test, signed_ranks
 
-CONTROLS = ("linear", "linear_L2", "linear_Linf", "mean", "prototypes")
+CONTROLS = ("linear", "linear_L2", "linear_Linf", "mean", "prototypes", "1NN_metric")
 """The simple classifiers, by the names that params give them; no control judges others."""
 MEASURES = {"Linf": "in Linf", "L2": "in L2", "union": "in both norms at once"}
 

@@ -30,7 +30,17 @@ class Prototypes(Block):
     seed: Seed
 
 
-KINDS: dict[str, type[Block]] = {"linear": Linear, "mean": Mean, "prototypes": Prototypes}
-Simple = Linear | Mean | Prototypes
+class Metric(Block):
+    kind: Literal["metric"]
+    n_components: Count
+    n_steps: Count
+    norm: Norm
+    epsilon: Epsilon
+    fraction: Fraction
+    seed: Seed
+
+
+KINDS: dict[str, type[Block]] = {"linear": Linear, "mean": Mean, "prototypes": Prototypes, "metric": Metric}
+Simple = Linear | Mean | Prototypes | Metric
 Classifier = Annotated[Simple, Field(discriminator="kind")]
 """The key `kind` says which block it is."""

@@ -115,7 +115,7 @@ def scatter(table: pd.DataFrame, first: str, kinds: Mapping[str, str], dataset: 
 
     `kinds` says of each other what its numbers are; dots are filled where they are proven and hollow where attacked.
     """
-    figure = Figure(figsize=(7.2, 3.9 + 0.2 * len(kinds)))
+    figure = Figure(figsize=(7.2, 3.9 + 0.18 * len(kinds)))
     names = {"sum": r"$\ell_\infty + \ell_2$", "union": r"$\ell_\infty \cup \ell_2$"}
     for axes, (column, name) in zip(figure.subplots(1, 2), names.items(), strict=True):
         mine = table[f"{first}_{column}"].to_numpy()
@@ -123,6 +123,8 @@ def scatter(table: pd.DataFrame, first: str, kinds: Mapping[str, str], dataset: 
         _dots(axes, mine, theirs, first, kinds)
         axes.set_xlabel(f"the other: {name} robust accuracy (%)", fontsize=9)
         axes.set_ylabel(f"{first}: {name} robust accuracy (%, proven)", fontsize=9)
+        side = "left" if column == "sum" else "right"
+        figure.legend(*axes.get_legend_handles_labels(), loc=f"outside lower {side}", frameon=False, fontsize=7.5)
     figure.suptitle(
         f"{dataset}, test images: {len(table)} pairs; left the sum of both accuracies, right both at once", fontsize=10
     )
@@ -145,7 +147,6 @@ def _dots(axes: Axes, mine: np.ndarray, theirs: Mapping[str, np.ndarray], first:
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color="black", linewidth=0.8, linestyle="--", zorder=2)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=7.5)
 
 
 def times_table(timings: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def provenance(
         costs: where `run_stage` leaves what stages cost; those that only ever came from DVC's cache have no entry.
         dataset: the content of `dataset.json`.
         devices: what classifiers were trained on.
-        items: what stages may be of: 1NN, the variants and models of the params. Costs of others are left from older runs.
+        items: what stages may be of: classifiers, variants and models of the params. Costs of others are left from older runs.
     """
     found = {path.stem: path for path in sorted(costs.glob("*.json"))}
     stages = {

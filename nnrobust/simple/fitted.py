@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nnrobust.config.classifiers import Linear, Mean, Prototypes, Simple
+from nnrobust.config.classifiers import Linear, Mean, Metric, Prototypes, Simple
 from nnrobust.linear.estimator import RobustLinearClassifier
 from nnrobust.nearest.certificate import PROGRAMS
 from nnrobust.nearest.estimator import OneNearestNeighbor
+from nnrobust.nearest.metric_learning import Learning, learn_metric
 from nnrobust.nearest.proof import RobustRadius
 from nnrobust.nearest.prototypes import choose_prototypes, class_means, prototypes
 
@@ -28,7 +29,7 @@ class ExactClassifier(Protocol):
 class Fit:
     """How a fit ended: the relative gap to the optimum that it proved, and whether it is the tolerance at most.
 
-    The gap is 0 where no optimum is sought: means are a formula, and k-means is taken for what it gives.
+    The gap is 0 where no optimum is sought: means are a formula, k-means and a learned metric are taken for what they are.
 
     `n_prototypes` is of a class, 0 for a classifier that has none.
     """
@@ -76,10 +77,19 @@ def _prototypes(options: Prototypes, points: np.ndarray, labels: np.ndarray) -> 
     return _nearest(*prototypes(points, labels, k, options.seed), k)
 
 
-def _nearest(references: np.ndarray, labels: np.ndarray, k: int) -> Fitted:
-    """1NN on k references of a class."""
-    return Fitted(OneNearestNeighbor().fit(references, labels), Fit(0.0, 0.0, True, 0, k), PROGRAMS)
+def _metric(options: Metric, points: np.ndarray, labels: np.ndarray) -> Fitted:
+    learning = Learning(n_steps=options.n_steps, held_out_fraction=options.fraction)
+    metric = learn_metric(
+        points, labels, options.norm, options.epsilon, options.n_components, seed=options.seed, learning=learning
+    )
+    return _nearest(points, labels, 0, metric)
 
 
-FITS: dict[type, Callable[..., Fitted]] = {Linear: _linear, Mean: _mean, Prototypes: _prototypes}
+def _nearest(references: np.ndarray, labels: np.ndarray, k: int, metric: np.ndarray | None = None) -> Fitted:
+    """1NN on references, which are k prototypes of each class, or, for a k of 0, the training points."""
+    classifier = OneNearestNeighbor(metric=metric).fit(references, labels)
+    return Fitted(classifier, Fit(0.0, 0.0, True, 0, k), PROGRAMS)
+
+
+FITS: dict[type, Callable[..., Fitted]] = {Linear: _linear, Mean: _mean, Prototypes: _prototypes, Metric: _metric}
 """How each kind of block is fitted."""

@@ -166,7 +166,7 @@ def summary(table: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, object]
     certificate), `half_gap_accuracy` (certified by theorem 1 alone), `robust_accuracy` (an upper bound, by all attacks).
     """
     result: dict[str, dict[str, object]] = {}
-    everything = table[table["pair"] == ALL_CLASSES]
+    everything = strongest(table[table["pair"] == ALL_CLASSES])
     everything = everything.assign(classifier=everything["classifier"].astype(str) + "_all_classes")
     for row in [*strongest(mean_over_pairs(table)).itertuples(), *everything.itertuples()]:
         cell = result.setdefault(str(row.classifier), {}).setdefault(str(row.split), {})

@@ -47,7 +47,8 @@ def test_controls_have_names_of_their_own_and_are_no_claims_of_the_paper():
 
 
 def test_the_controls_are_the_simple_classifiers_of_the_profiles():
-    assert tuple(params_of("embedded").classifiers) == tuple(params_of("paper").classifiers) == CONTROLS
+    assert tuple(params_of("embedded").classifiers) == CONTROLS
+    assert set(params_of("paper").classifiers) == set(CONTROLS) - {"1NN_metric"}
 
 
 def test_where_1nn_is_ahead_of_all_every_control_holds():

@@ -146,14 +146,15 @@ def test_a_pair_that_one_of_them_lacks_is_left_out(table):
     assert figures.pairs_table(fewer, "1NN", ["S"])["pair"].tolist() == ["0-1", "1-2"]
 
 
-def labels_of(axes):
-    return [text.get_text() for text in axes.get_legend().get_texts()]
+def labels_of(figure):
+    """The texts of the legend of each panel."""
+    return [[text.get_text() for text in legend.get_texts()] for legend in figure.legends]
 
 
 def test_the_scatter_counts_who_is_ahead(table):
     with style():
         figure = figures.scatter(figures.pairs_table(table, "1NN", ["S"]), "1NN", {"S": "attacked"}, "made")
-    assert [labels_of(axes) for axes in figure.axes] == [
+    assert labels_of(figure) == [
         ["S (attacked): 1NN ahead in 1 of 3, equal in 1"], ["S (attacked): 1NN ahead in 2 of 3, equal in 0"],
     ]  # fmt: skip
 
@@ -162,11 +163,11 @@ def test_dots_of_proven_numbers_are_filled_and_of_attacked_ones_hollow(table):
     both = pd.concat([table, table[table["classifier"] == "1NN"].assign(classifier="linear")])
     pairs = figures.pairs_table(both, "1NN", ["S", "linear"])
     with style():
-        left, _ = figures.scatter(pairs, "1NN", {"S": "attacked", "linear": "exact"}, "made").axes
-    hollow, filled = left.collections[:2]
+        figure = figures.scatter(pairs, "1NN", {"S": "attacked", "linear": "exact"}, "made")
+    hollow, filled = figure.axes[0].collections[:2]
     assert (len(hollow.get_facecolor()), len(filled.get_facecolor())) == (0, 1)
     np.testing.assert_array_equal(filled.get_offsets(), pairs[["linear_sum", "1NN_sum"]])
-    assert labels_of(left)[1] == "linear (exact): 1NN ahead in 0 of 3, equal in 3"
+    assert labels_of(figure)[0][1] == "linear (exact): 1NN ahead in 0 of 3, equal in 3"
 
 
 def test_the_scatter_has_the_sum_left_and_the_union_right(table):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnrobust.config.classifiers import Linear, Mean, Prototypes
+from nnrobust.config.classifiers import Linear, Mean, Metric, Prototypes
 from nnrobust.linear.estimator import RobustLinearClassifier
 from nnrobust.simple.fitted import fitted
 
@@ -43,6 +43,15 @@ def test_the_nearest_mean_is_1nn_on_the_means(points):
     # The middle of both means is as near to one as to the other.
     radius = found.classifier.robust_radius(means, np.array([2, 7]))
     np.testing.assert_allclose(radius.upper, np.linalg.norm(means[0] - means[1]) / 2, rtol=1e-6)
+
+
+def test_1nn_with_a_learned_metric_keeps_every_training_point(points):
+    options = Metric(kind="metric", n_components=2, n_steps=4, norm="L2", epsilon=0.1, fraction=0.25, seed=0)
+    found = fitted(options, *points)
+    assert found.classifier.metric.shape == (2, 2)
+    assert found.fit.n_prototypes == 0
+    assert (found.classifier.predict(points[0]) == points[1]).all()
+    assert found.classifier.robust_radius(*points).verify().all()
 
 
 def test_of_the_counts_of_prototypes_the_more_robust_one_is_taken(points):

@@ -224,7 +224,7 @@ def test_the_outputs_have_what_their_names_promise(workspace):
     assert {claim["verdict"] for claim in claims if claim["id"].startswith("zoo_")} == {"not run"}
     controls = json.loads((workspace / "metrics" / "controls.json").read_text())
     assert [control["id"] for control in controls] == [control.id for control in CONTROL_CLAIMS]
-    assert {control["verdict"] for control in controls} <= {"fails", "cannot tell"}  # three of five were not run
+    assert {control["verdict"] for control in controls} <= {"fails", "cannot tell"}  # most were not run
     report = (workspace / "report" / "index.html").read_text()
     assert 'id="controls"' in report
     assert len(report) < 5_000_000
