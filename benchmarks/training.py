@@ -1,6 +1,6 @@
-"""TRADES training of ResNet-18: images a second, against the published code's loop in the same run.
+"""TRADES training of a network: images a second, against the published code's loop in the same run.
 
-    python benchmarks/training.py [--images FOLDER_OR_TAR] [--n-images 256] [--batch-size 128] [--groups 1 2 4 8] [--device cuda]
+    python benchmarks/training.py [--architecture cnn_a] [--images FOLDER_OR_TAR] [--n-images 256] [--groups 1 2 4]
 
 Needs PyTorch and torchvision alone. One pair, ten inner steps. The published loop (github.com/yaodongyu/TRADES) is float32, takes
 its images from a DataLoader with crop and flip on the CPU, and passes 39 times through the network for an image where the least
@@ -12,7 +12,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 
@@ -39,12 +39,24 @@ RECIPE = Recipe(
     schedule="steps", milestones=(), decay=0.1, augment=True, checkpoint="last", seed=0,
     trades=Trades(6.0, "sum", (Perturbation("Linf", 8 / 255, 2 / 255, 10),)),
 )  # fmt: skip
-BUILD = partial(build_network, "resnet18", (3, 32, 32), [0.5] * 3, [0.25] * 3, 2)
 FORWARDS = 27
 """Forward passes' worth of work for an image: 1 for f(x), 10 x 2 in the attack, 6 for the loss; a gradient costs as much as a
 forward pass for the input, twice as much for input and weights."""
 PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0}
 """Dense bfloat16 tensor-core peaks, by NVIDIA's data sheets."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What both sides train: two-class networks that `build` makes, on images uint8 (n, 3, 32, 32) with targets (n,)."""
+
+    images: np.ndarray
+    targets: np.ndarray
+    batch_size: int
+    architecture: str = "resnet18"
+
+    def build(self) -> nn.Module:
+        return build_network(self.architecture, (3, 32, 32), [0.5] * 3, [0.25] * 3, 2)
 
 
 class Augmented(Dataset):
@@ -102,26 +114,25 @@ def seconds_of(epoch: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def published(images: np.ndarray, targets: np.ndarray, batch_size: int, device: torch.device) -> float:
+def published(load: Load, device: torch.device) -> float:
     """Images a second of the published loop."""
     torch.manual_seed(0)
-    network = BUILD().to(device)
+    network = load.build().to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
-    loader = DataLoader(
-        Augmented(images, targets), batch_size, shuffle=True, num_workers=1, pin_memory=device.type == "cuda"
-    )
+    images = Augmented(load.images, load.targets)
+    loader = DataLoader(images, load.batch_size, shuffle=True, num_workers=1, pin_memory=device.type == "cuda")
     return len(images) / seconds_of(lambda: published_epoch(network, optimizer, loader, device), device)
 
 
-def ours(images: np.ndarray, targets: np.ndarray, batch_size: int, computer: Machine, n_groups: int) -> float:
+def ours(load: Load, computer: Machine, n_groups: int) -> float:
     """Images a second of this engine, all groups together, one network in each."""
-    positions = np.arange(len(images))
+    positions = np.arange(len(load.images))
     tasks = [
-        Task(Pair(0, 1), positions, positions[:2], replace(RECIPE, batch_size=batch_size, seed=seed))
+        Task(Pair(0, 1), positions, positions[:2], replace(RECIPE, batch_size=load.batch_size, seed=seed))
         for seed in range(n_groups)
     ]
-    pixels = torch.from_numpy(images).to(computer.device)
-    data, validation = TrainingSet(images, targets, BUILD), Validation({"Linf": 8 / 255}, 1, 100, 0)
+    pixels = torch.from_numpy(load.images).to(computer.device)
+    data, validation = TrainingSet(load.images, load.targets, load.build), Validation({"Linf": 8 / 255}, 1, 100, 0)
     runs = [GroupRun([task], data, pixels, validation, computer) for task in tasks]
 
     def epoch() -> None:
@@ -131,37 +142,28 @@ def ours(images: np.ndarray, targets: np.ndarray, batch_size: int, computer: Mac
             for run in runs:
                 run.end_epoch()
 
-    return n_groups * len(images) / seconds_of(epoch, computer.device)
+    return n_groups * len(positions) / seconds_of(epoch, computer.device)
 
 
-def flops_an_image() -> float:
+def flops_an_image(load: Load) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        BUILD().eval()(torch.zeros(1, 3, 32, 32))
+        load.build().eval()(torch.zeros(1, 3, 32, 32))
     return FORWARDS * counter.get_total_flops()
 
 
-def compare(
-    images: np.ndarray,
-    targets: np.ndarray,
-    batch_size: int,
-    computer: Machine,
-    groups: list[int],
-    deadline: float = math.inf,
-) -> pd.DataFrame:
+def compare(load: Load, computer: Machine, groups: list[int], deadline: float = math.inf) -> pd.DataFrame:
     """One row for each way to train: images a second, ratio to the published loop, model FLOP utilisation, peak memory.
 
     Ways that do not fit into memory, or would begin after `deadline` (of `time.monotonic`), have no row. This engine's float32 is
     without TF32, the published loop with PyTorch's own settings.
     """
-    device, rows, flops = computer.device, [], flops_an_image()
+    device, rows, flops = computer.device, [], flops_an_image(load)
     peak = next((value for name, value in PEAK_TFLOPS.items() if name in describe(device)), None)
-    ways: list[tuple[str, int, Callable[[], float]]] = [
-        ("published loop, float32", 1, lambda: published(images, targets, batch_size, device))
-    ]
+    ways: list[tuple[str, int, Callable[[], float]]] = [("published loop, float32", 1, lambda: published(load, device))]
     for precision in (torch.float32, torch.bfloat16):
         for n in groups if precision == torch.bfloat16 else groups[:1]:
             fast = replace(computer, precision=precision)
-            work = partial(ours, images, targets, batch_size, fast, n)
+            work = partial(ours, load, fast, n)
             ways.append((f"this engine, {str(precision).removeprefix('torch.')}", n, work))
     for name, n, work in ways:
         if time.monotonic() > deadline:
@@ -181,7 +183,7 @@ def compare(
                 "n_pairs": n,
                 "images_per_second": round(speed, 2),
                 "ratio": round(speed / (rows[0]["images_per_second"] if rows else speed), 3),
-                "model_tflops": round(speed * flops / 1e12, 3),
+                "model_tflops": round(speed * flops / 1e12, 4),
                 "utilisation": round(speed * flops / 1e12 / peak, 4) if peak else None,
                 "peak_gb": round(torch.cuda.max_memory_allocated() / 1e9, 2) if device.type == "cuda" else None,
             }
@@ -191,6 +193,7 @@ def compare(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architecture", default="resnet18", choices=["resnet18", "cnn_a"])
     parser.add_argument("--images")
     parser.add_argument("--n-images", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=128)
@@ -204,11 +207,11 @@ def main() -> None:
         train = read_image_folder("images", arguments.images, None).train
         images = train.images[Pair(0, 1).indices(train.labels)][:: max(1, 10_000 // arguments.n_images)]
         images = np.ascontiguousarray(images[: arguments.n_images])
-    targets = np.arange(len(images)) % 2
+    load = Load(images, np.arange(len(images)) % 2, arguments.batch_size, arguments.architecture)
     computer = machine(arguments.device, 1, 512)
     print(f"{describe(computer.device)}, PyTorch {torch.__version__}, {len(images)} images, batches of {arguments.batch_size}; "
-          f"an image takes {flops_an_image() / 1e9:.1f} GFLOP")  # fmt: skip
-    print(compare(images, targets, arguments.batch_size, computer, arguments.groups).to_string(index=False))
+          f"an image takes {flops_an_image(load) / 1e9:.3g} GFLOP")  # fmt: skip
+    print(compare(load, computer, arguments.groups).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 
-from benchmarks.training import FORWARDS, compare  # noqa: E402
+from benchmarks.training import FORWARDS, Load, compare  # noqa: E402
 from nnrobust.config.profiles import read_profile  # noqa: E402
 from nnrobust.config.recipes import Recipe  # noqa: E402
 from nnrobust.data.datasets import AllClasses, Dataset, Pair, select_pairs  # noqa: E402
@@ -146,9 +146,9 @@ def measure(options: argparse.Namespace, dataset: Dataset, campaign: Campaign) -
     """Runs the benchmark and keeps it."""
     is_gpu = campaign.machine.device.type == "cuda"
     rows = Pair(0, 1).indices(dataset.train.labels)[: 10_000 if is_gpu else 16]
-    images, targets = np.ascontiguousarray(dataset.train.images[rows]), np.arange(len(rows)) % 2
-    groups = [1, 2, 4, 8] if is_gpu else [1]
-    table = compare(images, targets, min(128, len(rows) // 2), campaign.machine, groups, campaign.deadline)
+    images = np.ascontiguousarray(dataset.train.images[rows])
+    load = Load(images, np.arange(len(rows)) % 2, min(128, len(rows) // 2))
+    table = compare(load, campaign.machine, [1, 2, 4, 8] if is_gpu else [1], campaign.deadline)
     write_csv(options.out / "benchmark.csv", table)
     print(table.to_string(index=False), flush=True)
 

@@ -1,5 +1,6 @@
 """A model as a module: images in [0, 1] in, logits out, whatever normalisation, layout or class order it was trained with."""
 
+import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from nnrobust.networks.restriction import Restricted
 
 ONNX = "onnx"
 """The `architecture` of a file that holds the network itself."""
+TIMM = "timm:"
+"""What the `architecture` of weights for a network of timm's begins with."""
 
 
 class Pretrained(nn.Module):
@@ -114,12 +117,26 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
 def _built(about: Model) -> nn.Module:
     if about.architecture in ARCHITECTURES:
         return ARCHITECTURES[about.architecture](about.shape, len(about.classes))
+    if about.architecture.startswith(TIMM):
+        return _by_timm(about)
     if ":" in about.architecture:
         return built_by(about.architecture)
     raise FetchError(
-        f"{about.name}: expected architecture {ONNX}, FILE.py:FUNCTION or one of {', '.join(ARCHITECTURES)}, got "
+        f"{about.name}: expected architecture {ONNX}, {TIMM}NAME, FILE.py:FUNCTION or one of {', '.join(ARCHITECTURES)}, got "
         f"{about.architecture!r}"
     )
+
+
+def _by_timm(about: Model) -> nn.Module:
+    """The untrained network of timm's, without its normalisation, which the block states."""
+    try:
+        timm = importlib.import_module("timm")
+        name = about.architecture.removeprefix(TIMM)
+        return timm.create_model(name, pretrained=False, num_classes=len(about.classes), in_chans=about.shape[0])
+    except (ImportError, RuntimeError) as error:
+        raise FetchError(
+            f"{about.name}: expected timm, with an architecture {about.architecture}, got {error}"
+        ) from error
 
 
 def _reorder(model: Pretrained, classes: Sequence[str]) -> None:

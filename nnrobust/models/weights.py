@@ -40,9 +40,11 @@ def read_weights(path: Path, entry: str) -> dict[str, Tensor]:
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise FetchError(f"{path.name}: expected the package safetensors, found none; install it") from error
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from nnrobust.errors import DataError
 from nnrobust.nearest.arguments import as_rows, known_norm, number, require_finite
@@ -56,8 +57,8 @@ def learn_metric(  # noqa: PLR0913
     W = A P with P the principal components. Of a point x, with i of its class and rivals j, learning raises
         min_j max_i (||W x_j - W x||^2 - ||W x_i - W x||^2) / (2 ||W'W (x_i - x_j)||_q),   q dual to the norm,
     the distance to the nearest bisector, which is a lower bound of the radius when i and j go through all references: it lowers
-    the mean of softplus((epsilon - bound) / (temperature * epsilon)). It starts from A = I; what it returns is at least as robust
-    as that on the held-out points, by exact radii.
+    the mean of sigmoid((epsilon - bound) / (temperature * epsilon)), a smooth share of the points that are not robust. It starts
+    from A = I; what it returns is at least as robust as that on the held-out points, by exact radii.
 
     Args:
         X: points (n, ...), with labels y (n,).
@@ -69,7 +70,8 @@ def learn_metric(  # noqa: PLR0913
     Raises:
         DataError: naming the argument, for values that cannot be meant.
 
-    Source: ours; the bisector bound is that of arXiv 1906.03972, section 3.
+    Source: ours; the bisector bound is that of arXiv 1906.03972, section 3. Wang et al. (arXiv 2006.07024) learn a Mahalanobis
+    metric for a certified bound too.
     """
     known_norm(norm)
     epsilon = number("epsilon", epsilon, 0, is_open=True)
@@ -156,14 +158,15 @@ def factor_gradient(task: _Task, factor: np.ndarray, rows: np.ndarray, learning:
     shares = np.exp(-_SHARPNESS / task.epsilon * (bounds - least))
     shares /= shares.sum(axis=1, keepdims=True)
     scaled = (task.epsilon - (shares * bounds).sum(axis=1)) / (learning.temperature * task.epsilon)
-    slope = -1 / (1 + np.exp(-scaled)) / (learning.temperature * task.epsilon) / len(rows)
+    loss = expit(scaled)
+    slope = -loss * (1 - loss) / (learning.temperature * task.epsilon) / len(rows)
     weights = slope[:, None] * _share_slopes(shares, bounds, task.epsilon)
     by_square = (
         _summed(weights / (2 * length + _LEAST), to_rivals, to_rivals)
         - _summed(weights / (2 * length + _LEAST), to_best, to_best)
         - _summed(weights * bounds / (length + _LEAST), along @ task.basis.T, way)
     )
-    return float(np.logaddexp(0, scaled).mean()), factor @ (by_square + by_square.T)
+    return float(loss.mean()), factor @ (by_square + by_square.T)
 
 
 def _share_slopes(shares: np.ndarray, bounds: np.ndarray, epsilon: float) -> np.ndarray:

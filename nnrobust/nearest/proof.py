@@ -49,7 +49,7 @@ class Certificate:
         if np.isinf(self.upper):
             return True
         moved = self.x_adv - self.query
-        if norm_of(moved[None], self.adversary.norm)[0] > self.upper * (1 + _ROUNDING):
+        if not norm_of(moved[None], self.adversary.norm)[0] <= self.upper * (1 + _ROUNDING):
             return False
         if self.adversary.box is not None and not (
             self.adversary.box[0] <= self.x_adv.min() and self.x_adv.max() <= self.adversary.box[1]
@@ -70,8 +70,8 @@ class Certificate:
         others = others[~np.array(weighed, dtype=bool)]
         squared = _squared_distances(place.point, self.references[others])
         for i in self.own:
-            bounds = self._bisectors(int(i), others, squared, place)
-            others, squared = others[bounds < self.lower], squared[bounds < self.lower]
+            is_open = ~(self._bisectors(int(i), others, squared, place) >= self.lower)
+            others, squared = others[is_open], squared[is_open]
         return len(others) == 0
 
     def _place(self) -> "_Place":

@@ -6,15 +6,13 @@ from collections import Counter
 import pytest
 
 from made.evidence import ACCEPTED, IDS, MARGIN, ZOO
-from made.project import params_of
+from made.project import ROOT, params_of
 from nnrobust.claims.judge import FAILS, HOLDS, judged, shown
 from nnrobust.claims.measures import Measured
 from nnrobust.claims.paper import CLAIMS
 from nnrobust.zoo.models import newer, roster
 
-PROFILE_NAMES = (
-    "embedded", "smoke", "cifar10", "cifar10-jpeg-1nn", "cifar10-jpeg-exact", "cifar10-small", "paper",
-)  # fmt: skip
+PROFILE_NAMES = [path.stem for path in sorted((ROOT / "profiles").glob("*.yaml")) if path.stem != "base"]
 OPTIONS = params_of("paper").claims
 
 

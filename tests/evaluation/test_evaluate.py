@@ -189,7 +189,7 @@ def as_unattackable():
         (as_module(linear()).train(), {}, AttackError, "net: expected a network in eval mode"),
         (as_module(linear()), {"y": Y + 1}, DataError, "net: y: expected class ids of its 2 outputs, 0 to 1, got 2"),
         (as_module(linear()), {"threats": {"L1": 1}}, DataError, "net: threats: expected Linf and L2 where models are attacked, got L1"),
-        (nn.Linear(5, 2).eval(), {}, AttackError, r"net: expected logits of float32 images \(1, 1, 3, 3\) in .0, 1., got RuntimeError: .*; give X in"),
+        (nn.Linear(5, 2).eval(), {}, AttackError, r"net: expected logits of float32 images \(1, 1, 3, 3\) in .0, 1., got RuntimeError"),
         (linear(), {"y": Y + 1}, DataError, "net: y: expected labels out of"),
         (lambda x: np.zeros(len(x)), {}, AttackError, r"net: expected scores of shape \(1, classes\) from the function, got \(1,\)"),
         (OneNearestNeighbor().fit((255 * X).astype(np.uint8), Y), {}, DataError, "net: expected it fitted on images in the units of X, 0 to 1, got"),

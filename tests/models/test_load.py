@@ -74,9 +74,23 @@ def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
 
 def test_an_unknown_architecture_is_refused(tmp_path):
     with pytest.raises(
-        FetchError, match="mine: expected architecture onnx, FILE.py:FUNCTION or one of wide, .*, got 'resnet99'"
+        FetchError,
+        match="mine: expected architecture onnx, timm:NAME, FILE.py:FUNCTION or one of wide, .*, got 'resnet99'",
     ):
         loaded(tmp_path, architecture="resnet99")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_of_an_architecture_of_timms_are_loaded(tmp_path):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    net = timm.create_model("test_byobnet", pretrained=False, num_classes=3).eval()
+    torch.save(net.state_dict(), tmp_path / "mine.pt")
+    about = block(architecture="timm:test_byobnet", shape=(3, 32, 32), mean=(0.0,) * 3, std=(1.0,) * 3)
+    x = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(load_block(about, tmp_path)(x), net(x))
+    with pytest.raises(FetchError, match="mine: expected timm, with an architecture timm:nothing, got Unknown model"):
+        load_block(block(architecture="timm:nothing"), tmp_path)
 
 
 def test_another_number_of_classes_than_the_block_states_is_refused(tmp_path):

@@ -208,7 +208,7 @@ def test_little_memory_makes_parts_and_blocks_but_the_same_radii(monkeypatch):
     assert parts.verify().all()
 
 
-@pytest.mark.parametrize("forgery", ["lower", "x_adv", "multipliers", "own", "box"])
+@pytest.mark.parametrize("forgery", ["lower", "no number", "x_adv", "multipliers", "own", "box"])
 def test_a_certificate_that_claims_too_much_is_found_out(forgery):
     points, y, queries = problem(9, n=60, d=5)
     model = few().fit(points, y)
@@ -217,6 +217,9 @@ def test_a_certificate_that_claims_too_much_is_found_out(forgery):
     object.__setattr__(claim, "multipliers", dict(claim.multipliers))
     if forgery == "lower":
         object.__setattr__(claim, "lower", claim.lower * (1 + 1e-5))
+    elif forgery == "no number":
+        object.__setattr__(claim, "lower", np.nan)
+        object.__setattr__(claim, "upper", np.nan)
     elif forgery == "x_adv":
         object.__setattr__(claim, "x_adv", claim.query + 0.999 * (claim.x_adv - claim.query))
     elif forgery == "multipliers":

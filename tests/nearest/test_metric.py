@@ -168,6 +168,17 @@ def test_little_memory_makes_parts_and_blocks_but_the_same_radii(monkeypatch):
     assert parts.verify().all()
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_products_of_pytorch_give_the_same_radii(norm):
+    points, y, queries = problem(12, n=200, d=20, n_classes=3, n_queries=30)
+    metric = of_rank(8, 20)
+    here, there = (
+        few(metric, device=device).fit(points, y).robust_radius(queries, norm=norm) for device in ("cpu", "cpu:0")
+    )
+    np.testing.assert_allclose(there.upper, here.upper, rtol=1e-6)
+    assert there.verify().all()
+
+
 def test_a_bisector_bound_of_the_image_is_below_the_radius_and_no_attack_on_the_module_is_below_that():
     points, y, queries = problem(6, n=60, d=6, n_queries=40)
     metric = of_rank(3, 6)
@@ -196,7 +207,7 @@ def test_a_bisector_bound_of_the_image_is_below_the_radius_and_no_attack_on_the_
     assert np.isfinite(best).mean() > 0.8
 
 
-@pytest.mark.parametrize("forgery", ["lower", "x_adv", "multipliers", "own", "metric", "references"])
+@pytest.mark.parametrize("forgery", ["lower", "no number", "x_adv", "multipliers", "own", "metric", "references"])
 def test_a_certificate_that_claims_too_much_is_found_out(forgery):
     points, y, queries = problem(7, n=60, d=5, n_queries=20)
     claims = few(of_rank(3, 5)).fit(points, y).robust_radius(queries, box=(0.0, 1.0)).certificate
@@ -204,6 +215,7 @@ def test_a_certificate_that_claims_too_much_is_found_out(forgery):
     claim = next(claim for claim in claims if any(len(own) > 1 for own, _ in claim.multipliers.values()))
     forged = {
         "lower": {"lower": claim.lower * (1 + 1e-5)},
+        "no number": {"lower": np.nan},
         "x_adv": {"x_adv": claim.query + 0.999 * (claim.x_adv - claim.query)},
         "multipliers": {"multipliers": {j: (own, -weights) for j, (own, weights) in claim.multipliers.items()}},
         "own": {"own": claim.own[:0]},
