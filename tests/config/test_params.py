@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from made.project import params_of, profile
+from made.project import ROOT, params_of, profile
 from nnrobust.config.params import read_params
 from nnrobust.errors import ParamError
 
@@ -39,6 +39,14 @@ def test_the_paper_profile_has_the_papers_numbers():
         params.epsilon.L2, params.epsilon.Linf,
     )  # fmt: skip
     assert params.measured == ["1NN", *simple, "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"]
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "profiles").glob("*.yaml"))])
+def test_in_every_profile_simple_classifiers_are_trained_and_chosen_at_the_epsilon_of_their_norm(name):
+    params = params_of(name)
+    for classifier, options in params.classifiers.items():
+        if hasattr(options, "epsilon") and classifier != "linear":
+            assert options.epsilon == getattr(params.epsilon, options.norm), classifier
 
 
 def test_without_simple_classifiers_1nn_and_the_variants_are_measured(tmp_path):
