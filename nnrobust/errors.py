@@ -25,6 +25,10 @@ class AttackError(NnrobustError):
     """A model cannot be attacked, or an attack returned something that its threat model forbids."""
 
 
+class AttackMemoryError(AttackError, MemoryError):
+    """A model cannot be attacked on as many images at once; `attacks.batches` goes on with fewer."""
+
+
 class FetchError(NnrobustError):
     """A pretrained model is unknown, cannot be had, or is not the file it should be."""
 
