@@ -13,6 +13,10 @@ class DataError(NnrobustError, ValueError):
     """Images, labels, arrays or archives are missing, damaged or inconsistent."""
 
 
+class DataWarning(UserWarning):
+    """Images or files were skipped, scaled or taken on trust: how many, and why."""
+
+
 class SolverError(NnrobustError):
     """A question that the bounds found do not decide."""
 

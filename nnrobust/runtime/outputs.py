@@ -1,5 +1,6 @@
 """Outputs that appear whole or not at all."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -40,6 +41,15 @@ def finished_folder(path: Path | str) -> Iterator[Path]:
         os.replace(name, path)
     finally:
         shutil.rmtree(name, ignore_errors=True)
+
+
+def sha256_of(path: Path | str) -> str:
+    """The hex digest of a file's content, read block by block."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_json(path: Path | str, value: object) -> None:
