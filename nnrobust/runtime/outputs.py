@@ -36,7 +36,9 @@ def finished_folder(path: Path | str) -> Iterator[Path]:
     try:
         yield Path(name)
         os.chmod(name, 0o755)
-        if path.exists():
+        if path.is_symlink() or path.is_file():
+            path.unlink()  # a link goes, and what is behind it stays
+        elif path.exists():
             shutil.rmtree(path)
         os.replace(name, path)
     finally:
