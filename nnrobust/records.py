@@ -117,8 +117,8 @@ def read_records(path: Path | str) -> pd.DataFrame:
         raise RecordError(f"{path}: expected the columns {SCHEMA.names}, got {names}; run `dvc repro`")
     if got != written:
         raise RecordError(
-            f"{path}: expected records with the sha256 {written or 'that is written with them'}, got {got}: the file was changed, "
-            "or is of an older version; delete it and run `dvc repro`"
+            f"{path}: expected records with the sha256 {written or 'that is written with them'}, got {got}: the file was "
+            "changed, or is of an older version; delete it and run `dvc repro`"
         )
     return frame
 
