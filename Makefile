@@ -1,11 +1,12 @@
-# make repro | make test | make lint | make profile P=cifar10 [FORCE=1] | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make test [JOBS=2] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
+JOBS ?= 2
 VENV := .venv
 READY := $(VENV)/.ready-$(FAISS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint profile publish compare lock
+.PHONY: repro test lint profile campaign publish compare lock
 
 repro: $(READY)
 	dvc repro
@@ -15,7 +16,7 @@ repro: $(READY)
 	@echo "page:     . $(VENV)/bin/activate && dvc plots show"
 
 test: $(READY)
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 lint: $(READY)
 	ruff check .
@@ -25,6 +26,9 @@ lint: $(READY)
 
 profile: $(READY)
 	python scripts/compose.py $(P) $(if $(FORCE),--force)
+
+campaign: $(READY)
+	python scripts/campaign.py $(PROFILE) --budget $(BUDGET) --out $(or $(OUT),results/$(PROFILE)/records)
 
 publish: $(READY)
 	python scripts/publish.py $(NAME) $(RUNS) --note "$(NOTE)"

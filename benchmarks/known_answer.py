@@ -48,9 +48,8 @@ def main() -> None:
     store = WorkStore.of_loaded_code(Path(options.work).resolve())
     computer = replace(computer, precision=precision_of("auto", computer.device), store=store)
     recipe = shortened(Recipe.of(read_profile(PROFILE)["variants"]["T_R"]), options.epochs)
-    build = partial(
-        build_network, "resnet18", dataset.image_shape, *channel_statistics(train.images), classes.n_classes
-    )
+    statistics = channel_statistics(train.images)
+    build = partial(build_network, "resnet18", dataset.image_shape, *statistics, classes.n_classes, recipe.width)
     data = TrainingSet(train.images, train.labels, build)
     task = Task(classes, *hold_out(classes, train.labels, 0.1, 0), recipe)
     (result,) = train_all([task], data, Validation(EPSILON, 10, 1, 0), computer, shown)

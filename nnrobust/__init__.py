@@ -4,16 +4,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nnrobust.evaluation.evaluate import evaluate as evaluate
     from nnrobust.linear.estimator import RobustLinearClassifier as RobustLinearClassifier
+    from nnrobust.models.sources import load_model as load_model
     from nnrobust.nearest.estimator import OneNearestNeighbor as OneNearestNeighbor
 
 __version__ = "0.1.0"
-__all__ = ["OneNearestNeighbor", "RobustLinearClassifier"]
-_HOMES = {"OneNearestNeighbor": "nnrobust.nearest.estimator", "RobustLinearClassifier": "nnrobust.linear.estimator"}
+__all__ = ["OneNearestNeighbor", "RobustLinearClassifier", "evaluate", "load_model"]
+_HOMES = {
+    "OneNearestNeighbor": "nnrobust.nearest.estimator",
+    "RobustLinearClassifier": "nnrobust.linear.estimator",
+    "evaluate": "nnrobust.evaluation.evaluate",
+    "load_model": "nnrobust.models.sources",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """An estimator, imported when it is first asked for: a stage imports only what it uses."""
+    """A public name, imported when it is first asked for: a stage imports only what it uses."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

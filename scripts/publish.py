@@ -1,7 +1,7 @@
 """Publishes a run as results/NAME, and lists all that are published in results/README.md.
 
 `python scripts/publish.py NAME`: the run of this working tree, as `dvc repro` left it, with its figures and its report.
-`python scripts/publish.py NAME FOLDER [FOLDER ...]`: folders that `gpu.py` left, added up. A pair trained in two folders is
+`python scripts/publish.py NAME FOLDER [FOLDER ...]`: folders that `campaign.py` left, added up. A pair trained in two folders is
 taken from the first. Claims about 1NN stay open there, as such folders hold networks alone.
 """
 
@@ -18,6 +18,7 @@ from nnrobust.claims.judge import ledger, ledger_table, setting_of
 from nnrobust.claims.measures import Evidence
 from nnrobust.config.params import read_params
 from nnrobust.errors import NnrobustError, RecordError
+from nnrobust.experiments import run_folder
 from nnrobust.figures import accuracies as figures
 from nnrobust.figures.curves import training_figure
 from nnrobust.figures.style import save, style
@@ -57,7 +58,7 @@ def added_up(folders: list[Path], name: str) -> pd.DataFrame:
         finished = pd.read_csv(existing(folder / "training.csv"))
         mine = set(zip(finished["classifier"], finished["pair"], strict=True)) - seen
         if name.endswith(".parquet"):
-            parts = sorted(folder.glob(name)) or [existing(folder / name)]
+            parts = [existing(folder / f"{classifier}.parquet") for classifier in dict.fromkeys(finished["classifier"])]
             table = pd.concat([read_records(path) for path in parts], ignore_index=True)
             table = table.astype(dict.fromkeys((*KEY, "split", "norm", "kind", "method"), str))
         else:
@@ -70,7 +71,7 @@ def added_up(folders: list[Path], name: str) -> pd.DataFrame:
 
 def existing(path: Path) -> Path:
     if not path.exists():
-        raise RecordError(f"{path}: expected a file that scripts/gpu.py leaves, found none; let it run for longer")
+        raise RecordError(f"{path}: expected a file that scripts/campaign.py leaves, found none; let it run for longer")
     return path
 
 
@@ -82,12 +83,9 @@ def calls_of(folders: list[Path]) -> list[dict[str, Any]]:
     """
     calls: list[dict[str, Any]] = []
     for folder in folders:
-        calls += [
-            call for call in json.loads(existing(folder / "provenance.json").read_text())["calls"] if call not in calls
-        ]
-    for key in ("profile", "n_attacked_per_class", "code", "archive_sha256", "torch", "device"):
-        if any(call[key] != calls[0][key] for call in calls):
-            raise RecordError(f"{folders[0]}: expected calls with one {key}, got several; publish them apart")
+        existing(folder / "provenance.json")
+        calls += [call for call in run_folder.calls_of(folder) if call not in calls]
+    run_folder.check_alike(calls, folders[0])
     return calls
 
 
@@ -112,9 +110,9 @@ def judged(table: pd.DataFrame, call: dict[str, Any]) -> list[dict[str, object]]
 
 
 def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
-    """Writes results/NAME from folders of `gpu.py`, whole or not at all; `note` goes into the provenance."""
+    """Writes results/NAME from folders of `campaign.py`, whole or not at all; `note` goes into the provenance."""
     history, training, records = (
-        added_up(folders, file) for file in ("history.csv", "training.csv", "records_*.parquet")
+        added_up(folders, file) for file in ("history.csv", "training.csv", "records.parquet")
     )
     calls = calls_of(folders)
     call, confidence = calls[0], calls[0]["profile"]["summary"]["confidence"]
@@ -156,7 +154,7 @@ def publish_here(name: str, note: str = "") -> Path:
         )
     about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
     params = read_params(ROOT / "params.yaml")
-    devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.classifiers).values()]
+    devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.measured).values()]
     extra = {
         "params.yaml": ROOT / "params.yaml",
         "report.html": ROOT / "report/index.html",
@@ -164,7 +162,7 @@ def publish_here(name: str, note: str = "") -> Path:
     }
     if params.searched:
         extra |= {name: ROOT / "metrics" / name for name in ("search.json", "search_settings.json")}
-    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.classifiers, *params.zoo.models})
+    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.measured, *params.zoo.models})
     publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
     return RESULTS / name
 
@@ -172,7 +170,7 @@ def publish_here(name: str, note: str = "") -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the folder in results/")
-    parser.add_argument("folders", nargs="*", type=Path, help="that gpu.py left; none: this working tree")
+    parser.add_argument("folders", nargs="*", type=Path, help="that campaign.py left; none: this working tree")
     parser.add_argument("--note", default="", help="what a reader of the provenance should know")
     options = parser.parse_args()
     try:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nnrobust.attacks.pairs import PairSource
+from nnrobust.attacks.pairs import PairSource, RestrictedSource
 from nnrobust.attacks.pretrained import ZooSource
 from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.config.params import Params, read_params
-from nnrobust.data.datasets import Prepared, load_dataset, select_pairs
+from nnrobust.data.datasets import AllClasses, Prepared, load_dataset, select_pairs
 from nnrobust.examples import class_ids_of, first_in_turn
 from nnrobust.experiments.illustrate import fool_nearest_neighbor, fool_network
 from nnrobust.networks.architectures import builder
@@ -28,9 +28,15 @@ def victim_of(name: str, params: Params, prepared: Prepared, where: Machine) -> 
     path = Path(options.classifiers[name])
     if name not in params.variants:
         return ZooSource(find(name), path, LOCK).victim(FIRST, where.device)
+    variant = params.variants[name]
     pairs = select_pairs(prepared.dataset.classes, [(options.problem[0], options.problem[1])])
-    states = load_networks(path, pairs, params.variants[name].checkpoint)
-    return PairSource(builder(prepared, params.variants[name].architecture), states).victim(FIRST, where.device)
+    if variant.problem == "pairs":
+        states = load_networks(path, pairs, variant.checkpoint)
+        return PairSource(builder(prepared, variant.recipe()), states).victim(FIRST, where.device)
+    everything = AllClasses(len(prepared.dataset.classes))
+    states = load_networks(path, [everything], variant.checkpoint)
+    whole = PairSource(builder(prepared, variant.recipe(), everything.n_classes), states)
+    return RestrictedSource(whole, pairs[0].class_ids()[None]).victim(FIRST, where.device)
 
 
 def main() -> None:

@@ -1,18 +1,20 @@
-"""Compares the classifiers over the pairs, and judges the paper's claims."""
+"""Compares the classifiers over the pairs, and judges the paper's claims and the controls."""
 
 from pathlib import Path
 
 import pandas as pd
 
+from nnrobust.claims.controls import CONTROL_CLAIMS
 from nnrobust.claims.judge import ledger, ledger_table, setting_of
 from nnrobust.claims.measures import Evidence
+from nnrobust.claims.paper import CLAIMS
 from nnrobust.config.params import Params, read_params
 from nnrobust.data.datasets import load_dataset
 from nnrobust.examples import CHANGES, changes_table, load_each
 from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import run_stage
 from nnrobust.runtime.timing import read_timings
-from nnrobust.tables.comparison import paired_table, scores, seed_spread
+from nnrobust.tables.comparison import paired_table, scores, seed_spread, whole_scores
 from nnrobust.zoo.models import roster
 
 PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
@@ -28,10 +30,12 @@ def changes(params: Params) -> pd.DataFrame:
 def read(params: Params, n_dimensions: int) -> Evidence:
     """What the run has measured."""
     zoo = pd.read_csv(METRICS / "zoo.csv")
+    pairs, unions = (pd.read_csv(METRICS / f"{name}.csv") for name in ("pairs", "unions"))
     return Evidence(
-        scores=scores(pd.read_csv(METRICS / "pairs.csv"), pd.read_csv(METRICS / "unions.csv")),
+        scores=scores(pairs, unions),
+        whole=whole_scores(pairs, unions),
         zoo=zoo[zoo["classifier"].isin(["1NN", *roster()])],
-        timings=read_timings(METRICS / "timings", params.classifiers),
+        timings=read_timings(METRICS / "timings", params.measured),
         distances=pd.read_csv(PREPARED / "class_distances.csv"),
         changes=changes(params),
         plane=pd.read_csv(METRICS / "plane.csv"),
@@ -47,9 +51,10 @@ def read(params: Params, n_dimensions: int) -> Evidence:
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset(PREPARED).dataset
     options, evidence = params.claims, read(params, dataset.n_dimensions)
-    entries = ledger(evidence, options.margin, setting_of(params.profile, dataset.name))
-    write_json(METRICS / "claims.json", entries)
-    write_csv(METRICS / "claims.csv", ledger_table(entries))
+    for name, claims in (("claims", CLAIMS), ("controls", CONTROL_CLAIMS)):
+        entries = ledger(evidence, options.margin, setting_of(params.profile, dataset.name), claims)
+        write_json(METRICS / f"{name}.json", entries)
+        write_csv(METRICS / f"{name}.csv", ledger_table(entries))
     write_csv(METRICS / "changes.csv", evidence.changes)
     paired = paired_table(evidence.scores, "1NN", options.confidence, options.margin)
     write_csv(METRICS / "paired.csv", paired.round(6))

@@ -41,11 +41,11 @@ def main() -> None:
     ):
         drawings = [drawn(drawing, images, pdf, tables, params.plot.dots_per_inch) for drawing in gallery(run)]
     devices = [str(timing["device"]) for timing in run.timings.values()]
-    items = {*params.classifiers, *params.zoo.models}
+    items = {*params.measured, *params.zoo.models}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))
     origin = provenance(Path(), COSTS, about, devices, items) | {"params": PARAMS.read_text(encoding="utf-8")}
-    claims = pd.read_csv(METRICS / "claims.csv", keep_default_na=False)
-    page = render(report_of(run, drawings, claims, setting_of(params.profile, run.dataset), origin))
+    claims, controls = (pd.read_csv(METRICS / f"{name}.csv", keep_default_na=False) for name in ("claims", "controls"))
+    page = render(report_of(run, drawings, claims, controls, setting_of(params.profile, run.dataset), origin))
     with finished_file(REPORT) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

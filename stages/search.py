@@ -27,7 +27,7 @@ def main() -> None:
     options, held = params.search, params.validation
     machine = training_machine(params.compute, WorkStore.of_loaded_code(WORK.resolve()))
     variant = params.variants[name]
-    data = TrainingSet.of(prepared, variant.architecture)
+    data = TrainingSet.of(prepared, variant.recipe())
     trials = Trials(
         variant.recipe(),
         data,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnrobust.config.params import read_params
 from nnrobust.config.recipes import Setting
-from nnrobust.data.datasets import load_dataset
+from nnrobust.data.datasets import AllClasses, Problem, load_dataset
 from nnrobust.networks.stack import Stack, seconds_per_image
 from nnrobust.networks.storage import save_networks
 from nnrobust.runtime.cluster import training_machine
@@ -30,11 +30,14 @@ def main() -> None:
     params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
     variant, held = params.variants[name], params.validation
     machine = training_machine(params.compute, WorkStore.of_loaded_code(Path(".work").resolve()))
-    data = TrainingSet.of(prepared, variant.architecture)
-    recipes = dict.fromkeys(prepared.pairs, variant.recipe())
+    problems: list[Problem] = list(prepared.pairs)
+    if variant.problem == "all_classes":
+        problems = [AllClasses(len(prepared.dataset.classes))]
+    data = TrainingSet.of(prepared, variant.recipe(), len(problems[0].class_ids()))
+    recipes = dict.fromkeys(problems, variant.recipe())
     if name == params.searched:
         settings = json.loads(Path("metrics/search_settings.json").read_text(encoding="utf-8"))["settings"]
-        recipes = {pair: with_setting(recipes[pair], Setting(**settings[str(pair)])) for pair in recipes}
+        recipes = {pair: with_setting(recipe, Setting(**settings[str(pair)])) for pair, recipe in recipes.items()}
     tasks = [Task(pair, *hold_out(pair, data.labels, held.fraction, held.seed), recipes[pair]) for pair in recipes]
     validation = Validation(params.epsilon.model_dump(), held.steps, held.every, held.seed)
 

@@ -21,16 +21,21 @@ def checked_inputs(inputs: AttackInputs) -> AttackInputs:
     """The same images, with numbers in int64.
 
     Raises:
-        AttackError: when images are not uint8 (n, c, h, w) with n >= 1, or numbers not n whole numbers from 0 on.
+        AttackError: when images are neither uint8 nor finite floats in [0, 1], of shape (n, c, h, w) with n >= 1, or numbers not
+            n whole numbers from 0 on.
     """
     images = np.asarray(inputs.images)
-    if images.dtype != np.uint8 or images.ndim != 4:
+    if (images.dtype != np.uint8 and images.dtype.kind != "f") or images.ndim != 4:
         raise AttackError(
-            f"images: expected uint8 (n, c, h, w) as stored, 0 to 255, got {images.dtype} {images.shape}; of pixels in [0, 1], "
-            "give np.round(images * 255).astype(np.uint8)"
+            f"images: expected uint8 (n, c, h, w) as stored, 0 to 255, or floats in [0, 1], got {images.dtype} {images.shape}"
         )
     if 0 in images.shape:
         raise AttackError(f"images: expected at least one image of at least one pixel, got the shape {images.shape}")
+    if images.dtype != np.uint8 and not (images.min() >= 0 and images.max() <= 1):
+        raise AttackError(
+            f"images: expected floats in [0, 1], got {images.dtype} from {images.min():g} to {images.max():g}; of pixels of 0 to "
+            "255, divide by 255 or give uint8"
+        )
     numbers = {}
     for field in fields(AttackInputs)[1:]:
         values = np.asarray(getattr(inputs, field.name))

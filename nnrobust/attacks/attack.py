@@ -186,7 +186,7 @@ class _Hunt:
 
     def nearest_images(self) -> np.ndarray:
         """The images (n, c, h, w) at the distances `nearest`; where there is none, the stored ones."""
-        images = self.inputs.images / 255
+        images = self.inputs.pixels()
         for name, (rows, points) in self.found.items():
             is_nearest = self._norms(name, rows, points) == self.nearest[rows]
             images[rows[is_nearest]] = points.cpu().numpy()[is_nearest]
@@ -201,7 +201,7 @@ class _Hunt:
     def _norms(self, name: str, rows: np.ndarray, points: Tensor) -> np.ndarray:
         """Sizes (m,) in float64 from the stored images, of points in the box."""
         pixels = points.cpu().numpy().astype(np.float64)
-        norms = norm_of(pixels - self.inputs.images[rows] / 255, self.threat.norm)
+        norms = norm_of(pixels - self.inputs.take(rows).pixels(), self.threat.norm)
         outside = ((pixels < 0) | (pixels > 1)).any(axis=(1, 2, 3))
         if outside.any():
             worst = int(outside.argmax())

@@ -17,7 +17,7 @@ NO_PREDICTION = -1
 
 @dataclass(frozen=True)
 class AttackInputs:
-    """Images as stored, uint8 (n, c, h, w), and of each (n,): the output it should have, its network, its id."""
+    """Images (n, c, h, w), uint8 as stored or floats in [0, 1], and of each (n,): the right output, its network, its id."""
 
     images: np.ndarray
     targets: np.ndarray
@@ -26,6 +26,10 @@ class AttackInputs:
 
     def take(self, rows: np.ndarray) -> "AttackInputs":
         return AttackInputs(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def pixels(self) -> np.ndarray:
+        """The images in float64, in [0, 1]."""
+        return self.images / 255 if self.images.dtype == np.uint8 else self.images.astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +40,7 @@ class DeviceBatch:
     @classmethod
     def of(cls, inputs: AttackInputs, device: torch.device) -> "DeviceBatch":
         """The stored images on a device; each is aimed at its own output until an attack sets another."""
-        images = torch.from_numpy(inputs.images).to(device).float() / 255
+        images = torch.from_numpy(inputs.images).to(device).float() / (255 if inputs.images.dtype == np.uint8 else 1)
         numbers = (inputs.targets, inputs.networks, inputs.ids)
         targets, networks, ids = (torch.from_numpy(values).to(device) for values in numbers)
         return cls(images.contiguous(memory_format=torch.channels_last), targets, networks, ids, targets)

@@ -1,12 +1,13 @@
 """The verdicts: each claim of the paper measured in a run, and judged by the range that its sentence allows."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import pandas as pd
 
 from nnrobust.claims.measures import Evidence, Measured
-from nnrobust.claims.paper import CLAIMS, Range
+from nnrobust.claims.paper import CLAIMS, Claim, Range
 
 HOLDS, FAILS, CANNOT_TELL, NOT_RUN = "holds", "fails", "cannot tell", "not run"
 VERDICTS = (HOLDS, FAILS, CANNOT_TELL, NOT_RUN)
@@ -14,14 +15,16 @@ SENTENCE = ("id", "where", "quote", "paper", "unit")
 """The fields of a claim that its entry in the ledger repeats."""
 
 
-def ledger(evidence: Evidence, margin: float, setting: str) -> list[dict[str, object]]:
-    """One entry for each claim: `SENTENCE`, value, low, high, sample, kind, note, rule, verdict, setting.
+def ledger(
+    evidence: Evidence, margin: float, setting: str, claims: Sequence[Claim] = CLAIMS
+) -> list[dict[str, object]]:
+    """One entry for each claim, the paper's or others: `SENTENCE`, value, low, high, sample, kind, note, rule, verdict, setting.
 
     `margin` is the difference up to which two accuracies are comparable. `setting` names the run, in every entry.
     Numbers are null where the claim was not run; an end that is infinite is null.
     """
     entries: list[dict[str, object]] = []
-    for claim in CLAIMS:
+    for claim in claims:
         found = claim.measure(evidence, margin)
         numbers: dict[str, object] = {"value": None, "low": None, "high": None, "sample": "", "kind": "", "note": ""}
         if found is not None:

@@ -19,13 +19,14 @@ from nnrobust.tables.comparison import mean_interval, paired, sign_test
 class Evidence:
     """The tables of a run; a table is empty where its part was not run.
 
-    `scores`: of `comparison.scores`. `zoo`: of `tables.zoo.zoo_table`. `timings`: by classifier. `distances`: d0 of the
-    run's pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem.
-    `trials`: of the search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper
-    has.
+    `scores` and `whole`: of `comparison.scores` and `whole_scores`. `zoo`: of `tables.zoo.zoo_table`. `timings`: by classifier.
+    `distances`: d0 of the run's pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D
+    problem. `trials`: of the search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the
+    paper has.
     """
 
     scores: pd.DataFrame
+    whole: pd.DataFrame
     zoo: pd.DataFrame
     timings: Mapping[str, Mapping[str, object]]
     distances: pd.DataFrame
@@ -47,7 +48,19 @@ class Evidence:
         changes = pd.DataFrame({"classifier": [], "is_found": np.zeros(0, bool), "is_inside": np.zeros(0, bool)})
         plane, nothing = pd.DataFrame(columns=["panel"]), pd.DataFrame()
         return cls(
-            scores, zoo, {}, nothing, changes, plane, nothing, nothing, epsilon, n_dimensions, n_models, confidence
+            scores,
+            nothing,
+            zoo,
+            {},
+            nothing,
+            changes,
+            plane,
+            nothing,
+            nothing,
+            epsilon,
+            n_dimensions,
+            n_models,
+            confidence,
         )
 
 

@@ -46,6 +46,10 @@ def _once(key: str) -> Callable[[list[Any]], list[Any]]:
     return checked
 
 
+WITH_WIDTH = ("resnet18",)
+"""The architectures whose width is left open."""
+
+
 class Block(BaseModel):
     """Base of all blocks: frozen, strict, no unknown keys."""
 
@@ -54,7 +58,7 @@ class Block(BaseModel):
 
 class Data(Block):
     name: str
-    source: Literal["digits", "cifar10", "image_folder"]
+    source: Literal["digits", "cifar10", "mnist", "fashion_mnist", "image_folder"]
     path: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
     n_train_per_class: Count | None
@@ -124,18 +128,32 @@ class Trades(Block):
 
 
 class Variant(Block):
-    architecture: Literal["resnet18", "small_cnn"]
+    problem: Literal["pairs", "all_classes"]
+    architecture: Literal["resnet18", "cnn_a", "mnist_cnn", "small_cnn"]
+    width: Count | None
     epochs: Count
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Positive
     momentum: Annotated[Number, Field(ge=0, lt=1)]
     weight_decay: NonNegative
+    schedule: Literal["steps", "one_cycle"]
     milestones: list[Count]
     decay: Positive
     augment: bool
     checkpoint: Literal["best", "last"]
     seed: Seed
     trades: Trades | None
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> "Variant":
+        if (self.width is None) == (self.architecture in WITH_WIDTH):
+            wanted = "a number of channels" if self.width is None else "null, as its width is fixed,"
+            raise ValueError(f"width: expected {wanted} with architecture {self.architecture}, got {self.width}")
+        if self.schedule == "one_cycle" and (self.milestones or self.decay != 1):
+            raise ValueError(
+                f"expected milestones [] and decay 1 with schedule one_cycle, got {self.milestones} and {self.decay:g}"
+            )
+        return self
 
     def recipe(self) -> Recipe:
         """The same values as the training engine takes them."""

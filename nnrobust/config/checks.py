@@ -1,6 +1,6 @@
 """What blocks of `params.yaml` promise to one another: each check raises a ValueError that names the key, expected and got."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -8,13 +8,19 @@ from nnrobust.threat import diameter
 
 if TYPE_CHECKING:
     from nnrobust.config.blocks import Data, Epsilons, ExampleImages, Search, Variant
+    from nnrobust.config.classifiers import Simple
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "digits": tuple("0123456789"),
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
 }
 """The class names of the sources that have the same ones always."""
-N_DIMENSIONS = {"digits": 64, "cifar10": 3072}
+N_DIMENSIONS = {"digits": 64, "cifar10": 3072, "mnist": 784, "fashion_mnist": 784}
 MOST_DIMENSIONS = 3 * 2**20
 """Pixel values of an image, where the source has the same size always; else the most that an image may have."""
 RESERVED = ("1nn", "zoo", "all", "strength", "training", "history", "examples")
@@ -102,16 +108,31 @@ def check_epsilons(epsilon: "Epsilons", data: "Data") -> None:
         )
 
 
-def check_variants(variants: "dict[str, Variant]", data: "Data", zoo_models: Sequence[str]) -> None:
-    """Names that files can have, beside those of others; schedules and steps in order."""
-    check_each_once("variants, in capitals or not", [name.lower() for name in variants])
-    for name, variant in variants.items():
+def check_names(place: str, names: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:
+    """Names that files and tables can have, beside those of `others`, by what they are of."""
+    check_each_once(f"{place}, in capitals or not", [name.lower() for name in names])
+    for name in names:
         is_plain = name.isascii() and name.replace("_", "").isalnum() and name[0].isalpha() and len(name) <= 40
-        if not is_plain or name.lower() in RESERVED or name in zoo_models:
+        if not is_plain or name.lower() in RESERVED:
             raise ValueError(
-                "variants: expected names of letters, digits and _, a letter first, at most 40 of them, not 1NN, "
-                f"{', '.join(RESERVED[1:])} or a model's of the zoo, got {name[:60]!r}"
+                f"{place}: expected names of letters, digits and _, not 1NN, got {name[:60]!r}; begin with a letter, at most "
+                f"40 characters, and none of {', '.join(RESERVED)}"
             )
+        taken = [kind for kind, known in others.items() if name in known]
+        if taken:
+            raise ValueError(f"{place}: expected names that no {taken[0]} has, as records go by name, got {name!r}")
+
+
+def check_classifiers(classifiers: "dict[str, Simple]", data: "Data") -> None:
+    """Epsilons in pixel units, of those that have one."""
+    for name, block in classifiers.items():
+        if block.kind != "mean":
+            check_epsilon(f"classifiers.{name}.epsilon", block.norm, block.epsilon, data.source)
+
+
+def check_variants(variants: "dict[str, Variant]", data: "Data") -> None:
+    """Schedules and steps in order, epsilons in pixel units."""
+    for name, variant in variants.items():
         check_ascending(f"variants.{name}.milestones", variant.milestones)
         for key, largest in LARGEST.items():
             if getattr(variant, key) > largest:
@@ -136,6 +157,8 @@ def check_search(search: "Search", variants: "dict[str, Variant]", data: "Data")
     for name in search.variants:
         if name not in variants:
             raise ValueError(f"search.variants: expected one of {sorted(variants)}, got {name!r}")
+        if variants[name].problem != "pairs":
+            raise ValueError(f"search.variants: expected a variant with problem pairs, got {name!r}")
         trades = variants[name].trades
         if trades is None or len(trades.perturbations) != 1:
             raise ValueError(
@@ -167,7 +190,8 @@ def check_examples(
         return
     check_two_classes("examples.problem", problem, data.source)
     pairs = [sorted(pair) for pair in data.pairs] if data.pairs != "all" else [sorted(problem)]
-    if sorted(problem) not in pairs and set(examples.classifiers) & set(variants):
+    of_pairs = [name for name in examples.classifiers if name in variants and variants[name].problem == "pairs"]
+    if sorted(problem) not in pairs and of_pairs:
         raise ValueError(f"examples.problem: expected one of data.pairs, on which variants are trained, got {problem}")
 
 

@@ -25,13 +25,16 @@ from nnrobust.config.blocks import (
     Zoo,
 )
 from nnrobust.config.checks import (
+    check_classifiers,
     check_data,
     check_epsilons,
     check_examples,
+    check_names,
     check_objectives,
     check_search,
     check_variants,
 )
+from nnrobust.config.classifiers import KINDS, Classifier
 from nnrobust.config.reader import read_text, read_yaml, shortened
 from nnrobust.config.rosters import did_you_mean
 from nnrobust.errors import ParamError
@@ -46,6 +49,7 @@ class Params(Block):
     compute: Compute
     certify: Certify
     growth: Growth
+    classifiers: dict[str, Classifier]
     validation: Validation
     variants: dict[str, Variant]
     search: Search
@@ -62,7 +66,10 @@ class Params(Block):
     def _blocks_agree(self) -> "Params":
         check_data(self.data)
         check_epsilons(self.epsilon, self.data)
-        check_variants(self.variants, self.data, self.zoo.models)
+        check_names("classifiers", self.classifiers, {"variant": self.variants, "zoo model": self.zoo.models})
+        check_names("variants", self.variants, {"zoo model": self.zoo.models})
+        check_classifiers(self.classifiers, self.data)
+        check_variants(self.variants, self.data)
         check_search(self.search, self.variants, self.data)
         check_examples(self.examples, self.variants, self.zoo.models, self.data)
         check_objectives("attack.attacks", [attack.name for attack in self.attack.attacks], self.variants)
@@ -70,9 +77,9 @@ class Params(Block):
         return self
 
     @property
-    def classifiers(self) -> list[str]:
-        """1NN and the trained variants, in the order of the file."""
-        return ["1NN", *self.variants]
+    def measured(self) -> list[str]:
+        """All that have records: 1NN, the simple classifiers and the trained variants, in the order of the file."""
+        return ["1NN", *self.classifiers, *self.variants]
 
     @property
     def searched(self) -> str | None:
@@ -112,9 +119,14 @@ def parse_params(text: str, path: Path | str) -> Params:
 def explain(root: type[BaseModel], path: str, entry: Any) -> str:
     """One line for one of pydantic's validation errors: file, key, expected, got; `root` is the model of the whole file."""
     names = [
-        str(part) for part in entry["loc"] if not str(part).startswith(("literal", "list[", "tuple[", "function-"))
+        str(part)
+        for part in _without_kind(entry["loc"])
+        if not str(part).startswith(("literal", "list[", "tuple[", "function-"))
     ]
     key, got = ".".join(names), entry["input"]
+    if entry["type"].startswith("union_tag"):
+        kind = got.get("kind") if isinstance(got, dict) else got
+        return f"{path}: {key}.kind: expected one of {', '.join(KINDS)}, got {kind!r}"
     if entry["type"] == "missing":
         return f"{path}: {key}: expected this key, got none; add it, as profiles/base.yaml has it"
     if entry["type"] == "extra_forbidden":
@@ -125,9 +137,16 @@ def explain(root: type[BaseModel], path: str, entry: Any) -> str:
     return f"{path}: {key}: expected {message}, got {shortened(repr(got))} ({type(got).__name__})"
 
 
+def _without_kind(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The location of a fault, in which pydantic puts the kind of a classifier after its name, as the file has it."""
+    return location[:2] + location[3:] if location[:1] == ("classifiers",) else location
+
+
 def _keys_beside(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """The keys that the block around `location` knows."""
     block: Any = root
+    if location[0] == "classifiers":
+        return list(KINDS[str(location[2])].model_fields)
     for part in location[:-1]:
         if isinstance(block, type) and issubclass(block, BaseModel) and part in block.model_fields:
             block = block.model_fields[str(part)].annotation

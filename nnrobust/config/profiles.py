@@ -1,8 +1,9 @@
 """Profiles: `base.yaml` is complete, the others say what they change and what they extend; composed, they are a `params.yaml`.
 
 `extends` names the profile below. An overlay is merged key by key: a mapping into the mapping there, a list or a value in the
-place of what is there, and `{}` empties a mapping. Under `variants`, `"*"` comes first and changes all of them. Only `variants`
-and `classifiers` take new keys, and `null` takes one out. `zoo.models` may be the name of a roster, which stands for its list.
+place of what is there, and `{}` empties a mapping. Under `variants`, `"*"` comes first and changes all of them, and a new one
+may be `like` another: a copy of it, with changes. Only the mappings of `OPEN` take new keys, and `null` takes one out.
+`zoo.models` may be the name of a roster, which stands for its list.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from nnrobust.config.reader import read_text, read_yaml
 from nnrobust.config.rosters import TABLES, did_you_mean, rows
 from nnrobust.errors import ParamError
 
-OPEN = ("variants", "examples.classifiers")
+OPEN = ("classifiers", "variants", "examples.classifiers")
 """The mappings whose keys are names that a profile is free to choose."""
 _FIRST_LINE = re.compile(r"# Profile (\S+), composed by `make profile`; content sha256 ([0-9a-f]{16})\.\n")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -116,10 +117,22 @@ def _merge(there: Any, overlay: Mapping[str, Any], file: str, place: str) -> Non
             raise ParamError(f"{file}: {at}: unknown key; {did_you_mean(key, list(there))}")
         if is_open and value is None:
             there.pop(key, None)
+        elif place == "variants" and isinstance(value, Mapping) and "like" in value:
+            there[key] = _copied(there, value, file, at)
         elif isinstance(value, Mapping) and value and isinstance(there.get(key), Mapping):
             _merge(there[key], value, file, at)
         else:
             there[key] = deepcopy(value)  # of its own, where one value is for several variants
+
+
+def _copied(variants: Any, value: Mapping[str, Any], file: str, at: str) -> Any:
+    """A copy of the variant that `value` is like, with what else `value` says."""
+    other = value["like"]
+    if not isinstance(other, str) or other not in variants:
+        raise ParamError(f"{file}: {at}.like: expected one of {list(variants)}, got {other!r}")
+    variant = deepcopy(variants[other])
+    _merge(variant, {key: one for key, one in value.items() if key != "like"}, file, at)
+    return variant
 
 
 def _load_plain(path: Path) -> Any:

@@ -1,7 +1,7 @@
 """How a network is trained: plain values that need no validation library, so that they travel to workers and to bare machines."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nnrobust.threat import parse_epsilon
@@ -30,15 +30,18 @@ class Trades:
 class Recipe:
     """All that decides a network but its images: a variant of params.yaml, or one setting of its search.
 
-    `checkpoint` says which network is kept: `best` on validation, or the `last`.
+    `width` is that of architectures which leave it open, else None. `schedule` is `steps`, with `milestones` and `decay`, or
+    `one_cycle`, without. `checkpoint` says which network is kept: `best` on validation, or the `last`.
     """
 
     architecture: str
+    width: int | None
     epochs: int
     batch_size: int
     learning_rate: float
     momentum: float
     weight_decay: float
+    schedule: str
     milestones: tuple[int, ...]
     decay: float
     augment: bool
@@ -57,7 +60,8 @@ class Recipe:
             )
             trades = Trades(float(trades["beta"]), trades["combine"], inner)
         numbers = {name: float(block[name]) for name in ("learning_rate", "momentum", "weight_decay", "decay")}
-        return cls(**{**block, **numbers, "milestones": tuple(block["milestones"]), "trades": trades})
+        values = {**block, **numbers, "milestones": tuple(block["milestones"]), "trades": trades}
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     def content(self) -> dict[str, Any]:
         """The recipe as dictionaries and lists, for fingerprints and provenance."""

@@ -108,6 +108,10 @@ class AllClasses:
         return np.arange(self.n_classes)
 
 
+Problem = Pair | AllClasses
+"""The classes that a classifier tells apart."""
+
+
 def select_pairs(classes: list[str], wanted: str | list[tuple[str, str]]) -> list[Pair]:
     """Every pair of classes for `"all"`, else those named.
 

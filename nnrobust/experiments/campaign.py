@@ -1,6 +1,6 @@
-"""Pairs trained and attacked one after the other into a few files that grow: the inside of `gpu.py`."""
+"""Networks trained and attacked one after the other into a few files that grow: the inside of `scripts/campaign.py`."""
 
-import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,44 +11,44 @@ from typing import Any
 import pandas as pd
 import torch
 
-from nnrobust.attacks.batches import attack_in_blocks
-from nnrobust.attacks.pairs import PairSource, pair_inputs
-from nnrobust.attacks.verdicts import AttackInputs, attack_records, untrained_records
+from nnrobust.attacks.batches import Source, attack_in_blocks
+from nnrobust.attacks.pairs import PairSource, RestrictedSource, pair_inputs, problem_records
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.config.recipes import Recipe
-from nnrobust.data.datasets import SPLITS, Dataset, Pair, channel_statistics
+from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, Problem, channel_statistics
 from nnrobust.networks.architectures import build_network
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.machine import Machine
-from nnrobust.runtime.outputs import finished_file, write_csv
+from nnrobust.runtime.outputs import write_csv
 from nnrobust.threat import ThreatModel, parse_epsilon
 from nnrobust.training.outcomes import history, outcomes
 from nnrobust.training.schedule import shortened, validation_norms
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet, hold_out
-from nnrobust.training.train import train_all, train_with_retry
+from nnrobust.training.train import Watch, train_all, train_with_retry, unwatched
 from nnrobust.training.validation import Validation
-
-PART_BYTES = 12_000_000
-"""A records file that has grown to this size is left, and the next one begun."""
 
 
 class BudgetSpentError(Exception):
-    """Raised between two epochs when no time is left."""
+    """Raised between two epochs, or between two attacks, when no time is left."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One variant on some pairs, which are trained at the same time."""
+    """One variant on some problems: a network for each, trained at the same time; or one of all classes, attacked on each."""
 
     variant: str
-    pairs: tuple[Pair, ...]
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The blocks of a profile that training and attacks need, and how many images of each class are attacked."""
+    """The blocks of a profile that training and attacks need, and how many images of each class are attacked.
+
+    `of_all_classes` are the variants that train one network for all problems.
+    """
 
     recipes: dict[str, Recipe]
+    of_all_classes: frozenset[str]
     threats: list[ThreatModel]
     validation: Validation
     fraction: float
@@ -56,81 +56,110 @@ class Plan:
     n_attacked: dict[str, int | None]
 
     @classmethod
-    def of(cls, profile: Mapping[str, Any], variants: list[str], n_train: int | None, n_test: int | None) -> "Plan":
+    def of(cls, profile: Mapping[str, Any], variants: list[str], n_attacked: dict[str, int | None]) -> "Plan":
         epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
-        held, attack = profile["validation"], profile["attack"]
+        held, attack, blocks = profile["validation"], profile["attack"], profile["variants"]
         return cls(
-            {name: Recipe.of(profile["variants"][name]) for name in variants},
+            {name: Recipe.of(blocks[name]) for name in variants},
+            frozenset(name for name in variants if blocks[name]["problem"] == "all_classes"),
             [ThreatModel(norm, value) for norm, value in epsilon.items()],
             Validation(epsilon, held["steps"], held["every"], held["seed"]),
             held["fraction"],
             [AttackSpec(**spec, seed=attack["seed"]) for spec in attack["attacks"]],
-            {"train": n_train, "test": n_test},
+            n_attacked,
         )
 
 
 class Campaign:
     """Trains and attacks units, and appends the results to the files in `out`."""
 
-    def __init__(self, out: Path, dataset: Dataset, plan: Plan, machine: Machine, deadline: float) -> None:
+    def __init__(
+        self,
+        out: Path,
+        dataset: Dataset,
+        plan: Plan,
+        machine: Machine,
+        deadline: float,
+        watch: Watch = unwatched,
+    ) -> None:
         self.out, self.dataset, self.plan, self.machine, self.deadline = out, dataset, plan, machine, deadline
-        statistics, first = channel_statistics(dataset.train.images), next(iter(plan.recipes.values()))
-        build = partial(build_network, first.architecture, dataset.image_shape, *statistics, 2)
-        self.data = TrainingSet(dataset.train.images, dataset.train.labels, build)
+        self.watch = watch
+        self.statistics = channel_statistics(dataset.train.images)
 
     def done(self) -> pd.DataFrame:
-        """The table of networks done: a row for each variant (`classifier`) and pair."""
+        """The table of what is done: a row for each variant (`classifier`) and problem (`pair`)."""
         path = self.out / "training.csv"
         return pd.read_csv(path) if path.exists() else pd.DataFrame({"classifier": [], "pair": []})
 
-    def seconds_a_pair(self, variant: str, rates: Mapping[str, float]) -> tuple[float, float]:
-        """Seconds to train and to attack a pair: as measured for that variant, else from forward passes a second."""
+    def missing(self, unit: Unit) -> Unit:
+        """The unit less the problems that are done."""
         table = self.done()
-        mine = table[table["classifier"] == variant]
+        there = set(table.loc[table["classifier"] == unit.variant, "pair"])
+        return replace(unit, problems=tuple(problem for problem in unit.problems if str(problem) not in there))
+
+    def seconds_a_problem(self, unit: Unit, rates: Mapping[str, float]) -> tuple[float, float]:
+        """Seconds to train for and to attack a problem of the unit: as measured, else from forward passes a second."""
+        table = self.done()
+        is_alike = (table["pair"] == str(unit.problems[0])) | isinstance(unit.problems[0], Pair) & (
+            table["pair"] != "all"
+        )
+        mine = table[(table["classifier"] == unit.variant) & is_alike]
         if len(mine):
             return float(mine["seconds"].mean()), float(mine["attack_seconds"].mean())
-        training, attack = self._forwards(self.plan.recipes[variant])
+        training, attack = self._forwards(unit)
         return training / rates["training"], attack / rates["attack"]
 
-    def _forwards(self, recipe: Recipe) -> tuple[float, float]:
-        """The forward passes of an image that a pair takes to train and, if no image falls before the last step, to attack."""
-        pair = Pair(0, 1)
-        n_train = len(pair.indices(self.data.labels))
+    def _forwards(self, unit: Unit) -> tuple[float, float]:
+        """The forward passes of an image that a problem takes to train and, if no image falls before the last step, to attack."""
+        recipe, problem = self.plan.recipes[unit.variant], unit.problems[0]
+        n_train = len(problem.indices(self.dataset.train.labels))
         inner = recipe.trades.perturbations if recipe.trades else ()
         step = 3 + 3 * len(inner) + sum(1 + 2 * p.steps for p in inner)
         n_held, norms = self.plan.fraction * n_train, len(validation_norms(recipe))
         checks = n_held * (1 + norms * (2 * self.plan.validation.steps + 1)) / self.plan.validation.every
-        n_attacked = sum(len(self._attacked(pair, split).ids) for split in SPLITS)
+        is_trained = unit.variant not in self.plan.of_all_classes or isinstance(problem, AllClasses)
+        n_attacked = sum(
+            len(pair_inputs(getattr(self.dataset, split), [problem], self.plan.n_attacked[split]).ids)
+            for split in SPLITS
+        )
         steps = sum(spec.steps * spec.restarts for spec in self.plan.attacks)
         attack = n_attacked * len(self.plan.threats) * 2 * steps
-        return recipe.epochs * (n_train * step + checks), attack
+        return is_trained * recipe.epochs * (n_train * step + checks), attack
 
     def run(self, unit: Unit, attack_seconds: float) -> None:
-        """Trains a unit, and attacks and keeps pair after pair; `attack_seconds` are those expected for an attack.
+        """Trains a unit, and attacks and keeps problem after problem; `attack_seconds` are those expected for an attack.
 
         Raises:
             BudgetSpentError: when the time is up; networks are in the machine's work store.
         """
-        recipe = self.plan.recipes[unit.variant]
-        tasks = [
-            Task(pair, *hold_out(pair, self.data.labels, self.plan.fraction, self.plan.validation.seed), recipe)
-            for pair in unit.pairs
-        ]
+        whole = AllClasses(len(self.dataset.classes)) if unit.variant in self.plan.of_all_classes else None
+        tasks = [self._task(unit.variant, problem) for problem in ([whole] if whole else unit.problems)]
         trained, first_failures = train_with_retry(tasks, self._train)
-        for pair, task, result, first in zip(unit.pairs, tasks, trained, first_failures, strict=True):
+        for number, problem in enumerate(unit.problems):
             self.check_time(attack_seconds)
-            start, part = time.monotonic(), Unit(unit.variant, (pair,))
-            frames = [frame for split in SPLITS for frame in self._attack(unit.variant, pair, split, result)]
-            seconds = {"seconds": round(result.seconds, 1), "attack_seconds": round(time.monotonic() - start, 1)}
-            self._append("history.csv", history([task], [result]), part)
-            self._append_records(frames, part)
-            self._append("training.csv", outcomes([task], [result], [first]).assign(**seconds), part)
+            i, start = 0 if whole else number, time.monotonic()
+            frames = self._attack(unit.variant, problem, tasks[i], trained[i])
+            is_own = tasks[i].pair == problem
+            row = outcomes([tasks[i]], [trained[i]], [first_failures[i]]).assign(
+                network=str(tasks[i].pair),
+                pair=str(problem),
+                seconds=round(trained[i].seconds, 1) if is_own else 0.0,
+                attack_seconds=round(time.monotonic() - start, 1),
+            )
+            if is_own:
+                self._append("history.csv", history([tasks[i]], [trained[i]]), unit.variant, problem)
+            self._append_records(frames, unit.variant, problem)
+            self._append("training.csv", row, unit.variant, problem)
+
+    def _task(self, variant: str, problem: Problem) -> Task:
+        split = hold_out(problem, self.dataset.train.labels, self.plan.fraction, self.plan.validation.seed)
+        return Task(problem, *split, self.plan.recipes[variant])
 
     def compare_precisions(self, pair: Pair, variant: str, epochs: int, seeds: int) -> pd.DataFrame:
         """Accuracies on held-out images of networks of one short recipe, trained in float32 and in bfloat16, seed by seed."""
         short = replace(shortened(self.plan.recipes[variant], epochs), checkpoint="last")
-        split = hold_out(pair, self.data.labels, self.plan.fraction, self.plan.validation.seed)
-        tasks, rows = [Task(pair, *split, replace(short, seed=seed)) for seed in range(seeds)], []
+        whole = self._task(variant, pair)
+        tasks, rows = [replace(whole, recipe=replace(short, seed=seed)) for seed in range(seeds)], []
         for name, precision in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
             for seed, result in enumerate(self._train(tasks, precision)):
                 about = {"precision": name, "seed": seed, "epochs": epochs}
@@ -139,60 +168,60 @@ class Campaign:
 
     def _train(self, tasks: list[Task], precision: torch.dtype | None = None) -> list[Trained]:
         machine = replace(self.machine, precision=precision or self.machine.precision)
-        return train_all(tasks, self.data, self.plan.validation, machine, watch=self._watch)
+        train = self.dataset.train
+        data = TrainingSet(train.images, train.labels, self._builder(tasks[0]))
+        return train_all(tasks, data, self.plan.validation, machine, watch=self._watch)
+
+    def _builder(self, task: Task) -> partial:
+        recipe, n_classes = task.recipe, len(task.pair.class_ids())
+        shape = self.dataset.image_shape
+        return partial(build_network, recipe.architecture, shape, *self.statistics, n_classes, recipe.width)
 
     def _watch(self, tasks: list[Task], epoch: int, rows: list[Row]) -> None:
+        self.watch(tasks, epoch, rows)
         self.check_time()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self.deadline == -math.inf
+
+    def stop(self) -> None:
+        """Ends the campaign at the next check of the time."""
+        self.deadline = -math.inf
 
     def check_time(self, needed: float = 0.0) -> None:
         """Raises `BudgetSpentError` when fewer seconds are left than are needed."""
         if time.monotonic() + needed > self.deadline:
             raise BudgetSpentError
 
-    def _attack(self, variant: str, pair: Pair, split: str, result: Trained) -> list[pd.DataFrame]:
-        inputs = self._attacked(pair, split)
-        about = {"dataset": self.dataset.name, "split": split, "classifier": variant, "pair": str(pair)}
-        if result.failure:
-            return [untrained_records(about, inputs, pair.class_ids(), threat) for threat in self.plan.threats]
-        source = PairSource(self.data.build, [result.state], self.machine.precision)
-        verdicts = attack_in_blocks(source, inputs, self.plan.threats, self.plan.attacks, self.machine)
-        return [
-            attack_records(about, inputs, pair.class_ids(), verdicts[threat.norm], threat)
-            for threat in self.plan.threats
-        ]
+    def _attack(self, variant: str, problem: Problem, task: Task, result: Trained) -> list[pd.DataFrame]:
+        """The records of a problem, under attack on the network that `task` trained, which may tell more classes apart."""
+        own = PairSource(self._builder(task), [result.state], self.machine.precision)
+        source: Source = own if task.pair == problem else RestrictedSource(own, problem.class_ids()[None])
+        frames = []
+        for split in SPLITS:
+            inputs = pair_inputs(getattr(self.dataset, split), [problem], self.plan.n_attacked[split])
+            about = {"dataset": self.dataset.name, "split": split, "classifier": variant}
+            verdicts = None
+            if not result.failure:
+                verdicts = attack_in_blocks(source, inputs, self.plan.threats, self.plan.attacks, self.machine)
+            frames += problem_records(about, inputs, [problem], verdicts, self.plan.threats)
+        return frames
 
-    def _attacked(self, pair: Pair, split: str) -> AttackInputs:
-        return pair_inputs(getattr(self.dataset, split), [pair], self.plan.n_attacked[split])
-
-    def _append(self, name: str, table: pd.DataFrame, unit: Unit) -> None:
-        path, table = self.out / name, table.assign(classifier=unit.variant)
+    def _append(self, name: str, table: pd.DataFrame, variant: str, problem: Problem) -> None:
+        path, table = self.out / name, table.assign(classifier=variant)
         if path.exists():
-            table = pd.concat([_without(pd.read_csv(path), unit), table], ignore_index=True)
+            table = pd.concat([_without(pd.read_csv(path), variant, problem), table], ignore_index=True)
         write_csv(path, table)
 
-    def _append_records(self, frames: list[pd.DataFrame], unit: Unit) -> None:
-        parts = sorted(self.out.glob("records_*.parquet"))
-        is_open = bool(parts) and parts[-1].stat().st_size < PART_BYTES
-        for path in parts:
-            kept = read_records(path)
-            rest = _without(kept, unit)
-            if path == parts[-1] and is_open:
-                write_records([rest, *frames], path)
-            elif len(rest) < len(kept):
-                write_records([rest], path)
-        if not is_open:
-            write_records(frames, self.out / f"records_{len(parts) + 1:02d}.parquet")
+    def _append_records(self, frames: list[pd.DataFrame], variant: str, problem: Problem) -> None:
+        path = self.out / f"{variant}.parquet"
+        kept = [_without(read_records(path), variant, problem)] if path.exists() else []
+        write_records([*kept, *frames], path)
 
 
-def _without(table: pd.DataFrame, unit: Unit) -> pd.DataFrame:
-    """The table less the rows of this unit, which a call that was killed while it wrote may have left."""
-    is_mine = (table["classifier"] == unit.variant) & table["pair"].isin([str(pair) for pair in unit.pairs])
+def _without(table: pd.DataFrame, variant: str, problem: Problem) -> pd.DataFrame:
+    """The table less the rows of this variant and problem, which a call that was killed while it wrote may have left."""
+    is_mine = (table["classifier"] == variant) & (table["pair"] == str(problem))
     return table[~is_mine].reset_index(drop=True)
-
-
-def write_provenance(out: Path, call: Mapping[str, Any]) -> None:
-    """Adds this call to those before it in `provenance.json`."""
-    path = out / "provenance.json"
-    calls = json.loads(path.read_text())["calls"] if path.exists() else []
-    with finished_file(path) as temporary:
-        temporary.write_text(json.dumps({"calls": [*calls, call]}, indent=2) + "\n")

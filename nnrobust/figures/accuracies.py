@@ -1,5 +1,6 @@
 """The paper's figures and table, each a function from a table to a matplotlib figure."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
-from nnrobust.figures.style import SYMBOLS
+from nnrobust.figures.style import MARKERS, SYMBOLS
 from nnrobust.tables.comparison import mean_interval
 
 MEASURES = ("clean", "Linf", "L2")
@@ -45,20 +46,27 @@ def bars_table(table: pd.DataFrame, split: str, classifiers: list[str], confiden
 
 
 def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float]) -> Figure:
-    """Figures 4 (train) and 5 (test): grouped bars of accuracy, the mean over pairs, with the interval of that mean."""
+    """Figures 4 (train) and 5 (test): grouped bars of accuracy, the mean over pairs, with the interval of that mean.
+
+    Bars of robust accuracy are filled where it is proven and hollow where it is attacked.
+    """
     labels = {"clean": "clean"} | {norm: rf"{SYMBOLS[norm]}, $\epsilon$ = {epsilon[norm]:.4g}" for norm in SYMBOLS}
-    figure = Figure(figsize=(7.2, 3.9))
-    axes = figure.subplots()
     classifiers = list(dict.fromkeys(table["classifier"]))
+    figure = Figure(figsize=(max(7.2, 0.95 * len(classifiers)), 3.9))
+    axes = figure.subplots()
     colors, hatches, width = sns.color_palette("colorblind"), ("", "//", ".."), 0.27
     for i, measure in enumerate(MEASURES):
         part = table[table["measure"] == measure].set_index("classifier").loc[classifiers]
         place = np.arange(len(classifiers)) + (i - 1) * width
         whiskers = np.stack([part["accuracy"] - part["low"], part["high"] - part["accuracy"]])
-        axes.bar(
-            place, part["accuracy"], width, yerr=whiskers, label=labels[measure], color=colors[(7, 0, 1)[i]],
+        color = colors[(7, 0, 1)[i]]
+        drawn = axes.bar(
+            place, part["accuracy"], width, yerr=whiskers, label=labels[measure], color=color,
             hatch=hatches[i], edgecolor="white", error_kw={"elinewidth": 0.8, "capsize": 1.5},
         )  # fmt: skip
+        for bar, kind in zip(drawn, part["kind"], strict=True):
+            if kind == "attacked":
+                bar.set(facecolor="white", edgecolor=color, linewidth=0.8)
         for x, height, top in zip(place, part["accuracy"], part["high"], strict=True):
             axes.text(x, top + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=7)
     n_pairs = table.groupby("classifier")["n_pairs"].min()
@@ -69,7 +77,11 @@ def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float
     axes.set(ylabel="accuracy (%)", ylim=(0, 108))
     axes.grid(visible=False, axis="x")
     axes.set_title(f"{dataset}, {split} images: mean over {n_pairs.max()} pairs, with its interval", fontsize=10)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    handles = [Patch(facecolor=colors[(7, 0, 1)[i]], hatch=hatches[i], edgecolor="white", label=labels[measure])
+               for i, measure in enumerate(MEASURES)]  # fmt: skip
+    if (table["kind"] == "attacked").any():
+        handles.append(Patch(facecolor="white", edgecolor="black", linewidth=0.8, label="hollow: attacked"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
 
 
@@ -81,45 +93,59 @@ def _kinds(table: pd.DataFrame, classifier: str) -> str:
     return "\n".join(f"{SYMBOLS[norm]} {kind}" for norm, kind in mine.items())
 
 
-def pairs_table(table: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
-    """One row for each pair that both have, test images, in percent, out of `comparison.scores`.
+def pairs_table(table: pd.DataFrame, first: str, others: Sequence[str]) -> pd.DataFrame:
+    """One row for each pair that all of them have, test images, in percent, out of `comparison.scores`.
 
     Columns: pair, and of each classifier `_sum` (of both robust accuracies, which the paper plots), `_Linf`, `_L2` and `_union`
     (images robust in both norms at once).
     """
-    test = table[(table["split"] == "test") & table["classifier"].isin([first, second])]
+    names = [first, *others]
+    test = table[(table["split"] == "test") & table["classifier"].isin(names)]
     wide = 100 * test.pivot_table(index="pair", columns=["classifier", "measure"], values="value", sort=False)
     columns = {"pair": wide.index}
-    for name in (first, second):
+    for name in names:
         columns[f"{name}_sum"] = 2 * wide[name, "mean"].to_numpy()
         for measure in ("Linf", "L2", "union"):
             columns[f"{name}_{measure}"] = wide[name, measure].to_numpy()
     return pd.DataFrame(columns).dropna().round(4)
 
 
-def scatter(table: pd.DataFrame, first: str, second: str, dataset: str) -> Figure:
-    """Figure 6: one dot for each pair, `first` against `second`; left the sum that the paper plots, right the union."""
-    figure = Figure(figsize=(7.2, 3.9))
+def scatter(table: pd.DataFrame, first: str, kinds: Mapping[str, str], dataset: str) -> Figure:
+    """Figure 6: one dot for each pair, `first` against the others; left the sum that the paper plots, right the union.
+
+    `kinds` says of each other what its numbers are; dots are filled where they are proven and hollow where attacked.
+    """
+    figure = Figure(figsize=(7.2, 3.9 + 0.2 * len(kinds)))
     names = {"sum": r"$\ell_\infty + \ell_2$", "union": r"$\ell_\infty \cup \ell_2$"}
     for axes, (column, name) in zip(figure.subplots(1, 2), names.items(), strict=True):
-        _dots(axes, table[f"{second}_{column}"].to_numpy(), table[f"{first}_{column}"].to_numpy(), first, second, name)
+        mine = table[f"{first}_{column}"].to_numpy()
+        theirs = {other: table[f"{other}_{column}"].to_numpy() for other in kinds}
+        _dots(axes, mine, theirs, first, kinds)
+        axes.set_xlabel(f"the other: {name} robust accuracy (%)", fontsize=9)
+        axes.set_ylabel(f"{first}: {name} robust accuracy (%, proven)", fontsize=9)
     figure.suptitle(
         f"{dataset}, test images: {len(table)} pairs; left the sum of both accuracies, right both at once", fontsize=10
     )
     return figure
 
 
-def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, first: str, second: str, name: str) -> None:
-    axes.scatter(x, y, s=18, color=sns.color_palette("colorblind")[0], edgecolor="white", linewidth=0.5, zorder=3)
-    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+def _dots(axes: Axes, mine: np.ndarray, theirs: Mapping[str, np.ndarray], first: str, kinds: Mapping[str, str]) -> None:
+    """The dots of every other classifier, with how often `first` is ahead of it, and the line where both are equal."""
+    for i, (name, x) in enumerate(theirs.items()):
+        color, is_hollow = sns.color_palette("colorblind")[i % 10], kinds[name] == "attacked"
+        above, equal = int((mine > x).sum()), int((mine == x).sum())
+        axes.scatter(
+            x, mine, s=18, marker=MARKERS[i % len(MARKERS)], facecolor="none" if is_hollow else color,
+            edgecolor=color if is_hollow else "white", linewidth=0.9 if is_hollow else 0.5, zorder=3,
+            label=f"{name} ({kinds[name]}): {first} ahead in {above} of {len(x)}, equal in {equal}",
+        )  # fmt: skip
+    everything = np.concatenate([mine, *theirs.values()])
+    low, high = everything.min(), everything.max()
     margin = 0.05 * (high - low) + 0.5
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color="black", linewidth=0.8, linestyle="--", zorder=2)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    axes.set_xlabel(f"{second}: {name} robust accuracy (%, attacked)", fontsize=9)
-    axes.set_ylabel(f"{first}: {name} robust accuracy (%, proven)", fontsize=9)
-    above, equal = int((y > x).sum()), int((y == x).sum())
-    axes.set_title(f"{first} ahead in {above} of {len(x)}, equal in {equal}", fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=7.5)
 
 
 def times_table(timings: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from nnrobust.figures import zoo as zoo_figure
 from nnrobust.tables.runs import Run
 
 BARS = (
-    "{n} pairs: the mean over them, whiskers its {confidence:.0%} interval (Student's, over pairs, which share classes). 1NN is "
-    "proven, networks are attacked: an upper bound of their robustness."
+    "{n} pairs: the mean over them, whiskers its {confidence:.0%} interval (Student's, over pairs, which share classes). Filled "
+    "bars are proven, hollow ones of networks attacked: an upper bound of their robustness."
 )
 
 
@@ -38,12 +38,13 @@ def gallery(run: Run) -> Iterator[Drawing]:
     yield _theorem()
     yield _bars(run, "figure_4", "train")
     yield _bars(run, "figure_5", "test")
-    if run.searched in set(run.scores["classifier"]):
-        yield _pairs(run, str(run.searched))
+    others = [name for name in (str(run.searched), *run.simple) if name in set(run.scores["classifier"])]
+    if others:
+        yield _pairs(run, others)
     if "1NN" in run.examples:
         yield _examples(run, "figure_7", "1NN")
     points = zoo_figure.zoo_points(run.tables["zoo"])
-    if (points["classifier"] != "1NN").any():
+    if (points["kind"] == "attacked").any():
         yield _zoo(run, points)
     yield _times(run)
     beyond: list[Callable[[Run], Drawing]] = [_epsilons, _certificates, _growth, _distances]
@@ -108,23 +109,29 @@ def _bars(run: Run, name: str, split: str) -> Drawing:
     )
 
 
-def _pairs(run: Run, searched: str) -> Drawing:
-    table = accuracies.pairs_table(run.scores, "1NN", searched)
-    figure = accuracies.scatter(table, "1NN", searched, run.dataset)
+def _pairs(run: Run, others: list[str]) -> Drawing:
+    table = accuracies.pairs_table(run.scores, "1NN", others)
+    unions = run.scores[run.scores["measure"] == "union"]
+    # In the alphabet as in strength: attacked, certified, exact.
+    kinds = {name: str(unions.loc[unions["classifier"] == name, "kind"].min()) for name in others}
+    figure = accuracies.scatter(table, "1NN", kinds, run.dataset)
     caption = (
         f"{len(table)} pairs, test images. Left the sum of the Linf and L2 robust accuracies, as the paper plots it; right "
-        "images robust in both at once, the L2 accuracy, as the L2 ball contains the Linf ball. Above the line 1NN is ahead."
+        "images robust in both at once, the L2 accuracy, as the L2 ball contains the Linf ball. Above the line 1NN is ahead. "
+        "Filled dots are proven, hollow ones attacked."
     )
-    return Drawing("figure_6", f"Figure 6: 1NN against {searched}, pair by pair", caption, table, figure)
+    return Drawing("figure_6", "Figure 6: 1NN against others, pair by pair", caption, table, figure)
 
 
 def _zoo(run: Run, points: pd.DataFrame) -> Drawing:
     zoo = run.tables["zoo"]
     n = zoo.loc[zoo["architecture"].notna(), "classifier"].nunique()
-    kinds = " or ".join(sorted(set(points.loc[points["classifier"] == "1NN", "kind"]), reverse=True))
+    is_proven = points["kind"] != "attacked"
+    kinds = " or ".join(sorted(set(points.loc[is_proven, "kind"]), reverse=True))
+    proven = " and ".join(["1NN", *(["the simple classifiers"] if run.simple else [])])
     caption = (
-        f"{points['classifier'].nunique() - 1} of {n} models, {zoo_figure.images_of(points)}, Wilson intervals. "
-        f"Models attacked; 1NN, on all classes and the same images, {kinds}."
+        f"{zoo_figure.n_models(points)} of {n} models, {zoo_figure.images_of(points)}, Wilson intervals. "
+        f"Models, hollow, attacked; {proven}, on all classes and the same images, {kinds}."
     )
     figure = zoo_figure.zoo_figure(points, n, run.dataset, run.epsilon)
     return Drawing("figure_8", "Figure 8: pretrained models against 1NN", caption, points, figure)
@@ -140,8 +147,8 @@ def _epsilons(run: Run) -> Drawing:
     table = run.tables["curves"]
     figure = curves.epsilon_figure(table, run.dataset, run.epsilon)
     caption = (
-        "Mean over pairs ± standard error, test images. 1NN exact, without the box; networks by the nearest image that any "
-        "attack found, an upper bound. Dotted: the epsilon of the records."
+        "Mean over pairs ± standard error, test images. Solid lines exact, without the box; networks by the nearest image that "
+        "any attack found, an upper bound. Dotted: the epsilon of the records."
     )
     return Drawing("curve_epsilon", "Robust accuracy against epsilon", caption, table, figure)
 

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from nnrobust.runtime.outputs import finished_file
 
 SYMBOLS = {"Linf": r"$\ell_\infty$", "L2": r"$\ell_2$"}
+MARKERS = "osD^vPX*"
+"""Of classifiers, beside their colors; filled where numbers are proven, hollow where they are attacked."""
 
 
 @contextmanager

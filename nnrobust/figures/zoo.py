@@ -6,14 +6,16 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nnrobust.figures.curves import LINES
 from nnrobust.figures.style import SYMBOLS
 from nnrobust.tables.comparison import zoo_headline
 
 
 def zoo_points(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns classifier, split, norm, kind, n, accuracy, low, high (percent): a row for each measured model and panel, and 1NN.
+    """Columns classifier, split, norm, kind, n, accuracy, low, high (percent): a row for each panel and measured model, and for
+    1NN and each other classifier with proofs, whose kind is not `attacked`.
 
-    Of several attacks, all together; of 1NN, the exact number where there is one. Models by their accuracy in the panel.
+    Of several attacks, all together; of proofs, the exact number where there is one. Models by their accuracy in the panel.
     """
     rows = zoo_headline(table)
     found = rows[["classifier", "split", "norm", "kind", "n"]].copy()
@@ -24,14 +26,19 @@ def zoo_points(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
+def n_models(points: pd.DataFrame) -> int:
+    """How many pretrained models the points are of."""
+    return int(points.loc[points["kind"] == "attacked", "classifier"].nunique())
+
+
 def images_of(points: pd.DataFrame) -> str:
     """How many images of each split there are, in words."""
     n = points.groupby("split")["n"].max()
     return f"{int(n['train']):,} training and {int(n['test']):,} test images"
 
 
-def zoo_figure(points: pd.DataFrame, n_models: int, dataset: str, epsilon: dict[str, float]) -> Figure:
-    """One panel for each split and norm: models in the order of their accuracy with Wilson intervals, and 1NN as a line."""
+def zoo_figure(points: pd.DataFrame, n_asked: int, dataset: str, epsilon: dict[str, float]) -> Figure:
+    """One panel for each split and norm: models in the order of their accuracy with Wilson intervals, the proven as lines."""
     figure = Figure(figsize=(7.2, 5.6))
     panels = figure.subplots(2, 2, sharex=True)
     for row, split in enumerate(("train", "test")):
@@ -44,22 +51,26 @@ def zoo_figure(points: pd.DataFrame, n_models: int, dataset: str, epsilon: dict[
     for axes in panels[1]:
         axes.set_xlabel("models, by their accuracy in the panel")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    measured = points.loc[points["classifier"] != "1NN", "classifier"].nunique()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     figure.suptitle(
-        f"{dataset}: {measured} of {n_models} pretrained models, {images_of(points)}, Wilson intervals", fontsize=10
+        f"{dataset}: {n_models(points)} of {n_asked} pretrained models, {images_of(points)}, Wilson intervals",
+        fontsize=10,
     )
     return figure
 
 
 def _panel(axes: Axes, points: pd.DataFrame) -> None:
     colors = sns.color_palette("colorblind")
-    models, nearest = points[points["classifier"] != "1NN"], points[points["classifier"] == "1NN"].iloc[0]
+    models, proven = points[points["kind"] == "attacked"], points[points["kind"] != "attacked"]
+    nearest = proven[proven["classifier"] == "1NN"].iloc[0]
     whiskers = np.stack([models["accuracy"] - models["low"], models["high"] - models["accuracy"]])
     axes.errorbar(
         np.arange(len(models)), models["accuracy"], yerr=whiskers, fmt="o", markersize=3, elinewidth=0.6,
-        color=colors[0], label="pretrained model (attacked)",
+        color=colors[0], markerfacecolor="white", label="pretrained model (attacked)",
     )  # fmt: skip
+    for i, other in enumerate(proven[proven["classifier"] != "1NN"].sort_values("classifier").itertuples()):
+        axes.axhline(other.accuracy, color=colors[(2 + i) % 10], linewidth=1.1, linestyle=LINES[i % len(LINES)],
+                     label=f"{other.classifier} (proven)")  # fmt: skip
     axes.axhline(nearest["accuracy"], color=colors[1], linewidth=1.6, label="1NN, all classes (proven)")
     axes.axhspan(nearest["low"], nearest["high"], color=colors[1], alpha=0.2, linewidth=0)
     axes.set(xticks=[], ylim=(0, 102))

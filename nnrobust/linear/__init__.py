@@ -2,5 +2,5 @@
 
 Read `estimator` (what it offers), `radius` and `proof` (the radius of any linear classifier, and its check, on the exact signs of
 `signs`). How a fit is proven to be near the optimum: `objective` (the worst-case loss and its dual), `norms`, `intercepts`,
-`surrogates` and `solver`. Adversaries, half-spaces and results are those of `nnrobust.nearest`.
+`surrogates`, `solver` and `progress`. Adversaries, half-spaces, results and checks of arguments are those of `nnrobust.nearest`.
 """

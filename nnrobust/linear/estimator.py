@@ -1,20 +1,21 @@
 """A linear classifier trained against an adversary, near the optimum by proof, that knows its exact robustness."""
 
 import warnings
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
-from nnrobust.linear.arguments import TYPES, as_rows, known_norm, number, require_finite
 from nnrobust.linear.objective import Objective
+from nnrobust.linear.progress import FitProgress, unreported
 from nnrobust.linear.radius import linear_radius
 from nnrobust.linear.solver import solve
+from nnrobust.nearest.arguments import checked, known_norm, number
 from nnrobust.nearest.proof import RobustRadius
 
 
@@ -38,6 +39,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
             points: for pixels of 0 to 255 in place of 0 to 1 the same fit has 255^2 times the alpha.
         tol: the relative gap to reach, above 0.
         max_iter: iterations of L-BFGS after which a fit that has not reached it is left, with a ConvergenceWarning.
+        verbose: whether a fit says on standard error how many iterations it has taken and which gap it has reached.
 
     Attributes:
         coef_: (1, n_features) for two classes, of which the second has the scores above 0, else (n_classes, n_features).
@@ -60,12 +62,14 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         alpha: float = 1e-3,
         tol: float = 1e-3,
         max_iter: int = 5000,
+        verbose: bool = False,
     ) -> None:
         self.norm = norm
         self.epsilon = epsilon
         self.alpha = alpha
         self.tol = tol
         self.max_iter = max_iter
+        self.verbose = verbose
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "RobustLinearClassifier":  # noqa: N803
         """Trains on points X (n, ...), float32, float64 or uint8, with labels y (n,).
@@ -76,14 +80,17 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         norm, epsilon = known_norm(self.norm), number("epsilon", self.epsilon, 0, is_open=False)
         alpha, tol = (number(name, getattr(self, name), 0, is_open=True) for name in ("alpha", "tol"))
         max_iter = int(number("max_iter", self.max_iter, 1, is_open=False))
-        X, y = self._checked(X, y, reset=True)  # noqa: N806
+        X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise DataError(f"y: expected labels of at least two classes, got one class, {classes[0]}")
         centre = X.mean(axis=0, dtype=np.float64)
         objective = Objective(X, centre, codes, len(classes), norm, epsilon, alpha)
-        solution = solve(objective, tol, max_iter)
+        progress = FitProgress(tol) if self.verbose else None
+        solution = solve(objective, tol, max_iter, progress or unreported)
+        if progress is not None:
+            progress.finish(solution.n_iter, solution.gap)
         weights = objective.mix @ solution.vectors
         intercepts = solution.intercepts - weights @ centre
         self.classes_, self.coef_, self.intercept_ = classes, weights, intercepts
@@ -107,7 +114,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
             DataError: for values that are not finite; ValueError for another number of features.
         """
         check_is_fitted(self)
-        X, _ = self._checked(X)  # noqa: N806
+        X, _ = checked(self, X)  # noqa: N806
         scores = X.astype(np.float64) @ self.coef_.T + self.intercept_
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
@@ -130,17 +137,10 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         As `nnrobust.linear.radius.linear_radius`, in any norm, whatever that of the training.
         """
         check_is_fitted(self)
-        self._checked(X)
+        checked(self, X)
         return linear_radius(self, X, y, norm=norm, box=box, epsilon=epsilon)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-    def _checked(self, X: Any, y: Any = "no_validation", reset: bool = False) -> tuple[np.ndarray, Any]:  # noqa: N803
-        """X as (n, features), of one of the three types and finite, and y as it is."""
-        checked = validate_data(self, as_rows(X), y, reset=reset, dtype=TYPES, ensure_all_finite=False)
-        X, y = checked if isinstance(checked, tuple) else (checked, None)  # noqa: N806
-        require_finite(X)
-        return X, y

@@ -40,6 +40,15 @@ class LinearCertificate:
     def _gap(self, rival: int, point: np.ndarray) -> float:
         return score_gap(self.weights, self.biases, (rival, self.code), point)
 
+    def _is_across(self, rival: int, point: np.ndarray) -> bool:
+        """Whether the rival wins or ties at the point, by the exact sign where rounding may hide it."""
+        (ours, theirs), (own, other) = self.weights[[self.code, rival]], self.biases[[self.code, rival]]
+        gap = (theirs - ours) @ point + (other - own)
+        size = (np.abs(theirs) + np.abs(ours)) @ np.abs(point) + np.abs(other) + np.abs(own)
+        if np.abs(gap) > rough_error(size, len(point)):
+            return bool(gap > 0)
+        return self._gap(rival, point) >= 0
+
     def _holds_above(self) -> bool:
         """x_adv is no farther than `upper`, in the box, and some rival's score there is as high as that of the own class."""
         if np.isinf(self.upper):
@@ -52,35 +61,48 @@ class LinearCertificate:
         box = self.adversary.box
         if box is not None and not (box[0] <= self.x_adv.min() and self.x_adv.max() <= box[1]):
             return False
-        return any(self._gap(j, self.x_adv) >= 0 for j in self._rivals())
+        scores = self.weights @ self.x_adv + self.biases
+        # The highest first: one exact sign nearly always decides.
+        return any(self._is_across(j, self.x_adv) for j in sorted(self._rivals(), key=lambda j: -scores[j]))
 
     def _holds_below(self) -> bool:
         """Every rival's half-space is `lower` away at least."""
         if self.lower <= 0:
             return True
-        is_clear = self._unboxed_distances() >= self.lower
-        return all(is_clear[j] or self._distance(j) >= self.lower for j in self._rivals())
+        depths = self._rough_depths()
+        is_clear = self._unboxed_distances(depths) >= self.lower
+        return all(
+            is_clear[j] or self._distance(j, depths[j]) >= self.lower or self._distance(j, self._depth(j)) >= self.lower
+            for j in self._rivals()
+        )
 
-    def _unboxed_distances(self) -> np.ndarray:
-        """Bounds (k,) of the distances to where each class wins or ties, which a box makes no nearer, without exact signs."""
-        normals = self.weights[self.code] - self.weights
+    def _rough_depths(self) -> np.ndarray:
+        """By how much the own class leads each (k,) at the query, less all that float64 may err."""
         sizes = (np.abs(self.weights) + np.abs(self.weights[self.code])) @ np.abs(self.query)
         sizes += np.abs(self.biases) + np.abs(self.biases[self.code])
-        depths = normals @ self.query + (self.biases[self.code] - self.biases) - rough_error(sizes, len(self.query))
-        distances = halfspace.distance(normals, depths, self.adversary.norm, None)
+        leads = (self.weights[self.code] - self.weights) @ self.query + (self.biases[self.code] - self.biases)
+        rounded_down: np.ndarray = leads - rough_error(sizes, len(self.query))
+        return rounded_down
+
+    def _depth(self, rival: int) -> float:
+        """By how much the own class leads the rival at the query, rounded once."""
+        return -self._gap(rival, self.query)
+
+    def _unboxed_distances(self, depths: np.ndarray) -> np.ndarray:
+        """Bounds (k,) of the distances to where each class wins or ties, which a box makes no nearer."""
+        distances = halfspace.distance(self.weights[self.code] - self.weights, depths, self.adversary.norm, None)
         return distances * (1 - rough_error(np.ones_like(distances), len(self.query)))
 
-    def _distance(self, rival: int) -> float:
-        """The distance to the nearest point in the box where the rival wins or ties, rounded down.
+    def _distance(self, rival: int, depth: float) -> float:
+        """The distance to the nearest point in the box where the rival, led by `depth`, wins or ties, rounded down.
 
         0 where it does at the query; infinity where it does nowhere in the box, which its best corner decides exactly.
         """
-        depth = -self._gap(rival, self.query)
         if depth <= 0:
             return 0.0
         normal = self.weights[self.code] - self.weights[rival]
         box, room = self.adversary.box, self.adversary.room(self.query[None])
-        if box is not None and self._gap(rival, np.where(normal < 0, box[1], box[0])) < 0:
+        if box is not None and not self._is_across(rival, np.where(normal < 0, box[1], box[0])):
             return float("inf")
         # With so much less to cover, sums of d terms in any order do not end on the wrong side.
         depth *= 1 - 8 * (len(normal) + 8) * 2.0**-53

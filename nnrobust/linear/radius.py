@@ -4,23 +4,20 @@ Rival j wins or ties where (w_j - w_y).v >= the gap of the scores, a half-space,
 gap / ||w_j - w_y||_q without a box, q dual to the norm, and a sum filled in order of the box's stops within one.
 """
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_array
 
 from nnrobust.errors import DataError
-from nnrobust.linear.arguments import TYPES, adversary_of, as_rows, codes_of, number, require_finite
 from nnrobust.linear.form import LinearForm
 from nnrobust.linear.proof import LinearCertificate
 from nnrobust.linear.signs import rough_error, score_gap
 from nnrobust.nearest import halfspace
+from nnrobust.nearest.arguments import TYPES, adversary_of, as_rows, codes_of, number, require_finite
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.proof import RobustRadius
 from nnrobust.threat import DUAL, norm_of
-
-if TYPE_CHECKING:
-    from nnrobust.nearest.proof import Certificate
 
 _EXACT = 1e-6
 """How far apart, relative to the upper one, bounds of an exact radius may be."""
@@ -125,8 +122,7 @@ class _Radii:
             )
             for row in self.rows
         ]  # fmt: skip
-        # All that a result asks of a certificate is that it verifies.
-        return RobustRadius(lower, upper, status, x_adv.reshape(shape), cast("list[Certificate]", proofs))
+        return RobustRadius(lower, upper, status, x_adv.reshape(shape), proofs)
 
     def _normals(self, rows: np.ndarray, rivals: np.ndarray) -> np.ndarray:
         """w_own - w_rival (n, d): a rival gains on the way against it."""

@@ -4,7 +4,7 @@ L-BFGS minimises a surrogate until the duality gap of the objective itself, kink
 points are taken in float32 where there are many, and what is proven in float64.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.optimize import OptimizeResult, minimize
 
 from nnrobust.linear.norms import largest_error
 from nnrobust.linear.objective import Evaluation, Objective
+from nnrobust.linear.progress import unreported
 from nnrobust.linear.surrogates import Smooth, Split, Surrogate
 
 _FIRST, _FACTOR, _LAST = 0.1, 0.3, 1e-3
@@ -28,6 +29,9 @@ _ROUNDING = 1e-12
 """More than float64 sums of 50,000 losses err by, relative to their mean: taken from every bound."""
 _SMALL, _FINE = 2**20, 1e-5
 """Points of so few values, and tolerances below, have products in float64 from the start."""
+
+Report = Callable[[int, float], None]
+"""Takes iterations and relative gap."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,12 @@ class Solution:
         return (self.value - self.lower) / self.value
 
 
-def solve(objective: Objective, tol: float, max_iter: int) -> Solution:
-    """The best vectors found: to a proven relative gap of `tol`, where `max_iter` iterations and float64 suffice."""
-    search = _Search(objective, tol, max_iter)
+def solve(objective: Objective, tol: float, max_iter: int, report: Report = unreported) -> Solution:
+    """The best vectors found: to a proven relative gap of `tol`, where `max_iter` iterations and float64 suffice.
+
+    `report` is told, every few iterations, how many there were and the relative gap, before it is proven in float64.
+    """
+    search = _Search(objective, tol, max_iter, report)
     for surrogate in search.surrogates():
         if search.best.gap <= tol or search.n_iter >= max_iter:
             break
@@ -59,8 +66,8 @@ def solve(objective: Objective, tol: float, max_iter: int) -> Solution:
 class _Search:
     """The best solution proven so far, and the vectors and intercepts at which the search is."""
 
-    def __init__(self, objective: Objective, tol: float, max_iter: int) -> None:
-        self.objective, self.tol, self.max_iter = objective, tol, max_iter
+    def __init__(self, objective: Objective, tol: float, max_iter: int, report: Report) -> None:
+        self.objective, self.tol, self.max_iter, self.report = objective, tol, max_iter, report
         is_fine = objective.points.size <= _SMALL or tol < _FINE
         self.centred = objective.centred(np.float64 if is_fine else np.float32)
         self.vectors = np.zeros((objective.mix.shape[1], objective.points.shape[1]))
@@ -119,7 +126,9 @@ class _Search:
         if not np.array_equal(variables, at.x):
             return
         value = self.objective.true_value(surrogate.vectors(variables), found)
-        if value - self.objective.lower_bound(found, slopes) <= _SAFE * self.tol * value:
+        excess = value - self.objective.lower_bound(found, slopes)
+        self.report(self.n_iter, min(excess / value, self.best.gap))
+        if excess <= _SAFE * self.tol * value:
             self._keep(surrogate, variables)
             self._is_left = self.best.gap <= self.tol
         if isinstance(surrogate, Smooth) and self._share:

@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 from nnrobust.nearest.halfspace import Adversary
+from nnrobust.nearest.metric import OF_DISTANCE
 from nnrobust.nearest.neighbors import UNIT, ClassIndex, search
-from nnrobust.nearest.radius import DOWN, OF_DISTANCE, PAST, exact_radii
+from nnrobust.nearest.radius import DOWN, PAST, exact_radii
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.records import to_frame
 from nnrobust.runtime.memory import fitting

@@ -7,21 +7,21 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
+from nnrobust.nearest.arguments import adversary_of, checked, codes_of, number
 from nnrobust.nearest.halfspace import Adversary
+from nnrobust.nearest.metric import PLAIN, Metric, Plain
 from nnrobust.nearest.proof import Certificate, RobustRadius
-from nnrobust.nearest.radius import EXACT_WITHIN, FOR_VERIFY, OF_DISTANCE, PAST, Radii, exact_radii
+from nnrobust.nearest.radius import EXACT_WITHIN, PAST, Radii, exact_radii
 from nnrobust.nearest.references import References, centre_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
-from nnrobust.threat import NORMS
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
 
-TYPES = (np.float64, np.float32, np.uint8)
 _MEBI = 2**20
 _MOST = 256
 """Queries handled at once, however much memory there is: more are no faster."""
@@ -33,6 +33,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     Float32 proposes the nearest references, float64 concludes, so predictions are exact for float64 distances, ties included.
 
     Parameters:
+        metric: W, an array (k, n_features) of rank 1 or more, or a fitted affine transformer of scikit-learn, such as PCA:
+            distances are ||W x - W x'||, perturbations those of x. None: distances are those of the points.
         n_own: own-class references that a query's problems start with.
         n_screened: other-class references that get a bound of their own.
         working_memory: MiB for the blocks that queries are handled in, beside the references themselves.
@@ -44,8 +46,15 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, *, n_own: int = 8, n_screened: int = 64, working_memory: int = 1024, device: str = "cpu"
+        self,
+        *,
+        metric: Any = None,
+        n_own: int = 8,
+        n_screened: int = 64,
+        working_memory: int = 1024,
+        device: str = "cpu",
     ) -> None:
+        self.metric = metric
         self.n_own = n_own
         self.n_screened = n_screened
         self.working_memory = working_memory
@@ -55,13 +64,15 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         """Keeps the references X (n, ...), float32, float64 or uint8, and their labels y (n,).
 
         Raises:
-            DataError: for values that are not finite, lengths that differ, or fewer than two classes.
+            DataError: for values that are not finite, fewer than two classes, or a metric of the wrong shape or rank.
         """
-        X, y = self._checked(X, y, reset=True)  # noqa: N806
+        X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]}")
+        self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
+        X = self._metric.kept(X)  # noqa: N806
         self._points, self._labels = X, y
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
         centre = centre_of(X)
@@ -75,7 +86,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             DataError: for values that are not finite; ValueError for another number of features.
         """
         check_is_fitted(self)
-        X, _ = self._checked(X)  # noqa: N806
+        X, _ = checked(self, X)  # noqa: N806
         return self.classes_[self._squared_distances(X).argmin(axis=1)]
 
     def robust_radius(
@@ -102,13 +113,12 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             MemoryError: when a single query does not fit.
         """
         check_is_fitted(self)
-        x, _ = self._checked(X)
-        adversary = Adversary(_known_norm(norm), _checked_box(box, x))
-        if epsilon is not None and not epsilon > 0:
-            raise DataError(f"epsilon: expected a number above 0, or None for the radius, got {epsilon!r}")
+        x, _ = checked(self, X)
+        adversary = adversary_of(norm, box, x)
+        limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
         squared = self._squared_distances(x)
-        codes = squared.argmin(axis=1) if y is None else self._codes(y, len(x))
-        answers = _Answers(x, codes, squared, adversary, np.inf if epsilon is None else epsilon)
+        codes = squared.argmin(axis=1) if y is None else codes_of(y, self.classes_, len(x))
+        answers = _Answers(x, codes, squared, adversary, limit, self._metric)
         for code, rivals, others in self._facing(answers):
             self._refine(answers, code, rivals, others)
         return answers.result(self._points, self._labels, self.classes_, np.shape(X))
@@ -127,37 +137,15 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
         check_is_fitted(self)
         references = [torch.from_numpy(self._points[ids].astype(np.float64)).to(self.device) for ids in self._ids]
-        return NearestNeighborModule(references, scale)
+        matrix = _matrix(self._metric)
+        return NearestNeighborModule(
+            references, scale, None if matrix is None else torch.from_numpy(matrix).to(self.device)
+        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-    def _checked(self, X: Any, y: Any = "no_validation", reset: bool = False) -> tuple[np.ndarray, Any]:  # noqa: N803
-        """X as (n, features), of one of the three types and finite, and y as it is."""
-        X = X if hasattr(X, "ndim") else np.asarray(X)  # noqa: N806
-        if X.ndim > 2:
-            X = np.asarray(X).reshape(len(X), -1)  # noqa: N806
-        checked = validate_data(self, X, y, reset=reset, dtype=TYPES, ensure_all_finite=False)
-        X, y = checked if isinstance(checked, tuple) else (checked, None)  # noqa: N806
-        bad = np.argwhere(~np.isfinite(X))
-        if len(bad):
-            row, column = bad[0].tolist()
-            kind = "NaN" if np.isnan(X[row, column]) else "inf"
-            raise DataError(f"X: expected finite values, got {kind} in row {row}, feature {column} "
-                            f"({len(bad)} such values in all); drop those rows, or impute them")  # fmt: skip
-        return X, y
-
-    def _codes(self, y: object, n: int) -> np.ndarray:
-        """The labels as positions in `classes_`."""
-        y = np.asarray(y)
-        if y.shape != (n,):
-            raise DataError(f"y: expected one label for each of {n} queries, shape ({n},), got shape {y.shape}")
-        unknown = y[~np.isin(y, self.classes_)]
-        if len(unknown):
-            raise DataError(f"y: expected labels out of {self.classes_.tolist()}, got {unknown[0]}")
-        return np.searchsorted(self.classes_, y)
 
     def _squared_distances(self, x: np.ndarray) -> np.ndarray:
         """Squared distances (m, n_classes) to the nearest reference of each class."""
@@ -165,7 +153,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
 
         def nearest(rows: np.ndarray) -> np.ndarray:
-            queries = x[rows].astype(np.float64)
+            queries = self._metric.mapped(x[rows].astype(np.float64))
             return np.stack([references.nearest(queries)[0] for references in self._references], axis=1)
 
         for rows, squared in fitting(nearest, np.arange(len(x)), self._block_size(width)):
@@ -186,18 +174,20 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             size = max(1, self.working_memory * _MEBI // 2 // (4 * len(own) + 8 * own.points.shape[1]))
             if size < len(ids):
                 for part in (ids[start : start + size] for start in range(0, len(ids), size)):
-                    yield code, Rivals.of(own, References.of(self._points[part], own.centre, self.device)), part
+                    others = References.of(self._points[part], own.centre, self.device)
+                    yield code, Rivals.of(own, others, metric=self._metric), part
                 continue
             if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
                 rivals = rivals.exchanged()
             else:
-                rivals = Rivals.of(own, References.joined(self._references[:code] + self._references[code + 1 :]))
+                others = References.joined(self._references[:code] + self._references[code + 1 :])
+                rivals = Rivals.of(own, others, metric=self._metric)
             yield code, rivals, ids
 
     def _refine(self, answers: "_Answers", own: int, rivals: Rivals, others: np.ndarray) -> None:
         """Notes the radii of the open queries of class `own` against these rivals."""
         rows = answers.open_rows(own)
-        width = 8 * (4 * (self.n_own + 8) * rivals.own.points.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
+        width = 8 * (4 * (self.n_own + 8) * answers.x.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
 
         def radii(block: np.ndarray) -> Radii:
             effort = Effort(self.n_own, self.n_screened, len(block))
@@ -211,9 +201,15 @@ class _Answers:
     """Bounds on the radii of m queries, with points and proofs, as their rivals are gone through."""
 
     def __init__(
-        self, x: np.ndarray, codes: np.ndarray, squared: np.ndarray, adversary: Adversary, epsilon: float
+        self,
+        x: np.ndarray,
+        codes: np.ndarray,
+        squared: np.ndarray,
+        adversary: Adversary,
+        epsilon: float,
+        metric: Plain,
     ) -> None:
-        rows = np.arange(len(x))
+        self.metric, rows = metric, np.arange(len(x))
         self.x, self.codes, self.adversary, self.epsilon = x.astype(np.float64), codes, adversary, epsilon
         others = squared.copy()
         others[rows, codes] = np.inf
@@ -253,13 +249,14 @@ class _Answers:
         """The radii and their certificates, for queries of this shape, against references (n, d) with labels (n,)."""
         # A query that fell within epsilon was not compared with the classes that came after.
         lower = np.where(self.has_fallen, 0.0, self.lower)
-        lower = np.maximum(lower * FOR_VERIFY - OF_DISTANCE * self.nearest_other, 0.0)
+        lower = np.maximum(self.metric.reported(lower, self.nearest_other), 0.0)
         agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
         certificates = [
             Certificate(
                 query=self.x[row], label=classes[self.codes[row]], references=references,
                 labels=labels, adversary=self.adversary, lower=float(lower[row]), upper=float(self.upper[row]),
                 x_adv=self.x_adv[row], own=_together(self.own[row]), multipliers=self.multipliers[row],
+                metric=_matrix(self.metric),
             )
             for row in range(len(self.x))
         ]  # fmt: skip
@@ -267,27 +264,10 @@ class _Answers:
         return RobustRadius(lower, self.upper, status, self.x_adv.reshape(shape), certificates)
 
 
+def _matrix(metric: Plain) -> np.ndarray | None:
+    return metric.matrix if isinstance(metric, Metric) else None
+
+
 def _together(parts: list[np.ndarray]) -> np.ndarray:
     """All positions, the first of each part first: they come nearest first."""
     return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())) if parts else [], dtype=np.int64)
-
-
-def _known_norm(norm: str) -> str:
-    if norm not in NORMS:
-        raise DataError(f"norm: expected one of {', '.join(NORMS)}, got {norm!r}")
-    return norm
-
-
-def _checked_box(box: tuple[float, float] | None, x: np.ndarray) -> tuple[float, float] | None:
-    """The box, which holds every query."""
-    if box is None:
-        return None
-    low, high = (float(side) for side in box)
-    if not low < high:
-        raise DataError(f"box: expected (low, high) with low < high, got {box!r}")
-    outside = np.argwhere((x < low) | (x > high))
-    if len(outside):
-        row, column = outside[0].tolist()
-        raise DataError(f"box: expected every query within [{low:g}, {high:g}], got {x[row, column]:g} in row {row}, "
-                        f"feature {column}; give the box in the units of the data")  # fmt: skip
-    return low, high

@@ -19,10 +19,15 @@ class NearestNeighborModule(nn.Module):
 
     centre: Tensor
     scale: Tensor
+    metric: Tensor | None
 
-    def __init__(self, references: Sequence[Tensor], scale: float) -> None:
-        """`references` (m, d) of each class in float64; inputs times `scale` are in their units, logits in the inputs'."""
+    def __init__(self, references: Sequence[Tensor], scale: float, metric: Tensor | None = None) -> None:
+        """`references` (m, d) of each class in float64; inputs times `scale` are in their units, logits in the inputs'.
+
+        With a `metric` (k, d), references (m, k) are compared with what it makes of inputs.
+        """
         super().__init__()
+        self.register_buffer("metric", metric)
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
         self.register_buffer("centre", torch.cat(list(references)).mean(dim=0))
         for number, points in enumerate(references):
@@ -32,7 +37,8 @@ class NearestNeighborModule(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        points = x.flatten(1).double() * self.scale - self.centre
+        points = x.flatten(1).double() * self.scale
+        points = (points if self.metric is None else points @ self.metric.T) - self.centre
         nearest = torch.stack([self._nearest(points.detach(), number) for number in range(self.n_classes)], dim=1)
         distances = torch.linalg.vector_norm(points[:, None] - nearest, dim=2)
         return (-distances / self.scale).to(x.dtype)

@@ -39,11 +39,25 @@ class Solution:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """What normals do not tell where distances are taken in the image of a map, of n problems with p references each.
+
+    `length` (n,): the squared distance from x to x_j; `squared` (n, p): from x_i to x_j; `errors` (n, p): the largest of b_i.
+    """
+
+    length: np.ndarray
+    squared: np.ndarray
+    errors: np.ndarray
+
+
+@dataclass(frozen=True)
 class Problems:
     """n problems: least ||v|| with a_i.v <= b_i for p own-class references i each, a_i = x_i - x_j, b_i = `limits`.
 
-    `offsets` (n, p, d) holds x_i - x, `towards` (n, d) x_j - x; `gram` (n, p, p) the a_i.a_k. Constraints that are not `is_used`
-    (n, p), among them those of an x_i that equals x_j, have a unit gram matrix and a limit of 1, which nothing violates.
+    `offsets` (n, p, d) holds x_i - x, `towards` (n, d) x_j - x, or their normals in a metric; `gram` (n, p, p) the a_i.a_k.
+    `squared` (n, p): the squared distances from x_i to x_j. `errors` (n, p): what a limit may be too high by.
+    Constraints that are not `is_used` (n, p), among them those of an x_i that equals x_j, have a unit gram matrix and a limit of
+    1, which nothing violates.
     """
 
     offsets: np.ndarray
@@ -51,19 +65,36 @@ class Problems:
     gram: np.ndarray
     limits: np.ndarray
     is_used: np.ndarray
+    squared: np.ndarray
+    errors: np.ndarray
 
     @classmethod
     def of(
-        cls, offsets: np.ndarray, squared: np.ndarray, own_gram: np.ndarray, is_used: np.ndarray, towards: np.ndarray
+        cls,
+        offsets: np.ndarray,
+        own: tuple[np.ndarray, np.ndarray],
+        is_used: np.ndarray,
+        towards: np.ndarray,
+        apart: Apart | None = None,
     ) -> "Problems":
-        """From the squared lengths (n, p) of the offsets and their inner products (n, p, p)."""
+        """From the squared distances (n, p) to the `own` references, and the inner products (n, p, p) of the offsets.
+
+        Without `apart` these are one another's.
+        """
+        squared, own_gram = own
         length = np.vecdot(towards, towards)
         products = np.matvec(offsets, towards)
         gram = own_gram - products[:, :, None] - products[:, None] + length[:, None, None]
         is_used = is_used & (diagonals(gram) > 0)
+        if apart is not None:
+            is_used, length = is_used & (apart.squared > 0), apart.length
         gram = np.where(is_used[:, :, None] & is_used[:, None], gram, 0.0)
         diagonals(gram)[:] += ~is_used
-        return cls(offsets, towards, gram, np.where(is_used, (squared - length[:, None]) / 2, 1.0), is_used)
+        between, errors = diagonals(gram), np.zeros_like(squared)
+        if apart is not None:
+            between, errors = np.where(is_used, apart.squared, 1.0), np.where(is_used, apart.errors, 0.0)
+        limits = np.where(is_used, (squared - length[:, None]) / 2 + errors, 1.0)
+        return cls(offsets, towards, gram, limits, is_used, between, 2 * errors)
 
     @property
     def inner_limits(self) -> np.ndarray:
@@ -71,13 +102,12 @@ class Problems:
 
         x_j itself meets them all, and they are lower by little next to the distance of the farthest plane.
         """
-        squared = diagonals(self.gram)
-        lengths = np.sqrt(squared)
+        lengths = np.sqrt(diagonals(self.gram))
         farthest = np.maximum((-self.limits / lengths).max(axis=1, keepdims=True), 0)
-        return self.limits - np.minimum(_OF_SLACK / 2 * squared, _OF_WAY * farthest * lengths)
+        return self.limits - np.minimum(_OF_SLACK / 2 * self.squared, _OF_WAY * farthest * lengths) - self.errors
 
     def take(self, rows: slice) -> "Problems":
-        parts = (self.offsets, self.towards, self.gram, self.limits, self.is_used)
+        parts = (self.offsets, self.towards, self.gram, self.limits, self.is_used, self.squared, self.errors)
         return Problems(*(part[rows] for part in parts))
 
     def combined(self, multipliers: np.ndarray) -> np.ndarray:

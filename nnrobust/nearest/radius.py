@@ -1,10 +1,11 @@
 """The exact radius of 1NN: the distance from a query to the nearest point that another class wins, in any norm, in a box.
 
 An other-class reference x_j wins at x + v when it is at least as near as every own-class reference x_i, that is in the polytope
-a_i.v <= b_i with a_i = x_i - x_j and b_i = (||x_i - x||^2 - ||x_j - x||^2) / 2; the radius is the smallest distance, over j, from
-0 to it. The search is best first: every j has a lower bound, at first from bisectors, and the j with the lowest is refined until
-the lowest one is the length of a point that lies in its polytope. Most j are never looked at. Constraints are generated: a
-problem starts with the own-class references nearest to the query, and the one that its solution violates most is added.
+a_i.v <= b_i with a_i = x_i - x_j and b_i = (||x_i - x||^2 - ||x_j - x||^2) / 2; `metric` has both for distances elsewhere. The
+radius is the smallest distance, over j, from 0 to it. The search is best first: every j has a lower bound, at first from
+bisectors, and the j with the lowest is refined until the lowest one is the length of a point that lies in its polytope. Most j
+are never looked at. Constraints are generated: a problem starts with the own-class references nearest to the query, and the one
+that its solution violates most is added.
 """
 
 from dataclasses import dataclass, replace
@@ -12,16 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
-from nnrobust.nearest.problems import Problems, Solution, propose, solve
+from nnrobust.nearest.metric import Metric
+from nnrobust.nearest.problems import Apart, Problems, Solution, propose, solve
 from nnrobust.nearest.screening import Effort, Rivals, Screened, lowest, screen
 from nnrobust.threat import ORDER
 
 DOWN, UP = 1 - 1e-10, 1 + 1e-12
 """Factors that round bounds in float64 to the safe side: their relative errors are below 1e-11 from below, 1e-12 from above."""
-OF_DISTANCE = 1e-14
-"""More than the error of half the difference of two distances, relative to the larger one: float64 errs by 1e-15 of it."""
-FOR_VERIFY = 1 - 1e-9
-"""Factor of a reported lower bound, so that `verify` reaches it: its half-spaces lose 2e-11 to rounding in 3,072 dimensions."""
+_OF_SQUARES = 1e-14
+"""More than the error of a difference of two squared distances that `proof` takes off, relative to their sum."""
 EXACT_WITHIN = 1e-6
 """Distance of the bounds of an exact radius at most, relative to the upper one."""
 PAST = 1 + 1e-6
@@ -96,14 +96,16 @@ class _Search:
     """The best-first search for m queries side by side; rows of all arrays are queries.
 
     `bounds` (m, k + 1) holds the lower bound of each screened reference and, last, that of all others. A problem's constraints
-    are the own-class references in `constraints` (m, p), of which -1 is padding; `offsets`, `squared`, `gram` are their
-    x_i - x, its squared length, and inner products. `points` and `proofs` hold the solution of a problem, by query and place.
+    are the own-class references in `constraints` (m, p), of which -1 is padding; `squared` are their squared distances,
+    `offsets` their x_i - x, or the normals of these, `gram` the inner products of the offsets; `places` are x in the metric.
+    `points` and `proofs` hold the solution of a problem, by query and place.
     """
 
     def __init__(self, x: np.ndarray, rivals: Rivals, screened: Screened, adversary: Adversary) -> None:
         m, k = screened.others.shape
         self.x, self.rivals, self.others, self.adversary = x, rivals, screened.others, adversary
-        self.bounds = screened.bounds
+        self.places, self.metric, self.bounds = rivals.metric.mapped(x), rivals.metric, screened.bounds
+        self.errors = self.metric.errors(x)
         self.bisector = np.full(m, np.inf)
         self.constraints, self.squared = screened.own, screened.own_squared
         self.offsets = screened.offsets
@@ -143,9 +145,15 @@ class _Search:
         return is_open
 
     def _problems(self, rows: np.ndarray, j: np.ndarray) -> Problems:
-        towards = self.rivals.other.exactly(self.others[rows, j]) - self.x[rows]
-        is_used = self.constraints[rows] >= 0
-        return Problems.of(self.offsets[rows], self.squared[rows], self.gram[rows], is_used, towards)
+        goals = self.rivals.other.exactly(self.others[rows, j])
+        ways, squared, apart = goals - self.places[rows], self.squared[rows], None
+        if isinstance(self.metric, Metric):
+            between = self.rivals.own.exactly(self.constraints[rows]) - goals[:, None]
+            length, lengths = np.vecdot(ways, ways), np.vecdot(between, between)
+            errors = self.errors[rows, None] * np.sqrt(lengths) + _OF_SQUARES * (squared + length[:, None])
+            apart = Apart(length, lengths, errors)
+        is_used, towards = self.constraints[rows] >= 0, self.metric.normals(ways)
+        return Problems.of(self.offsets[rows], (squared, self.gram[rows]), is_used, towards, apart)
 
     def _propose(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         problems = self._problems(rows, j)
@@ -182,10 +190,10 @@ class _Search:
         point = self.x[rows] + np.stack(self._kept(self.points, rows, j))
         if self.adversary.box is not None:
             point = np.clip(point, *self.adversary.box)
-        goal = self.rivals.other.exactly(self.others[rows, j])
+        goal, place = self.rivals.other.exactly(self.others[rows, j]), self.metric.mapped(point)
         # An own-class reference equal to x_j is as near as x_j everywhere, and never nearer.
-        nearest, worst = self.rivals.own.nearest(point, excluded=goal)
-        is_found = np.vecdot(goal - point, goal - point) < nearest
+        nearest, worst = self.rivals.own.nearest(place, excluded=goal)
+        is_found = np.vecdot(goal - place, goal - place) < nearest
         found = rows[is_found]
         self.witness[found] = point[is_found]
         moved = point[is_found] - self.x[found]
@@ -194,18 +202,18 @@ class _Search:
         is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(axis=1)
         is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(axis=1)
         self._add(rows[is_new], worst[is_new])
-        self._add_violated(rows[is_new], point[is_new], goal[is_new])
+        self._add_violated(rows[is_new], place[is_new], goal[is_new])
         # A violated constraint that the problem had all along is one that rounding keeps from being met.
         return ~is_found & (is_new | is_outdated)
 
-    def _add_violated(self, rows: np.ndarray, points: np.ndarray, goals: np.ndarray) -> None:
-        """Adds a few more references that are nearer to the points than the goals are, as float32 has it."""
+    def _add_violated(self, rows: np.ndarray, places: np.ndarray, goals: np.ndarray) -> None:
+        """Adds a few more references that are nearer to the places than the goals are, as float32 has it."""
         if len(rows) == 0:
             return
-        squared, _ = self.rivals.own.squared_distances(points)
+        squared, _ = self.rivals.own.squared_distances(places)
         i = lowest(squared, _TOGETHER)
         nearest = np.take_along_axis(squared, i, axis=1)
-        is_nearer = nearest < np.vecdot(goals - points, goals - points)[:, None]
+        is_nearer = nearest < np.vecdot(goals - places, goals - places)[:, None]
         for column in range(i.shape[1]):
             is_new = is_nearer[:, column] & ~(self.constraints[rows] == i[:, [column]]).any(axis=1)
             self._add(rows[is_new], i[is_new, column])
@@ -219,10 +227,11 @@ class _Search:
             self._widen()
             is_free = self.constraints[rows] < 0
         slot = is_free.argmax(axis=1)
-        offset = self.rivals.own.exactly(i) - self.x[rows]
+        way = self.rivals.own.exactly(i) - self.places[rows]
+        offset = self.metric.normals(way)
         self.constraints[rows, slot], self.offsets[rows, slot] = i, offset
         products = np.matvec(self.offsets[rows], offset)
-        self.squared[rows, slot] = np.vecdot(offset, offset)
+        self.squared[rows, slot] = np.vecdot(way, way)
         self.gram[rows, slot] = products
         self.gram[rows[:, None], np.arange(products.shape[1]), slot[:, None]] = products
 

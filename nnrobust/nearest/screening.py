@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnrobust.nearest.references import ROUNDING, References, cross_distances
+from nnrobust.nearest.metric import PLAIN, Metric, Plain
+from nnrobust.nearest.references import ROUNDING, References
 from nnrobust.threat import DUAL
 
 _FEW = 16
 """Queries whose candidates are compared at once, coordinate by coordinate (16 x 128 x 3,072 values)."""
+_MANY = 2048
+"""References whose normals are held at once."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,9 @@ class Effort:
 
 @dataclass(frozen=True)
 class Rivals:
-    """The references of a query's own class and those of others, with the squared distances between them in float32.
+    """The references of a query's own class and those of others, with the squared lengths of the normals between them in float32.
 
-    `groups` (n_other,): the group of each other-class reference, where there are several.
+    `groups` (n_other,): the group of each other-class reference, where there are several. References are those `metric` keeps.
     """
 
     own: References
@@ -39,30 +42,32 @@ class Rivals:
     between: np.ndarray
     between_error: float
     groups: np.ndarray | None = None
+    metric: Plain = PLAIN
 
     @classmethod
-    def of(cls, own: References, other: References) -> "Rivals":
+    def of(cls, own: References, other: References, *, metric: Plain = PLAIN) -> "Rivals":
         """One class against another."""
-        return cls(own, other, *cross_distances(own, other))
+        return cls(own, other, *metric.between(own, other), metric=metric)
 
     @classmethod
     def of_groups(cls, own: References, others: Mapping[int, References]) -> "Rivals":
         """One class against several, of which a query may face any one: the keys are the groups."""
         joined = References.joined(list(others.values()))
         groups = np.concatenate([np.full(len(part), group) for group, part in others.items()])
-        return cls(own, joined, *cross_distances(own, joined), groups)
+        return cls(own, joined, *PLAIN.between(own, joined), groups)
 
     def exchanged(self) -> "Rivals":
         """Two classes, with the other in the place of the own one."""
-        return Rivals(self.other, self.own, np.ascontiguousarray(self.between.T), self.between_error)
+        turned = np.ascontiguousarray(self.between.T)
+        return Rivals(self.other, self.own, turned, self.between_error, metric=self.metric)
 
 
 @dataclass(frozen=True)
 class Screened:
     """The references of both classes that can decide the radii of m queries (m, d).
 
-    `own` (m, i): the own-class references nearest to each query, `offsets` (m, i, d) the ways there, and `own_squared` (m, i)
-    their squared lengths, in float64.
+    `own` (m, i): the own-class references nearest to each query, `own_squared` (m, i) their squared distances in float64, and
+    `offsets` (m, i, d) the normals of the ways there, which without a metric are these ways.
     `others` (m, k): other-class references. `bounds` (m, k + 1): lower bounds of the distance, in the norm asked for, at which
     each of them can win the query, and last one that holds for every reference not in `others`, infinite where there is none.
     """
@@ -80,15 +85,21 @@ def screen(
 ) -> Screened:
     """Screens float64 queries (m, d) with `n_own` own-class and `n_screened` other-class references, or as many as there are.
 
-    The bound is (d_j^2 - d_i^2) / (2 ||x_i - x_j||_q), q dual to `norm`: the distance to the bisector of x_i and x_j. Every j
+    The bound is (d_j^2 - d_i^2) / (2 ||a||_q), q dual to `norm`, a = x_i - x_j (or its normal in a metric): the distance to the
+    bisector of x_i and x_j. Every j
     gets the l2 bound of the i nearest to the query, which is one in linf when divided by sqrt(d), and one in l1 as it is. The
     `n_screened` lowest get that of the best i in l2, and its bound in `norm`. Errors of float32 distances are on the safe side.
     With `groups` (m,), references of another group than that of the query are infinitely far.
     """
-    own = lowest(rivals.own.squared_distances(queries)[0], effort.n_own)
-    offsets = rivals.own.exactly(own) - queries[:, None]
-    own_squared = np.vecdot(offsets, offsets)
-    squared, error = rivals.other.squared_distances(queries)
+    places = rivals.metric.mapped(queries)
+    own = lowest(rivals.own.squared_distances(places)[0], effort.n_own)
+    ways = rivals.own.exactly(own) - places[:, None]
+    own_squared = np.vecdot(ways, ways)
+    squared, error = rivals.other.squared_distances(places)
+    if isinstance(rivals.metric, Metric):
+        # The gap of two references is off by twice the error of the place times the distance between them.
+        farthest = rivals.own.largest_norm + rivals.other.largest_norm
+        error = error + 2 * farthest * rivals.metric.errors(queries)[:, None]
     if groups is not None and rivals.groups is not None:
         squared[groups[:, None] != rivals.groups] = np.inf
     gaps = np.maximum(squared - error - own_squared.min(axis=1)[:, None], 0)
@@ -114,7 +125,7 @@ def screen(
         alone = np.take_along_axis(gaps, best[:, None], axis=1)[:, 0]
         alone /= 2 * _dual_distances(rivals, np.take_along_axis(own, best, axis=1), others, norm)
         bounds[:, :k] = np.maximum(bounds[:, :k], alone)
-    return Screened(own, offsets, own_squared, others, bounds)
+    return Screened(own, rivals.metric.normals(ways), own_squared, others, bounds)
 
 
 def lowest(values: np.ndarray, n: int) -> np.ndarray:
@@ -126,13 +137,19 @@ def lowest(values: np.ndarray, n: int) -> np.ndarray:
 
 
 def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: str) -> np.ndarray:
-    """||x_i - x_j||_q (m, k), q dual to `norm`, of references at positions i and j (m, k), rounded up from float32."""
+    """||a||_q (m, k), q dual to `norm`, of the normals a of references at positions i and j (m, k), rounded up."""
     order, d = DUAL[norm], rivals.own.points.shape[1]
     found = np.empty(own.shape)
+    metric = rivals.metric
     for start in range(0, len(own), _FEW):
         rows = slice(start, start + _FEW)
-        difference = rivals.own.centred[own[rows]] - rivals.other.centred[others[rows]]
-        found[rows] = np.linalg.norm(difference, order, axis=2)
+        if isinstance(metric, Metric):
+            normals = metric.normals(rivals.own.exactly(own[rows]) - rivals.other.exactly(others[rows]))
+        else:
+            normals = rivals.own.centred[own[rows]] - rivals.other.centred[others[rows]]
+        found[rows] = np.linalg.norm(normals, order, axis=2)
+    if isinstance(metric, Metric):
+        return found * (1 + metric.rounding)
     centring = (
         2
         * ROUNDING
@@ -143,7 +160,17 @@ def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: s
 
 
 def _largest_difference(rivals: Rivals) -> float:
-    """An upper bound of ||x_i - x_j||_inf over all i and j."""
-    own, other = rivals.own.points, rivals.other.points
-    low = np.minimum(own.min(axis=0), other.min(axis=0)).astype(np.float64)
-    return float((np.maximum(own.max(axis=0), other.max(axis=0)) - low).max())
+    """An upper bound of the largest coordinate of any normal."""
+    (low, high), (other_low, other_high) = (_sides(part, rivals.metric) for part in (rivals.own, rivals.other))
+    largest = float((np.maximum(high, other_high) - np.minimum(low, other_low)).max())
+    return largest * (1 + rivals.metric.rounding) if isinstance(rivals.metric, Metric) else largest
+
+
+def _sides(references: References, metric: Plain) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest coordinates (d,) of the normals that references are to the origin."""
+    low, high = [], []
+    for start in range(0, len(references), _MANY):
+        normals = metric.normals(references.points[start : start + _MANY])
+        low.append(normals.min(axis=0))
+        high.append(normals.max(axis=0))
+    return np.min(low, axis=0).astype(np.float64), np.max(high, axis=0).astype(np.float64)

@@ -1,1 +1,1 @@
-"""The networks: `architectures`, many of them side by side (`stack`), and their file (`storage`)."""
+"""The networks: `architectures`, many of them side by side (`stack`), their file (`storage`), one as a pair's (`restriction`)."""

@@ -1,13 +1,13 @@
-"""The file of the two-class networks of a dataset's pairs."""
+"""The file of the networks of a dataset's pairs, or of the one network of all classes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nnrobust.data.datasets import Pair
+from nnrobust.data.datasets import Problem
 from nnrobust.errors import DataError
 from nnrobust.runtime.outputs import finished_file
 
@@ -15,10 +15,10 @@ from nnrobust.runtime.outputs import finished_file
 def save_networks(networks: Mapping[str, Mapping[str, Mapping[str, Tensor]]], path: Path | str) -> None:
     """Writes the `state_dict` of each pair's network at each checkpoint as one safetensors file, whole or not at all.
 
-    Tensors are named `3-5/best/<parameter>` and `3-5/last/<parameter>`.
+    Tensors are named `3-5/best/<parameter>` and `3-5/last/<parameter>`, those of a network of all classes `all/best/...`.
 
     Args:
-        networks: by pair (`3-5`), then by checkpoint (`best`, `last`).
+        networks: by pair (`3-5`, `all`), then by checkpoint (`best`, `last`).
     """
     tensors = {
         f"{pair}/{checkpoint}/{name}": tensor
@@ -43,7 +43,7 @@ def stored_pairs(path: Path | str) -> set[str]:
         raise _unreadable(path, error) from error
 
 
-def load_networks(path: Path | str, pairs: list[Pair], checkpoint: str) -> list[dict[str, Tensor]]:
+def load_networks(path: Path | str, pairs: Sequence[Problem], checkpoint: str) -> list[dict[str, Tensor]]:
     """The `state_dict` of each pair's network, at its `best` on validation or at its `last` epoch.
 
     Raises:

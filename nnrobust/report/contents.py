@@ -5,6 +5,7 @@ import pandas as pd
 from nnrobust.claims.judge import NOT_RUN
 from nnrobust.figures.gallery import Drawing
 from nnrobust.report.report import Picture, Report, Table
+from nnrobust.tables.comparison import HEADLINE
 from nnrobust.tables.runs import Run
 
 QUESTION = "nnrobust: 1NN against adversarial training"
@@ -33,25 +34,41 @@ CHANGES_CAPTION = (
     "The images of figures 1 and 7: l2 distance, largest change, and the percentages of pixel values changed by less and by "
     "more than the Linf epsilon."
 )
+FITS_CAPTION = (
+    "One row a problem: the gap to the optimum that is proven, relative to the objective (0: none is sought), the tolerance it "
+    "had to reach, records, and those without an exact verdict. Every certificate of a record was checked."
+)
 ZOO_CAPTION = "Accuracies in percent with Wilson intervals; published ones are RobustBench's, by AutoAttack."
 
 
 def report_of(
-    run: Run, drawings: list[tuple[Drawing, bytes]], claims: pd.DataFrame, setting: str, provenance: dict[str, object]
+    run: Run,
+    drawings: list[tuple[Drawing, bytes]],
+    claims: pd.DataFrame,
+    controls: pd.DataFrame,
+    setting: str,
+    provenance: dict[str, object],
 ) -> Report:
-    """The report of a run, from its drawings with their PNG files and its ledger."""
+    """The report of a run, from its drawings with their PNG files, its ledger and its controls; none where none was judged."""
     pictures = [
         Picture(drawing.name, drawing.title, drawing.caption, png, f"{drawing.name}.csv") for drawing, png in drawings
     ]
     sentence = f"This run is {setting}, and so says every line below."
+    claims, controls = (_judged_first(table) for table in (claims, controls))
+    if (controls["verdict"] == NOT_RUN).all():
+        controls = controls[:0]
+    return Report(QUESTION, sentence, claims, controls, pictures, _tables(run), provenance, not_run(run, claims))
+
+
+def _judged_first(claims: pd.DataFrame) -> pd.DataFrame:
+    """The claims, with those that were not run at the end."""
     is_open = claims["verdict"] == NOT_RUN
-    claims = pd.concat([claims[~is_open], claims[is_open]])  # a reader wants what was judged first
-    return Report(QUESTION, sentence, claims, pictures, _tables(run), provenance, not_run(run, claims))
+    return pd.concat([claims[~is_open], claims[is_open]])
 
 
 def _tables(run: Run) -> list[Table]:
     tables = run.tables
-    is_shown = tables["pairs"]["method"].isin(("exact", "bisector")) | (tables["pairs"]["kind"] == "attacked")
+    is_shown = tables["pairs"]["method"].isin(HEADLINE) | (tables["pairs"]["kind"] == "attacked")
     test = tables["pairs"].loc[is_shown & (tables["pairs"]["split"] == "test"), PAIRS]
     paired = tables["paired"].drop(columns="first", errors="ignore")
     found = [
@@ -60,6 +77,8 @@ def _tables(run: Run) -> list[Table]:
         Table("pairs", "Every pair", "Test images, accuracies in percent with Wilson intervals.", _percent(test)),
         Table("changes", "Pixel changes", CHANGES_CAPTION, _percent(tables["changes"], ("share_below", "share_above"))),
     ]
+    if len(tables["fits"]):
+        found.append(Table("fits", "Fits of the simple classifiers", FITS_CAPTION, tables["fits"]))
     if len(tables["seeds"]):
         spread = _percent(tables["seeds"], ("mean", "lowest", "highest", "standard_deviation"))
         found.append(
@@ -98,8 +117,10 @@ def not_run(run: Run, claims: pd.DataFrame) -> list[str]:
         lines.append("Figure 1: examples.classifiers names no network, or its stage failed.")
     if "1NN" not in run.examples:
         lines.append("Figure 7: examples.classifiers does not name 1NN, or its stage failed.")
-    if len(run.classifiers) == 1:
-        lines.append("The trained variants: params name none, so figure 6 and the networks' numbers are missing.")
+    if not run.simple:
+        lines.append("The other simple classifiers, and so the controls: params name none under classifiers.")
+    if len(run.classifiers) == 1 + len(run.simple):
+        lines.append("The trained variants: params name none, so the networks' numbers are missing, in figure 6 too.")
     elif run.searched not in set(run.scores["classifier"]):
         lines.append(f"Figure 6: no pair has a network of {run.searched}.")
     return lines

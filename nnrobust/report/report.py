@@ -37,7 +37,7 @@ _WIDE = 44
 """Characters of a name and its value from which a group of the provenance takes the whole width."""
 _NUMBER = re.compile(r"[<>≤≥~≈±]?\s*([-−+]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-−+]?\d+)?)")
 _UNIT = re.compile(r"(?:\s*%|[a-zµ]{1,2}|\s[^\d\s-]{1,12})?|\s*±.*")
-_SECTIONS = ("verdicts", "figures", "tables", "provenance", "not-run")
+_SECTIONS = ("verdicts", "controls", "figures", "tables", "provenance", "not-run")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -66,12 +66,14 @@ class Table:
 class Report:
     """What the page says. `setting`: one sentence on the data, the profile, and whether it is the paper's experiment.
 
-    `claims` has the columns `CLAIM_COLUMNS`, verdicts of `VERDICTS`; `provenance` is nested at most one level.
+    `claims` of the paper and `controls` beside them have the columns `CLAIM_COLUMNS`, verdicts of `VERDICTS`; `provenance` is
+    nested at most one level.
     """
 
     title: str
     setting: str
     claims: pd.DataFrame
+    controls: pd.DataFrame
     pictures: list[Picture]
     tables: list[Table]
     provenance: dict[str, object]
@@ -111,9 +113,9 @@ def render(report: Report) -> str:
     Raises: DataError where claims lack a column or have an unknown verdict, an anchor is unusable or used twice, or a picture
     is no PNG.
     """
-    _check_claims(report.claims)
+    for ledger in (report.claims, report.controls):
+        _check_claims(ledger)
     _check_anchors(report)
-    counted = Counter(report.claims["verdict"])
     template = jinja2.Environment(
         autoescape=True,
         trim_blocks=True,
@@ -124,14 +126,26 @@ def render(report: Report) -> str:
     return template.render(
         report=report,
         sections=_sections(report),
-        counts=[(verdict, sign, counted[verdict]) for verdict, sign in SIGNS.items()],
+        counts=_counts(report.claims),
+        control_counts=_counts(report.controls),
         signs=SIGNS,
         ranks={verdict: rank for rank, verdict in enumerate(VERDICTS)},
-        claims=[{name: cell(claim[name]) for name in CLAIM_COLUMNS} for claim in report.claims.to_dict("records")],
+        claims=_rows(report.claims),
+        controls=_rows(report.controls),
         pictures=[_picture(picture) for picture in report.pictures],
         tables=[_table(table) for table in report.tables],
         provenance=_groups(report.provenance),
     )
+
+
+def _counts(claims: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """Each verdict with its sign, and how many claims have it."""
+    counted = Counter(claims["verdict"])
+    return [(verdict, sign, counted[verdict]) for verdict, sign in SIGNS.items()]
+
+
+def _rows(claims: pd.DataFrame) -> list[dict[str, Cell]]:
+    return [{name: cell(claim[name]) for name in CLAIM_COLUMNS} for claim in claims.to_dict("records")]
 
 
 def cell(value: object, decimals: int | None = None) -> Cell:
@@ -184,7 +198,7 @@ def _check_claims(claims: pd.DataFrame) -> None:
 def _check_anchors(report: Report) -> None:
     names = [picture.name for picture in report.pictures] + [table.name for table in report.tables]
     taken = set(_SECTIONS)
-    for name in [*names, *(f"claim-{claim}" for claim in report.claims["id"])]:
+    for name in [*names, *(f"claim-{claim}" for claim in (*report.claims["id"], *report.controls["id"]))]:
         if not name or re.search(r"\s", name):
             raise DataError(f"anchor {name!r}: expected a name without spaces; rename the picture, table or claim")
         if name in taken:
@@ -194,8 +208,15 @@ def _check_anchors(report: Report) -> None:
 
 def _sections(report: Report) -> list[_Section]:
     """The table of contents: a section without content is not on the page, but the last two always are."""
-    counts = (len(report.claims), len(report.pictures), len(report.tables), None, len(report.not_run))
-    titles = ("Verdicts", "Figures", "Tables", "Provenance", "What was not run")
+    counts = (
+        len(report.claims),
+        len(report.controls),
+        len(report.pictures),
+        len(report.tables),
+        None,
+        len(report.not_run),
+    )
+    titles = ("Verdicts", "Controls", "Figures", "Tables", "Provenance", "What was not run")
     every = [_Section(*parts) for parts in zip(_SECTIONS, titles, counts, strict=True)]
     return [section for section in every if section.count != 0 or section.name in ("verdicts", "not-run")]
 

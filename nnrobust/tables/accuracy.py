@@ -12,11 +12,14 @@ from nnrobust.threat import ThreatModel
 
 CERTIFICATES = {"half gap": "radius_half_gap", "bisector": "radius_bisector"}
 """The certificates of 1NN, weakest first, and the column that holds each one's radius."""
+LOWER_BOUND = "lower bound"
+"""What is proven of a classifier without such certificates where some verdict is not exact."""
 EXACT = {"exact": ("radius_lower", "radius_upper"), "exact in box": ("box_radius_lower", "box_radius_upper")}
-"""The exact verdicts of 1NN, without and with the box [0, 1], and the columns that hold the bounds of the radius."""
+"""Exact verdicts, without and with the box [0, 1], and the columns that hold the bounds of the radius."""
 SUMMARY_NAMES = {
     "half gap": "half_gap_accuracy",
     "bisector": "certified_accuracy",
+    LOWER_BOUND: "certified_accuracy",
     "exact": "exact_accuracy",
     "exact in box": "exact_in_box_accuracy",
 }
@@ -57,14 +60,7 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
     for names, part in networks.groupby(networks["attacks"].astype(str), sort=False):
         tables += _withstood(part, str(names).split(" + "))
     proven = counted[counted["kind"] != "attacked"]
-    for name, column in CERTIFICATES.items() if len(proven) else ():
-        is_certified = proven["is_correct"] & (proven[column] > proven["epsilon"])
-        tables.append(_counts(proven.assign(kind="certified"), is_certified, name))
-    for name, (lower, upper) in EXACT.items() if len(proven) else ():
-        is_robust = proven["is_correct"] & (proven[lower] > proven["epsilon"])
-        chosen = _is_exact_throughout(proven, is_robust | (proven[upper] <= proven["epsilon"]))
-        if chosen.any():
-            tables.append(_counts(proven[chosen].assign(kind="exact"), is_robust[chosen], name))
+    tables += _proven(proven) if len(proven) else []
     if not tables:
         return pd.DataFrame(columns=TABLE_COLUMNS)
     table = pd.concat(tables, ignore_index=True)
@@ -73,6 +69,24 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
         low, high = wilson_interval(table[count].to_numpy(), table["n"].to_numpy(), confidence)
         table[f"{rate}_low"], table[f"{rate}_high"] = low, high
     return table[TABLE_COLUMNS]
+
+
+def _proven(records: pd.DataFrame) -> list[pd.DataFrame]:
+    """The counts of each certificate that the records have, and of the exact verdicts where a problem has no others."""
+    tables = []
+    for name, column in CERTIFICATES.items():
+        mine = records[records[column].notna()]
+        if len(mine):
+            is_certified = mine["is_correct"] & (mine[column] > mine["epsilon"])
+            tables.append(_counts(mine.assign(kind="certified"), is_certified, name))
+    for name, (lower, upper) in EXACT.items():
+        is_robust = records["is_correct"] & (records[lower] > records["epsilon"])
+        chosen = _is_exact_throughout(records, is_robust | (records[upper] <= records["epsilon"]))
+        is_left = ~chosen & records["radius_bisector"].isna() & (name == "exact")
+        for rows, kind, method in ((chosen, "exact", name), (is_left, "certified", LOWER_BOUND)):
+            if rows.any():
+                tables.append(_counts(records[rows].assign(kind=kind), is_robust[rows], method))
+    return tables
 
 
 def _withstood(records: pd.DataFrame, names: list[str]) -> list[pd.DataFrame]:
@@ -146,13 +160,14 @@ def standard_error(values: pd.Series | np.ndarray) -> float:
 
 
 def summary(table: pd.DataFrame, n_decimals: int) -> dict[str, dict[str, object]]:
-    """The few numbers that `dvc metrics diff` compares: means over pairs by classifier and split, and 1NN on all classes.
+    """The few numbers that `dvc metrics diff` compares: means over pairs by classifier and split, and all classes at once.
 
     Keys name what a number is: `clean_accuracy`, `exact_accuracy`, `certified_accuracy` (a lower bound, by the better
     certificate), `half_gap_accuracy` (certified by theorem 1 alone), `robust_accuracy` (an upper bound, by all attacks).
     """
     result: dict[str, dict[str, object]] = {}
-    everything = table[table["pair"] == ALL_CLASSES].assign(classifier="1NN_all_classes")
+    everything = table[table["pair"] == ALL_CLASSES]
+    everything = everything.assign(classifier=everything["classifier"].astype(str) + "_all_classes")
     for row in [*strongest(mean_over_pairs(table)).itertuples(), *everything.itertuples()]:
         cell = result.setdefault(str(row.classifier), {}).setdefault(str(row.split), {})
         assert isinstance(cell, dict)
@@ -192,7 +207,7 @@ def check_threat_models(records: pd.DataFrame, n_dimensions: int) -> None:
 
 
 def check_certificates(records: pd.DataFrame) -> None:
-    """Checks that half gap <= bisector bound <= upper end of the radius, for every record of 1NN.
+    """Checks that half gap <= bisector bound <= upper end of the radius, of those that a proven record has.
 
     Raises:
         RecordError: naming the first image where it does.
@@ -206,7 +221,7 @@ def check_certificates(records: pd.DataFrame) -> None:
 
 
 BOUNDS = {**{name: (column, column) for name, column in CERTIFICATES.items()}, **EXACT}
-"""Of 1NN, the columns of the records that hold the radius by each method, from below and from above."""
+"""The columns of the records that hold the radius by each method of proof, from below and from above."""
 
 
 def epsilon_curves(records: pd.DataFrame, split: str, n_points: int, end: float) -> pd.DataFrame:
@@ -214,9 +229,9 @@ def epsilon_curves(records: pd.DataFrame, split: str, n_points: int, end: float)
 
     Columns: `classifier`, `problem` (`pairs`: the mean over pairs; `all`: all classes at once), `norm`, `epsilon`, `method`,
     `kind`, `accuracy`, `error` (standard error of the mean over pairs), `open` (what the verdicts that are not exact could
-    add), `n_problems`. Of 1NN at epsilon 0 it is the clean accuracy without ties. Of networks it is the share of images that no
+    add), `n_problems`. Exact at epsilon 0 it is the clean accuracy without ties. Of networks it is the share of images that no
     attack has fooled within epsilon, an upper bound; only a minimum-norm attack makes it a good one away from the recorded
-    epsilon. Only test images have full radii in the records of 1NN.
+    epsilon. Only test images have full radii in exact records.
     """
     rows = []
     mine = records[(records["split"] == split) & (records["status"] == "ok")]
@@ -245,7 +260,8 @@ def _methods(records: pd.DataFrame) -> list[tuple[str, str, str, str]]:
     """Method, kind, and the columns that bound the radius from below and from above."""
     if records["kind"].iloc[0] == "attacked":
         return [(str(records["attacks"].iloc[0]), "attacked", "radius_upper", "radius_upper")]
-    return [(name, "exact" if name in EXACT else "certified", *columns) for name, columns in BOUNDS.items()]
+    there = [(name, columns) for name, columns in BOUNDS.items() if records[columns[0]].notna().any()]
+    return [(name, "exact" if name in EXACT else "certified", *columns) for name, columns in there]
 
 
 def _share_above(radii: pd.Series, grid: np.ndarray) -> np.ndarray:

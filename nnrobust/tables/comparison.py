@@ -7,10 +7,10 @@ import pandas as pd
 from scipy import stats
 
 from nnrobust.records import ALL_CLASSES
-from nnrobust.tables.accuracy import strongest, wilson_interval
+from nnrobust.tables.accuracy import LOWER_BOUND, strongest, wilson_interval
 
-HEADLINE = ("exact", "bisector")
-"""The proofs whose numbers stand for 1NN, the first there is. For networks it is all attacks together."""
+HEADLINE = ("exact", "bisector", LOWER_BOUND)
+"""The proofs whose numbers stand for a classifier, the first there is. For networks it is all attacks together."""
 NORMS = ("Linf", "L2")
 MEASURES = ("clean", *NORMS, "mean", "union")
 """`mean`: of both norms' robust accuracies, half of the sum that the paper plots. `union`: robust in both at once."""
@@ -63,6 +63,18 @@ def scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
     order = rows["measure"].map({name: place for place, name in enumerate(MEASURES)})
     rows = rows.assign(value=rows["value"].astype(float), order=order).dropna(subset="value")
     return rows.sort_values([*key, "order"], kind="stable").drop(columns="order").reset_index(drop=True)
+
+
+def whole_scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
+    """What `scores` gives for pairs, as counts for all classes at once: classifier, split, measure, kind, n and n_robust.
+
+    Of the measures those that are robust accuracies of images: both norms and their union.
+    """
+    mine = headline(table[table["pair"] == ALL_CLASSES])
+    both = unions[unions["pair"] == ALL_CLASSES]
+    columns = ["classifier", "split", "measure", "kind", "n", "n_robust"]
+    parts = [mine.assign(measure=mine["norm"])[columns], both.assign(measure="union")[columns]]
+    return pd.concat(parts, ignore_index=True)
 
 
 def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -122,10 +134,14 @@ def sign_test(difference: np.ndarray) -> float:
     return float(stats.binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
 
 
+def signed_ranks(difference: np.ndarray) -> float:
+    """The two-sided p-value of Wilcoxon's signed ranks, without ties."""
+    return float(stats.wilcoxon(difference).pvalue) if (difference != 0).any() else 1.0
+
+
 def _tests(difference: np.ndarray, confidence: float, margin: float) -> dict[str, object]:
     low, high = mean_interval(difference, confidence)
     ahead, behind = int((difference > 0).sum()), int((difference < 0).sum())
-    differ = ahead + behind > 0
     return {
         "n_pairs": len(difference),
         "n_ahead": ahead,
@@ -135,7 +151,7 @@ def _tests(difference: np.ndarray, confidence: float, margin: float) -> dict[str
         "low": low,
         "high": high,
         "sign_p": sign_test(difference),
-        "wilcoxon_p": float(stats.wilcoxon(difference).pvalue) if differ else 1.0,
+        "wilcoxon_p": signed_ranks(difference),
         "is_comparable": bool(-margin <= low and high <= margin),
     }
 

@@ -16,7 +16,7 @@ from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.comparison import scores
 
 TABLES = (
-    "pairs", "means", "unions", "curves", "zoo", "training", "strength", "growth", "plane", "changes", "paired", "seeds",
+    "pairs", "means", "unions", "curves", "zoo", "training", "strength", "growth", "plane", "changes", "paired", "seeds", "fits",
 )  # fmt: skip
 
 
@@ -24,6 +24,7 @@ TABLES = (
 class Run:
     """What a run has to show.
 
+    `classifiers` are all that have records, `simple` those of them with exact robustness beside 1NN.
     `tables` by the names of `metrics/`, and `class_distances`; `timings` and `examples` by classifier, in the order of params;
     `regions` of the 2-D problem. `searched` is the variant that figure 6 sets against 1NN; `epsilon` is by norm.
     """
@@ -32,6 +33,7 @@ class Run:
     classes: list[str]
     n_dimensions: int
     classifiers: list[str]
+    simple: list[str]
     searched: str | None
     epsilon: dict[str, float]
     confidence: float
@@ -52,14 +54,15 @@ class Run:
                 dataset=about["name"],
                 classes=about["classes"],
                 n_dimensions=int(np.prod(about["image_shape"])),
-                classifiers=params.classifiers,
+                classifiers=params.measured,
+                simple=list(params.classifiers),
                 searched=params.searched,
                 epsilon=params.epsilon.model_dump(),
                 confidence=params.claims.confidence,
                 plane_seed=params.plane.seed,
                 scores=scores(tables["pairs"], tables["unions"]),
                 tables=tables | {"class_distances": pd.read_csv(prepared / "class_distances.csv")},
-                timings=read_timings(metrics / "timings", params.classifiers),
+                timings=read_timings(metrics / "timings", params.measured),
                 examples=load_each(examples, params.examples.classifiers),
                 regions=dict(stored),
             )
@@ -67,6 +70,7 @@ class Run:
 
 STRENGTH = ["norm", "epsilon", "attack", "steps", "restarts", "n", "robust_accuracy", "classifier"]
 TRIALS = ["pair", "state", "robust_accuracy"]
+FITS = ["classifier", "pair", "gap", "tolerance", "is_converged", "n_iterations", "n_prototypes", "n_records", "n_open"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,25 @@ def training_table(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         )
         tables.append(means.assign(variant=variant)[tables[0].columns])
     return (pd.concat(tables[1:], ignore_index=True) if histories else tables[0]).round(6)
+
+
+def fits_table(folder: Path, names: list[str]) -> pd.DataFrame:
+    """How near its optimum each fit of the simple classifiers came, out of a folder of records: columns `FITS`."""
+    tables = [pd.read_csv(folder / "fits" / f"{name}.csv") for name in names]
+    return pd.concat(tables, ignore_index=True)[FITS] if tables else pd.DataFrame(columns=FITS)
+
+
+def fit_counts(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """By classifier: its fits, how many of them have converged, the largest gap, and its records without an exact verdict."""
+    return {
+        str(name): {
+            "n_fits": len(mine),
+            "n_fits_converged": int(mine["is_converged"].sum()),
+            "largest_gap": float(mine["gap"].max()),
+            "n_open_records": int(mine["n_open"].sum()),
+        }
+        for name, mine in table.groupby("classifier", sort=False)
+    }
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The table of the pretrained models, with 1NN on the same images beside them."""
+"""The table of the pretrained models, with the classifiers that have proofs on the same images beside them."""
 
 import math
 from collections.abc import Mapping
@@ -45,13 +45,11 @@ def _is_current(records: pd.DataFrame, attacks: str, epsilon: Mapping[str, float
     return set(measured["attacks"].astype(str)) <= {attacks} and counts.to_dict() == expected
 
 
-def zoo_table(
-    models: Mapping[str, pd.DataFrame | None], nearest_neighbor: pd.DataFrame, confidence: float
-) -> pd.DataFrame:
-    """A row for each model, split, norm and set of attacks; one for each model that has no records or failed; and 1NN's.
+def zoo_table(models: Mapping[str, pd.DataFrame | None], proven: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """A row for each model, split, norm and set of attacks; one for each model that has no records or failed; and proven ones.
 
-    `models` has the records of each, None where there are none; `nearest_neighbor` the records of 1NN, of which those of all
-    classes and of the images that a model was attacked on count. Published accuracies are RobustBench's, as fractions.
+    `models` has the records of each, None where there are none; `proven` those of 1NN and of other classifiers with proofs, of
+    which all classes and the images that a model was attacked on count. Published accuracies are RobustBench's, as fractions.
     """
     tables, there = [], [records for records in models.values() if records is not None]
     for name, records in models.items():
@@ -73,8 +71,9 @@ def zoo_table(
         )
     if there:
         images = pd.concat([records[["split", "index"]].astype({"split": str}) for records in there]).drop_duplicates()
-        everything = nearest_neighbor[nearest_neighbor["pair"] == ALL_CLASSES].astype({"split": str})
-        tables.append(accuracy_table(everything.merge(images, on=["split", "index"]), confidence).assign(status="ok"))
+        everything = proven[proven["pair"] == ALL_CLASSES].astype({"split": str, "classifier": str})
+        for _, mine in everything.merge(images, on=["split", "index"]).groupby("classifier", sort=False):
+            tables.append(accuracy_table(mine, confidence).assign(status="ok"))
     return pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS) if tables else pd.DataFrame(columns=COLUMNS)
 
 

@@ -120,11 +120,12 @@ class GroupRun:
         if self.stream is not None:
             self.stream.wait_stream(torch.cuda.current_stream(self.device))
         with self._on_stream():
-            self.rates.copy_(self._of_each([learning_rate_in(task.recipe, self.n_epochs_done) for task in self.tasks]))
+            rates = self._rates(range(0, n, size), n)
             self.total.zero_()
             order = torch.stack([torch.randperm(n, generator=g, device=self.device) for g in self.generators])
-        for start in range(0, n, size):
+        for start, rate in zip(range(0, n, size), rates, strict=True):
             with self._on_stream():
+                self.rates.copy_(rate)
                 chosen = order[:, start : start + size]
                 if chosen.shape[1] not in self.batches:
                     self.batches[chosen.shape[1]] = self._batch(chosen)
@@ -133,6 +134,12 @@ class GroupRun:
                 self._draw(batch)
                 batch.step()
             yield
+
+    def _rates(self, starts: range, n: int) -> Tensor:
+        """The learning rates (steps, g) of the epoch under way, each as in the middle of its step."""
+        middles = [self.n_epochs_done + (start + min(start + starts.step, n)) / (2 * n) for start in starts]
+        rates = [[learning_rate_in(task.recipe, middle) for task in self.tasks] for middle in middles]
+        return torch.tensor(rates, device=self.device)
 
     def end_epoch(self) -> None:
         """Waits for the epoch's steps; notes its losses and, where due, the accuracies on held-out images."""

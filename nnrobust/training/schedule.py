@@ -4,10 +4,19 @@ from dataclasses import replace
 
 from nnrobust.config.recipes import Perturbation, Recipe, Setting
 
+PEAK = 0.4
+"""The part of a one-cycle schedule in which the learning rate rises. Source: as arXiv 2001.03994's code."""
 
-def learning_rate_in(recipe: Recipe, epoch: int) -> float:
-    """The learning rate in an epoch, counted from 0."""
-    return recipe.learning_rate * recipe.decay ** sum(milestone <= epoch for milestone in recipe.milestones)
+
+def learning_rate_in(recipe: Recipe, progress: float) -> float:
+    """The learning rate after `progress` epochs, of which a step takes a part.
+
+    `steps`: multiplied by `decay` at each milestone. `one_cycle`: along a line from 0 to the recipe's rate, then along one to 0.
+    """
+    if recipe.schedule == "one_cycle":
+        share = progress / recipe.epochs
+        return recipe.learning_rate * min(share / PEAK, (1 - share) / (1 - PEAK))
+    return recipe.learning_rate * recipe.decay ** sum(milestone <= progress for milestone in recipe.milestones)
 
 
 def validation_norms(recipe: Recipe) -> tuple[str, ...]:

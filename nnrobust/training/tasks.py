@@ -30,8 +30,9 @@ class Task:
         """The values that tasks trained side by side share; learning rate, weight decay, beta and epsilon may differ."""
         r = self.recipe
         inner = r.trades and (r.trades.combine, tuple((p.norm, p.steps) for p in r.trades.perturbations))
-        schedule = (r.architecture, r.epochs, r.batch_size, r.momentum, r.milestones, r.decay, r.augment)
-        return (len(self.pair.class_ids()), len(self.indices), len(self.held), *schedule, inner)
+        network = (r.architecture, r.width, len(self.pair.class_ids()))
+        course = (r.epochs, r.batch_size, r.momentum, r.schedule, r.milestones, r.decay, r.augment)
+        return (*network, len(self.indices), len(self.held), *course, inner)
 
     def fresh(self, build: Callable[[], nn.Module]) -> nn.Module:
         """An untrained network whose weights the task's seed decides; torch's own generator is left as it was."""
@@ -75,10 +76,10 @@ class TrainingSet:
     build: Callable[[], nn.Module]
 
     @classmethod
-    def of(cls, prepared: Prepared, architecture: str) -> "TrainingSet":
-        """The training split of a prepared dataset, read into memory, for two-class networks of an architecture."""
+    def of(cls, prepared: Prepared, recipe: Recipe, n_classes: int = 2) -> "TrainingSet":
+        """The training split of a prepared dataset, read into memory, for networks of a recipe and so many classes."""
         train = prepared.dataset.train
-        return cls(np.array(train.images), train.labels, builder(prepared, architecture))
+        return cls(np.array(train.images), train.labels, builder(prepared, recipe, n_classes))
 
 
 @dataclass(frozen=True)

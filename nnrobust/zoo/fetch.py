@@ -57,8 +57,9 @@ def fetch(
                 if local_dir is not None:
                     _copy(model, file_name, local_dir, temporary)
                 else:
-                    most = getattr(recorded(lock).get(file_name), "bytes", None)
-                    _download(model, _Wanted(identifier, file_name, most), temporary, progress, sleep)
+                    n_bytes = getattr(recorded(lock).get(file_name), "bytes", None)
+                    wanted = Wanted(f"{model.name}: {file_name}", identifier, remedy(file_name), n_bytes)
+                    download(wanted, temporary, progress, sleep)
                 check_look(model, file_name, temporary)
                 check_hash(model, file_name, temporary, lock)
                 read_checkpoint(model, file_name, temporary)
@@ -121,20 +122,28 @@ def _copy(model: ZooModel, file_name: str, local_dir: Path, target: Path) -> Non
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """A file to download: its identifier, its name, and its recorded size in bytes, where it is recorded."""
+class Wanted:
+    """A file to download: `what` it is called in errors, `NAME: FILE`, and what to do `instead` where it cannot be had.
 
+    `identifier` is an id of Google Drive's, a `timm:` name, or an address. `n_bytes` is its size, where that is known.
+    """
+
+    what: str
     identifier: str
-    file_name: str
-    n_bytes: int | None
+    instead: str
+    n_bytes: int | None = None
 
 
 class _RefusedError(OSError):
     """An answer that no further attempt would change, in the words of the message."""
 
 
-def _download(model: ZooModel, wanted: _Wanted, target: Path, progress: Progress, sleep: Sleep) -> None:
-    """Writes the file to `target`, trying again after each trouble that may pass."""
+def download(wanted: Wanted, target: Path, progress: Progress = silent, sleep: Sleep = time.sleep) -> None:
+    """Writes the file to `target`, trying again after each trouble that may pass.
+
+    Raises:
+        FetchError: when it cannot be had, is larger than it should be, or comes from another host.
+    """
     for pause in (*PAUSES, None):
         try:
             with _response(wanted.identifier) as response:
@@ -142,9 +151,7 @@ def _download(model: ZooModel, wanted: _Wanted, target: Path, progress: Progress
             return
         except (OSError, _no_file_error()) as error:
             if pause is None or not _may_pass(error):
-                raise FetchError(
-                    f"{model.name}: {wanted.file_name}: {_cause(error)}; {remedy(wanted.file_name)}"
-                ) from error
+                raise FetchError(f"{wanted.what}: {_cause(error)}; {wanted.instead}") from error
             sleep(pause)
 
 
@@ -166,6 +173,8 @@ def _response(identifier: str) -> Iterator[Any]:
         if identifier.startswith("timm:"):
             entries = zoo_module("robustbench.model_zoo.architectures.xcit").default_cfgs
             address = entries[identifier.removeprefix("timm:")]["url"]
+        elif "://" in identifier:
+            address = identifier
         else:
             address = DRIVE.format(identifier)
             # As gdown does: Google Drive has other pages for programs.
@@ -217,7 +226,7 @@ def _is_page(response: Any) -> bool:
     return is_html and response.status_code < 500 and response.status_code != 404
 
 
-def _write(response: Any, target: Path, progress: Progress, wanted: _Wanted) -> None:
+def _write(response: Any, target: Path, progress: Progress, wanted: Wanted) -> None:
     """Writes the body to `target`, and stops at the recorded size."""
     blocks = response.iter_content(BLOCK)
     length = response.headers.get("Content-Length", "")
@@ -225,7 +234,7 @@ def _write(response: Any, target: Path, progress: Progress, wanted: _Wanted) -> 
     most, said = (MOST_BYTES, "at most") if wanted.n_bytes is None else (wanted.n_bytes, "as recorded")
     n_written = announced
     with target.open("wb") as stream:
-        shown = iter(progress(range(ceil(min(announced, most) / BLOCK)), f"{wanted.file_name}, MiB"))
+        shown = iter(progress(range(ceil(min(announced, most) / BLOCK)), f"{wanted.what.rpartition(': ')[2]}, MiB"))
         while n_written <= most:
             next(shown, None)
             block = next(blocks, None)

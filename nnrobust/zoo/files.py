@@ -1,6 +1,5 @@
 """Whether a file may be taken for a checkpoint: its look before anything is unpickled, and its hash against a lock file."""
 
-import fcntl
 import json
 import os
 import zipfile
@@ -135,6 +134,8 @@ def _differs(model: ZooModel, file_name: str, expected: Fingerprint, got: Finger
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Keeps other processes that ask for the same out while the block runs; the system lets go when a process dies."""
+    import fcntl  # here: Windows has none, and reads files without it
+
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:

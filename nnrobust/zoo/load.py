@@ -32,22 +32,30 @@ def read_checkpoint(model: ZooModel, file_name: str, path: Path) -> Any:
     Raises:
         FetchError: when the file is cut off, damaged, or wants a class or function unpickled that may run code.
     """
+    try:
+        return unpickled(path)
+    except Exception as error:
+        raise FetchError(
+            f"{model.name}: {file_name}: expected tensors, containers and numpy scalars only, got {cause_of(error)}; "
+            f"{remedy(file_name)}"
+        ) from error
+
+
+def unpickled(path: Path) -> Any:
+    """What a file holds, on the CPU, by torch's restricted unpickler, with numpy's scalars besides; it raises torch's errors."""
     scalar = importlib.import_module("numpy._core.multiarray").scalar
     # Old checkpoints name it as numpy 1 did.
     names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
-    try:
-        with torch.serialization.safe_globals([*names, np.dtype, *(type(np.dtype(name)) for name in SCALARS)]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        wanted = re.search(r"(?:unsupported |Unsupported global: )GLOBAL (\S+)", str(error))
-        cause = (
-            f"a pickle that wants {wanted[1]}, which may run code; nothing of it was run"
-            if wanted
-            else f"one that cannot be read, cut off or damaged ({_first_line(error)})"
-        )
-        raise FetchError(
-            f"{model.name}: {file_name}: expected tensors, containers and numpy scalars only, got {cause}; {remedy(file_name)}"
-        ) from error
+    with torch.serialization.safe_globals([*names, np.dtype, *(type(np.dtype(name)) for name in SCALARS)]):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def cause_of(error: Exception) -> str:
+    """What a file that `unpickled` refuses is."""
+    wanted = re.search(r"(?:unsupported |Unsupported global: )GLOBAL (\S+)", str(error))
+    if wanted:
+        return f"a pickle that wants {wanted[1]}, which may run code; nothing of it was run"
+    return f"one that cannot be read, cut off or damaged ({_first_line(error)})"
 
 
 def build(model: ZooModel) -> nn.Module:

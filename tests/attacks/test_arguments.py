@@ -34,8 +34,9 @@ N = len(INPUTS.ids)
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"images": (INPUTS.images / 255).astype(np.float32)}, r"images: expected uint8 \(n, c, h, w\) as stored, 0 to 255, got float32 .*np\.round\(images \* 255\)"),
-        ({"images": INPUTS.images / 255}, r"got float64"),
+        ({"images": INPUTS.images.astype(np.float32)}, r"images: expected floats in \[0, 1\], got float32 from 0 to 255; of pixels of 0 to 255, divide by 255"),
+        ({"images": INPUTS.images / 127.5 - 1}, r"images: expected floats in \[0, 1\], got float64 from -1 to 1"),
+        ({"images": np.where(INPUTS.images == 7, np.nan, INPUTS.images / 255)}, r"images: expected floats in \[0, 1\], got float64 from nan to nan"),
         ({"images": INPUTS.images.astype(np.int16)}, r"got int16"),
         ({"images": INPUTS.images.astype(bool)}, r"got bool"),
         ({"images": INPUTS.images[:, 0]}, r"expected uint8 \(n, c, h, w\).*\(60, 7, 7\)"),
@@ -77,6 +78,13 @@ def test_a_malformed_argument_is_one_sentence(change, expected):
 def test_a_device_that_is_not_here_is_named():
     with pytest.raises(AttackError, match="device: expected one that is here, got cuda and no CUDA device"):
         outcome(device=torch.device("cuda"))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_images_in_floats_get_the_verdicts_of_the_stored_ones(kind):
+    plain, other = outcome(), outcome(images=(INPUTS.images / 255).astype(kind))
+    assert np.array_equal(plain.predictions, other.predictions)
+    assert np.array_equal(plain.is_fooled, other.is_fooled)
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int32, np.uint8, np.uint64])

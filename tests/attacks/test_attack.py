@@ -233,6 +233,7 @@ class Ten(nn.Module):
         return 5 * self.body(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_the_targeted_attack_finds_what_autoattacks_finds(norm):
     from pyautoattack.autopgd_base import APGDAttack_targeted

@@ -1,6 +1,7 @@
 """The attack-strength curve: which attacks it runs, and what it reports of them."""
 
 import numpy as np
+import pytest
 import torch
 
 from made.victims import Always, network_problem, of_one
@@ -25,6 +26,7 @@ def test_the_ladder_has_each_number_of_steps_and_then_restarts():
     assert ladder(["fmn"], [5], 1, 0) == [AttackSpec("fmn", 5, 1, 0)]
 
 
+@pytest.mark.slow
 def test_the_curve_is_that_of_each_attack_alone_and_falls_with_steps_and_restarts():
     inputs, network = network_problem(0)
     threats = [ThreatModel("Linf", 0.02), ThreatModel("L2", 0.1)]

@@ -118,6 +118,7 @@ def nearest():
     return model.as_module(), inputs, radii
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].n_classes <= 3])
 def test_the_exact_radius_of_1nn_is_a_lower_bound_for_every_attack(nearest, name, norm):
@@ -133,6 +134,7 @@ def test_the_exact_radius_of_1nn_is_a_lower_bound_for_every_attack(nearest, name
     assert fallen >= 5
 
 
+@pytest.mark.slow
 def test_autoattack_runs_on_1nn_unchanged_and_stays_above_the_exact_radius(nearest):
     from pyautoattack import AutoAttack
 

@@ -12,7 +12,7 @@ from nnrobust.claims.measures import Measured
 from nnrobust.claims.paper import CLAIMS
 from nnrobust.zoo.models import newer, roster
 
-PROFILE_NAMES = ("embedded", "smoke", "cifar10", "cifar10-jpeg-1nn", "paper")
+PROFILE_NAMES = ("embedded", "smoke", "cifar10", "cifar10-jpeg-1nn", "cifar10-small", "paper")
 OPTIONS = params_of("paper").claims
 
 

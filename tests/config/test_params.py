@@ -35,7 +35,17 @@ def test_the_paper_profile_has_the_papers_numbers():
         "S": "last",
         "E_S": "last",
     }
-    assert params.classifiers == ["1NN", "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"]
+    simple = ["linear", "linear_L2", "linear_Linf", "mean", "prototypes"]
+    assert list(params.classifiers) == simple
+    assert (params.classifiers["linear_L2"].epsilon, params.classifiers["linear_Linf"].epsilon) == (
+        params.epsilon.L2, params.epsilon.Linf,
+    )  # fmt: skip
+    assert params.measured == ["1NN", *simple, "S", "E_S", "T_R", "T_B", "T_B_A", "T_L2"]
+
+
+def test_without_simple_classifiers_1nn_and_the_variants_are_measured(tmp_path):
+    params = read_params(written(tmp_path, lambda c: c.update(classifiers={})))
+    assert params.measured == ["1NN", *params.variants]
 
 
 def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
@@ -89,7 +99,7 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["epsilon"].update(Linf="-8/255"), r"epsilon\.Linf: expected a number or a text like"),
         (lambda c: c["epsilon"].update(L2=0), r"epsilon\.L2: expected greater than 0, got 0"),
         (lambda c: c["data"].update(test_fraction=1.0), r"data\.test_fraction: expected less than 1, got 1\.0"),
-        (lambda c: c["data"].update(source="mnist"), r"data\.source: expected 'digits', 'cifar10' or 'image_folder', got 'mnist'"),
+        (lambda c: c["data"].update(source="svhn"), r"data\.source: expected 'digits', 'cifar10', 'mnist', 'fashion_mnist' or 'image_folder', got 'svhn'"),
         (lambda c: c["data"].update(pairs=[["3"]]), r"data\.pairs.*expected"),
         (lambda c: c["search"].update(n_settings=5), r"search: space has 8 combinations, but n_settings says 5"),
         (lambda c: c["search"].update(variants=["T_X"]), r"search\.variants: expected one of .*'T_B'.*, got 'T_X'"),
@@ -99,6 +109,10 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["search"].update(n_trials=9), r"search: n_trials: expected at most the 8 settings of the space, got 9"),
         (lambda c: c["search"].update(min_epochs=9), r"search: expected min_epochs <= max_epochs, got 9 > 8"),
         (lambda c: c["compute"].update(engine="dask"), r"compute\.engine: expected 'local' or 'ray', got 'dask'"),
+        (lambda c: c["variants"]["S"].update(width=16), r"variants\.S: width: expected null, as its width is fixed, with architecture small_cnn, got 16"),
+        (lambda c: c["variants"]["S"].update(architecture="resnet18"), r"variants\.S: width: expected a number of channels with architecture resnet18, got None"),
+        (lambda c: c["variants"]["S"].update(schedule="one_cycle"), r"variants\.S: expected milestones \[\] and decay 1 with schedule one_cycle, got \[36, 38\] and 0\.1"),
+        (lambda c: c["variants"]["T_B"].update(problem="all_classes"), r"search\.variants: expected a variant with problem pairs, got 'T_B'"),
         (lambda c: c["variants"]["S"].update(checkpoint="first"), r"variants\.S\.checkpoint: expected 'best' or 'last', got 'first'"),
         (lambda c: c["variants"].update({"a-b": c["variants"]["S"]}), r"variants: expected names of letters, digits and _"),
         (lambda c: c["zoo"].update(models=["Standard", "Standard"]), r"zoo: models: expected each model once, got Standard again"),
@@ -114,6 +128,17 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["examples"].update(problem=["3"]), r"examples\.problem.*: expected .*at least 2 items"),
         (lambda c: c["examples"].update(problem="3-5"), r"examples\.problem.*: expected 'all', got '3-5'"),
         (lambda c: c["examples"].update(classifiers={}), r"examples\.classifiers: expected .*at least 1 item"),
+        (lambda c: c["classifiers"]["linear"].update(alpha=0), r"params\.yaml: classifiers\.linear\.alpha: expected greater than 0, got 0"),
+        (lambda c: c["classifiers"]["linear"].update(epsilon="-1"), r"classifiers\.linear\.epsilon: expected a number or a text like"),
+        (lambda c: c["classifiers"]["linear_L2"].update(alfa=1), r"params\.yaml: classifiers\.linear_L2\.alfa: unknown key; did you mean alpha\?"),
+        (lambda c: c["classifiers"]["mean"].update(norm="L2"), r"classifiers\.mean\.norm: unknown key; known here: kind"),
+        (lambda c: c["classifiers"]["prototypes"].pop("seed"), r"params\.yaml: classifiers\.prototypes\.seed: expected this key, got none; add it"),
+        (lambda c: c["classifiers"]["prototypes"].update(counts=[]), r"classifiers\.prototypes\.counts: expected .*at least 1 item"),
+        (lambda c: c["classifiers"]["mean"].update(kind="means"), r"classifiers\.mean\.kind: expected one of linear, mean, prototypes, got 'means'"),
+        (lambda c: c["classifiers"].update(svm={"norm": "L2"}), r"classifiers\.svm\.kind: expected one of linear, mean, prototypes, got None"),
+        (lambda c: c["classifiers"].update(svm=3), r"classifiers\.svm: expected .*got 3"),
+        (lambda c: c["classifiers"].update({"1NN": c["classifiers"]["mean"]}), r"classifiers: expected names of letters, digits and _, not 1NN, got '1NN'"),
+        (lambda c: c["classifiers"].update(S=c["classifiers"]["mean"]), r"classifiers: expected names that no variant has, as records go by name, got 'S'"),
         (lambda c: c["variants"]["S"].update(learning_rate=float("nan")), r"variants\.S\.learning_rate: expected .*finite"),
     ],
 )  # fmt: skip

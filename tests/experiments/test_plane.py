@@ -134,6 +134,7 @@ def test_a_wrong_answer_anywhere_in_the_ball_or_at_the_point_itself_is_not_robus
     assert withstands_grid(problem, lambda p: right(p) ^ (p == [0.0, 1.0]).all(axis=1), 3).tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_a_network_is_never_robust_where_it_is_wrong_and_trades_makes_it_more_robust():
     problem = problem_of()
     untrained = network_panel(problem, Schedule(16, 1, 1e-6, 1, 0.1, 0), None, 2)
@@ -152,6 +153,7 @@ def test_the_overwritten_loss_is_training_with_beta_0_and_no_other():
     assert not torch.equal(small["2.weight"], zero["2.weight"])
 
 
+@pytest.mark.slow
 def test_training_fits_the_points_in_units_of_the_plane():
     problem = PlaneProblem(*made_points(16, 4.0, 0.1, 0.0, 0), 1.0)
     classify = classifier_of(train(problem, Schedule(32, 150, 0.02, 5, 0.3, 0), 1.0), problem)

@@ -97,6 +97,15 @@ def test_the_whiskers_are_drawn_as_far_down_and_up_as_the_interval_goes(table):
     assert [text.get_text() for text in axes.texts] == ["75", "100", "75", "67", "75", "67"]
 
 
+def test_bars_of_proven_numbers_are_filled_and_of_attacked_ones_hollow(table):
+    with style():
+        (axes,) = figures.bars(figures.bars_table(table, "test", ["1NN", "S"], 0.95), "test", "made", EPSILON).axes
+    white = [
+        [bar.get_facecolor()[:3] == (1, 1, 1) for bar in bars] for bars in axes.containers if hasattr(bars, "errorbar")
+    ]
+    assert white == [[False, False], [False, True], [False, True]]
+
+
 def test_a_classifier_with_fewer_pairs_says_so_and_one_without_any_has_no_bar(table):
     fewer = table[(table["classifier"] != "S") | (table["pair"] != "1-2")]
     bars = figures.bars_table(fewer, "test", ["1NN", "S", "T_B"], 0.95)
@@ -107,6 +116,7 @@ def test_a_classifier_with_fewer_pairs_says_so_and_one_without_any_has_no_bar(ta
     assert "mean over 3 pairs" in axes.get_title()
 
 
+@pytest.mark.slow
 def test_equal_figures_are_equal_files_in_both_formats(table, tmp_path):
     bars = figures.bars_table(table, "train", ["1NN", "S"], 0.95)
     for name in ("one.png", "one.pdf", "other.png", "other.pdf"):
@@ -122,7 +132,7 @@ def test_equal_figures_are_equal_files_in_both_formats(table, tmp_path):
 
 
 def test_the_pairs_table_has_the_papers_sum_each_norm_and_what_withstands_both(table):
-    pairs = figures.pairs_table(table, "1NN", "S")
+    pairs = figures.pairs_table(table, "1NN", ["S"])
     assert pairs["pair"].tolist() == ["0-1", "0-2", "1-2"]
     assert pairs["1NN_sum"].tolist() == [150.0] * 3
     assert pairs["1NN_union"].tolist() == [75.0] * 3
@@ -133,24 +143,39 @@ def test_the_pairs_table_has_the_papers_sum_each_norm_and_what_withstands_both(t
 
 def test_a_pair_that_one_of_them_lacks_is_left_out(table):
     fewer = table[(table["classifier"] != "S") | (table["pair"] != "0-2")]
-    assert figures.pairs_table(fewer, "1NN", "S")["pair"].tolist() == ["0-1", "1-2"]
+    assert figures.pairs_table(fewer, "1NN", ["S"])["pair"].tolist() == ["0-1", "1-2"]
+
+
+def labels_of(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 def test_the_scatter_counts_who_is_ahead(table):
     with style():
-        figure = figures.scatter(figures.pairs_table(table, "1NN", "S"), "1NN", "S", "made")
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["1NN ahead in 1 of 3, equal in 1", "1NN ahead in 2 of 3, equal in 0"]
+        figure = figures.scatter(figures.pairs_table(table, "1NN", ["S"]), "1NN", {"S": "attacked"}, "made")
+    assert [labels_of(axes) for axes in figure.axes] == [
+        ["S (attacked): 1NN ahead in 1 of 3, equal in 1"], ["S (attacked): 1NN ahead in 2 of 3, equal in 0"],
+    ]  # fmt: skip
+
+
+def test_dots_of_proven_numbers_are_filled_and_of_attacked_ones_hollow(table):
+    both = pd.concat([table, table[table["classifier"] == "1NN"].assign(classifier="linear")])
+    pairs = figures.pairs_table(both, "1NN", ["S", "linear"])
+    with style():
+        left, _ = figures.scatter(pairs, "1NN", {"S": "attacked", "linear": "exact"}, "made").axes
+    hollow, filled = left.collections[:2]
+    assert (len(hollow.get_facecolor()), len(filled.get_facecolor())) == (0, 1)
+    np.testing.assert_array_equal(filled.get_offsets(), pairs[["linear_sum", "1NN_sum"]])
+    assert labels_of(left)[1] == "linear (exact): 1NN ahead in 0 of 3, equal in 3"
 
 
 def test_the_scatter_has_the_sum_left_and_the_union_right(table):
-    pairs = figures.pairs_table(table, "1NN", "S")
+    pairs = figures.pairs_table(table, "1NN", ["S"])
     with style():
-        left, right = figures.scatter(pairs, "1NN", "S", "made").axes
+        left, right = figures.scatter(pairs, "1NN", {"S": "attacked"}, "made").axes
     for axes, name in ((left, "sum"), (right, "union")):
         np.testing.assert_array_equal(axes.collections[0].get_offsets(), pairs[[f"S_{name}", f"1NN_{name}"]])
-        assert axes.get_xlabel().startswith("S:")
-        assert axes.get_xlabel().endswith("attacked)")
+        assert axes.get_xlabel().startswith("the other:")
         assert axes.get_ylabel().endswith("proven)")
         assert axes.get_xlim() == axes.get_ylim()
 
@@ -207,6 +232,21 @@ def test_each_panel_of_the_zoo_counts_the_models_that_1nn_is_ahead_of(points):
     assert "2 of 3 pretrained models, 4 training and 4 test images" in figure.get_suptitle()
     line = figure.axes[1].lines[-1]
     assert set(line.get_ydata()) == {50.0}
+
+
+def test_another_proven_classifier_is_a_line_and_no_model():
+    rows = [
+        zoo("1NN", kind="exact", method="exact"),
+        zoo("linear", kind="exact", method="exact", test_L2=0.25),
+        zoo("weak"),
+    ]
+    points = zoo_points(pd.concat(rows, ignore_index=True))
+    with style():
+        figure = zoo_figure(points, 1, "made", EPSILON)
+    assert "1 of 1 pretrained models" in figure.get_suptitle()
+    assert figure.axes[3].get_title().endswith("ahead of 0 of 1")
+    (line,) = [one for one in figure.axes[3].lines if one.get_label() == "linear (proven)"]
+    assert set(line.get_ydata()) == {25.0}
 
 
 def test_the_models_of_a_panel_are_in_the_order_of_their_accuracy_with_their_intervals(points):

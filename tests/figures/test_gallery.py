@@ -23,11 +23,12 @@ from nnrobust.report.contents import not_run, report_of
 from nnrobust.report.report import CLAIM_COLUMNS, render
 from nnrobust.tables.accuracy import accuracy_table, epsilon_curves, mean_over_pairs, union_table
 from nnrobust.tables.comparison import paired_table, scores
-from nnrobust.tables.runs import Run
+from nnrobust.tables.runs import FITS, Run
 from nnrobust.tables.zoo import zoo_table
 
 PAIRS, SPLITS, NORMS = ("a-b", "a-c", "b-c"), ("train", "test"), ("Linf", "L2")
 WHOLE, OTHER = "Standard", "Zhang2019Theoretically"
+WITHOUT_SIMPLE = "The other simple classifiers, and so the controls: params name none under classifiers."
 ALWAYS = [
     "figure_2",
     "figure_3",
@@ -48,9 +49,18 @@ def every(make, **constants):
     return pd.concat(frames, ignore_index=True).assign(**constants)
 
 
-def accuracy_tables(networks):
-    """Tables `pairs`, `means` and `unions` of 1NN and of networks that stand on half of the images."""
-    parts = [every(exact)] + [every(attacked, classifier=name) for name in networks]
+def bare(records, name):
+    """Records of 1NN as those of another classifier, which has no half gap and no bisectors."""
+    return records.assign(classifier=name, radius_half_gap=np.nan, radius_bisector=np.nan)
+
+
+def accuracy_tables(networks, simple=()):
+    """Tables `pairs`, `means` and `unions` of 1NN, of others as exact, and of networks that stand on half of the images."""
+    parts = (
+        [every(exact)]
+        + [bare(every(exact), name) for name in simple]
+        + [every(attacked, classifier=name) for name in networks]
+    )
     pairs = pd.concat([accuracy_table(part, 0.95) for part in parts], ignore_index=True)
     unions = pd.concat([union_table(part, 0.95) for part in parts], ignore_index=True)
     return {"pairs": pairs, "means": mean_over_pairs(pairs), "unions": unions}
@@ -115,10 +125,10 @@ def trained(networks):
     }  # fmt: skip
 
 
-def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), trained_names=None):
+def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), trained_names=None, simple=()):
     """A run that is written to files and read back; `trained_names`: the variants that some pair has a network of."""
     there = networks if trained_names is None else trained_names
-    tables = accuracy_tables(there) | trained(there) | {"curves": curve_table(there), "growth": growth()}
+    tables = accuracy_tables(there, simple) | trained(there) | {"curves": curve_table(there), "growth": growth()}
     tables["zoo"] = zoo_of(models or {})
     tables["plane"], regions = plane()
     examples = {name: examples_of([0, 1, 0] if name == "1NN" else [0, 0, 0]) for name in illustrated}
@@ -130,11 +140,14 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     tables["seeds"] = pd.DataFrame(
         columns=["variants", "split", "measure", "n_seeds", "mean", "lowest", "highest", "standard_deviation"]
     )
+    fit = {"pair": "a-b", "gap": 0.0002, "tolerance": 0.001, "is_converged": True, "n_iterations": 9, "n_prototypes": 0,
+           "n_records": 32, "n_open": 0}  # fmt: skip
+    tables["fits"] = pd.DataFrame([{"classifier": name} | fit for name in simple], columns=FITS)
     for name in ("prepared", "metrics/timings"):
         (folder / name).mkdir(parents=True)
     for name, table in tables.items():
         table.to_csv(folder / "metrics" / f"{name}.csv", index=False)
-    for name in ("1NN", *networks):
+    for name in ("1NN", *simple, *networks):
         timing = {
             "training_seconds_per_pair": 1.0,
             "inference_seconds_per_image": {"1": 0.1, "512": 0.01},
@@ -148,12 +161,12 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     np.savez(folder / "regions.npz", **regions)
     for name, one in examples.items():
         one.save(folder / "examples" / f"{name}.npz")
-    return read(folder, networks, illustrated)
+    return read(folder, networks, illustrated, simple)
 
 
-def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S")):
+def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S"), simple=()):
     params = SimpleNamespace(
-        classifiers=["1NN", *networks], searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
+        measured=["1NN", *simple, *networks], classifiers=dict.fromkeys(simple), searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
         claims=SimpleNamespace(confidence=0.9), plane=SimpleNamespace(seed=3), examples=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
     )  # fmt: skip
     return Run.read(params, folder / "prepared", folder / "metrics", folder / "examples", folder / "regions.npz")
@@ -191,6 +204,31 @@ def test_a_run_is_what_its_files_say(tmp_path):
     assert run.regions["regions"].shape == (1, 9, 9)
 
 
+def test_a_run_without_networks_sets_1nn_against_the_simple_classifiers_in_figure_6_and_the_report(tmp_path):
+    run = made(tmp_path, networks=(), illustrated=("1NN",), simple=("linear", "mean"))
+    assert (run.classifiers, run.simple) == (["1NN", "linear", "mean"], ["linear", "mean"])
+    found = drawings(run)
+    columns = {f"{name}_{what}" for name in ("1NN", "linear", "mean") for what in ("sum", "Linf", "L2", "union")}
+    assert set(found["figure_6"].table) == {"pair", *columns}
+    assert set(found["figure_5"].table.loc[found["figure_5"].table["classifier"] == "linear", "kind"]) == {
+        "clean",
+        "exact",
+    }
+    page = report_of(run, [], claims(one="holds"), claims(control="fails", other=NOT_RUN), "a made one", {})
+    assert page.controls["id"].tolist() == ["control", "other"]
+    (fits,) = [table.rows for table in page.tables if table.name == "fits"]
+    assert fits["classifier"].tolist() == ["linear", "mean"]
+    text = render(page)
+    assert 'id="controls"' in text
+    assert 'id="claim-control"' in text
+    assert page.not_run == [
+        "The pretrained models (figure 8): none is named in zoo.models.",
+        "Figure 1: examples.classifiers names no network, or its stage failed.",
+        "The trained variants: params name none, so the networks' numbers are missing, in figure 6 too.",
+    ]
+
+
+@pytest.mark.slow
 def test_examples_whose_stage_failed_are_left_out_and_damaged_ones_are_an_error_that_names_the_file(tmp_path):
     made(tmp_path)
     (tmp_path / "examples" / "S.npz").write_bytes(b"PK\x03\x04")
@@ -214,11 +252,13 @@ def test_without_networks_there_is_what_1nn_alone_can_show(tmp_path):
     assert list(drawings(run)) == ["figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
 
 
+@pytest.mark.slow
 def test_without_examples_neither_figure_of_images_is_drawn(tmp_path):
     found = drawings(made(tmp_path, illustrated=()))
     assert list(found) == [name for name in ALL if name not in ("figure_1", "figure_7", "figure_8")]
 
 
+@pytest.mark.slow
 def test_a_searched_variant_that_no_pair_has_a_network_of_leaves_figure_6_out(tmp_path):
     run = made(tmp_path, trained_names=("S",))
     assert list(drawings(run)) == [name for name in ALL if name not in ("figure_6", "figure_8")]
@@ -230,6 +270,7 @@ def test_where_no_variant_has_a_network_the_figures_of_networks_are_left_out(tmp
     assert list(found) == ["figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
 
 
+@pytest.mark.slow
 def test_figure_8_needs_a_model_with_every_verdict(tmp_path):
     run = made(tmp_path / "one", models={WHOLE: "ok", OTHER: "attack failed: nan"})
     figure_8 = drawings(run)["figure_8"]
@@ -298,7 +339,7 @@ def test_the_pairs_that_the_theorems_promise_nothing_for_are_those_below_2_epsil
 
 def report(run, found):
     pictures = [(one, b"\x89PNG\r\n\x1a\n" + bytes(16)) for one in found.values()]
-    return report_of(run, pictures, claims(one="holds"), "a made one", {"commit": "abc"})
+    return report_of(run, pictures, claims(one="holds"), claims(), "a made one", {"commit": "abc"})
 
 
 def tables_of(run):
@@ -365,24 +406,29 @@ def test_variants_that_differ_in_their_seed_get_a_table(whole):
 
 def test_the_report_says_what_was_not_run(whole):
     run = whole[0]
-    assert not_run(run, claims(one="holds", two="fails")) == []
+    assert not_run(run, claims(one="holds", two="fails")) == [WITHOUT_SIMPLE]
     lines = not_run(
         replace(run, tables={**run.tables, "zoo": zoo_of({})}), claims(one="holds", two=NOT_RUN, three=NOT_RUN)
     )
-    assert lines == ["2 of 3 claims: two, three.", "The pretrained models (figure 8): none is named in zoo.models."]
+    assert lines == [
+        "2 of 3 claims: two, three.", "The pretrained models (figure 8): none is named in zoo.models.", WITHOUT_SIMPLE,
+    ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_of_1nn_alone_says_what_it_lacks(tmp_path):
     lines = not_run(made(tmp_path / "one", networks=(), illustrated=("1NN",)), claims())
     assert lines[1:] == [
         "Figure 1: examples.classifiers names no network, or its stage failed.",
-        "The trained variants: params name none, so figure 6 and the networks' numbers are missing.",
+        WITHOUT_SIMPLE,
+        "The trained variants: params name none, so the networks' numbers are missing, in figure 6 too.",
     ]
     lines = not_run(made(tmp_path / "two", illustrated=("S",)), claims())
-    assert lines[1:] == ["Figure 7: examples.classifiers does not name 1NN, or its stage failed."]
+    assert lines[1:] == ["Figure 7: examples.classifiers does not name 1NN, or its stage failed.", WITHOUT_SIMPLE]
 
 
+@pytest.mark.slow
 def test_claims_that_were_not_run_come_last_and_the_others_stay_in_order(tmp_path):
     table = claims(one=NOT_RUN, two="fails", three=NOT_RUN, four="holds")
-    report = report_of(made(tmp_path), [], table, "a made one", {})
+    report = report_of(made(tmp_path), [], table, claims(), "a made one", {})
     assert report.claims["id"].tolist() == ["two", "four", "one", "three"]

@@ -173,6 +173,40 @@ def test_data_that_cannot_be_meant_is_named():
         model.robust_radius(points, np.full(30, 5))
 
 
+def test_a_fit_says_nothing_unless_it_is_verbose(capsys):
+    points, y = blobs(12)
+    RobustLinearClassifier(epsilon=0.1).fit(points, y)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_verbose_fit_says_where_it_ended_and_now_and_then_where_it_is(capsys, monkeypatch):
+    points, y = blobs(12, n=200, d=30)
+    options = {"norm": "Linf", "epsilon": 0.1, "tol": 1e-6}
+    quiet, model = (RobustLinearClassifier(verbose=verbose, **options).fit(points, y) for verbose in (False, True))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"fit: iteration {model.n_iter_}, relative gap {model.gap_:.1e} of 1.0e-06, ")
+    assert said.err.count("\n") == 1
+    assert np.array_equal(quiet.coef_, model.coef_)
+    monkeypatch.setattr("nnrobust.linear.progress.SECONDS_BETWEEN_LINES", 0.0)
+    model.fit(points, y)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 2
+    iterations = [int(line.split()[2].rstrip(",")) for line in lines]
+    assert iterations == sorted(iterations)
+
+
+def test_on_a_terminal_a_verbose_fit_keeps_to_one_line(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("nnrobust.linear.progress._SECONDS_ON_TERMINAL", 0.0)
+    points, y = blobs(12, n=200, d=30)
+    RobustLinearClassifier(norm="Linf", epsilon=0.1, tol=1e-6, verbose=True).fit(points, y)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith("\n")
+    assert said.count("\rfit: iteration") > 2
+
+
 def test_a_converged_fit_warns_of_nothing():
     points, y = blobs(11)
     with warnings.catch_warnings():
@@ -180,6 +214,7 @@ def test_a_converged_fit_warns_of_nothing():
         assert RobustLinearClassifier(norm="Linf", epsilon=0.1).fit(points, y).converged_
 
 
+@pytest.mark.slow
 def test_pytorch_is_never_imported():
     code = """
 import sys

@@ -85,6 +85,7 @@ def test_the_objective_is_the_loss_as_written_out_and_no_dual_bound_exceeds_it_a
     assert max(bounds) <= min(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("seed", range(4))

@@ -4,15 +4,19 @@ import numpy as np
 from scipy.optimize import linprog, minimize
 
 
-def exact_radius(query, own, others, norm, box=None):
-    """The distance from `query` to the nearest point, in the box, that some other reference is as near to as every own one."""
+def exact_radius(query, own, others, norm, box=None, metric=None):
+    """The distance from `query` to the nearest point, in the box, that some other reference is as near to as every own one.
+
+    Distances are those of what `metric` (k, d) makes of points, if there is one.
+    """
     query, own, others = (np.asarray(part, dtype=float) for part in (query, own, others))
     d = len(query)
+    metric = np.eye(d) if metric is None else metric
     low, high = (np.full(d, -np.inf), np.full(d, np.inf)) if box is None else (box[0] - query, box[1] - query)
     best = np.inf
     for other in others:
-        a = own - other
-        b = ((own - query) ** 2).sum(axis=1) / 2 - ((other - query) ** 2).sum() / 2
+        a = (own - other) @ metric.T @ metric
+        b = (((own - query) @ metric.T) ** 2).sum(axis=1) / 2 - ((metric @ (other - query)) ** 2).sum() / 2
         best = min(best, way_to_polytope(a, b, norm, low, high, other - query))
     return best
 

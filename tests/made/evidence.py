@@ -1,6 +1,8 @@
 """The evidence of a run in which the paper is right, the tables that it consists of, and its ledger."""
 
 import math
+from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,8 @@ from nnrobust.claims.measures import Evidence
 from nnrobust.claims.paper import CLAIMS, PRETRAINED_TRADES, STANDARD
 from nnrobust.experiments.plane import OVERWRITTEN
 
-IDS = tuple(claim.id for claim in CLAIMS)
+BY_ID = {claim.id: claim for claim in CLAIMS}
+IDS = tuple(BY_ID)
 ACCEPTED = {claim.id: claim.accepted for claim in CLAIMS}
 MARGIN = 0.02
 """The difference up to which accuracies are comparable, as in every profile."""
@@ -165,8 +168,15 @@ def timing(training, inference, device="RTX 2080 Ti"):
 
 def made(**changes):
     """All that a run can measure, such that the paper is right; with `changes`."""
-    parts = {
+    parts = {name: one.copy() if isinstance(one, pd.DataFrame) else one for name, one in _parts().items()}
+    return Evidence(**parts | changes)
+
+
+@cache
+def _parts():
+    return {
         "scores": scores_of(SCORES),
+        "whole": pd.DataFrame(),
         "zoo": zoo_of((1000, 999, 43, 80), (700, 30, 600, 20), (800, 40, 700, 30), (850, 50, 780, 40)),
         "timings": {"1NN": timing(0.34034, 0.00001), "T_R": timing(7467.693, 0.00009), "E_S": timing(99.84268, 0.00009), "S": timing(549.0, 0.00009)},
         "distances": pd.DataFrame({"distance": np.linspace(3.5, 6.8, 45)}),
@@ -180,7 +190,6 @@ def made(**changes):
         "n_models": 4,
         "confidence": 0.95,
     }  # fmt: skip
-    return Evidence(**parts | changes)
 
 
 def turned():
@@ -196,11 +205,29 @@ def turned():
     )
 
 
+class _Judged(Mapping):
+    """What is known of each claim in a run, judged when it is asked for."""
+
+    def __init__(self, evidence, field=None):
+        self.evidence, self.field, self.entries = evidence, field, {}
+
+    def __getitem__(self, name):
+        if name not in self.entries:
+            self.entries[name] = ledger(self.evidence, MARGIN, "made", [BY_ID[name]])[0]
+        return self.entries[name] if self.field is None else self.entries[name][self.field]
+
+    def __iter__(self):
+        return iter(IDS)
+
+    def __len__(self):
+        return len(IDS)
+
+
 def entries_of(evidence):
     """The ledger of a run, by claim."""
-    return {str(entry["id"]): entry for entry in ledger(evidence, MARGIN, "made")}
+    return _Judged(evidence)
 
 
 def verdicts_of(evidence):
     """The verdicts on a run, by claim."""
-    return {name: entry["verdict"] for name, entry in entries_of(evidence).items()}
+    return _Judged(evidence, "verdict")

@@ -56,6 +56,7 @@ def made_report() -> Report:
         title="Claims and numbers",
         setting="Made numbers, profile none: not the paper's experiment.",
         claims=claims,
+        controls=claims[:0],
         pictures=[
             Picture("first", "What is seen", "Grey everywhere.", png(), "first.csv"),
             Picture("second", "Is it grey?", "It is.", png(1200, 500), None),

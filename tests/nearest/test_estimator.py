@@ -268,9 +268,9 @@ def test_theorem_3_test_points_come_to_be_robust_at_half_the_class_distance_with
     ({"norm": "L3"}, "norm: expected one of Linf, L2, L1, got 'L3'"),
     ({"box": (1.0, 0.0)}, r"box: expected \(low, high\) with low < high"),
     ({"box": (0.0, 0.01)}, r"box: expected every query within \[0, 0.01\], got .* in row 0, feature 0; give the box"),
-    ({"epsilon": 0.0}, "epsilon: expected a number above 0, or None for the radius, got 0.0"),
-    ({"epsilon": -1.0}, "epsilon: expected a number above 0"),
-    ({"epsilon": float("nan")}, "epsilon: expected a number above 0"),
+    ({"epsilon": 0.0}, "epsilon: expected a finite number above 0, got 0.0"),
+    ({"epsilon": -1.0}, "epsilon: expected a finite number above 0"),
+    ({"epsilon": float("nan")}, "epsilon: expected a finite number above 0"),
     ({"y": [0]}, r"y: expected one label for each of 6 queries, shape \(6,\), got shape \(1,\)"),
     ({"y": [0, 1, 0, 1, 0, 7]}, r"y: expected labels out of \[0, 1\], got .*7"),
 ])  # fmt: skip
@@ -305,11 +305,13 @@ def test_products_of_pytorch_on_a_device_give_the_same_radii(norm, device):
     assert there.verify().all()
 
 
+@pytest.mark.slow
 def test_the_package_loads_the_estimator_only_when_asked_for():
     code = "import sys, nnrobust; assert not [m for m in sys.modules if m.startswith('nnrobust.')]; nnrobust.OneNearestNeighbor"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_on_the_cpu_pytorch_is_never_imported():
     code = """
 import sys

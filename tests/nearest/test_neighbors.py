@@ -24,6 +24,7 @@ def made(n, shape=(3, 16, 16), low=0, high=256, seed=0):
     return Split(images, np.arange(n) % 2, [str(i) for i in range(n)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("low", "high"), [(0, 256), (250, 256), (0, 2)])
 def test_the_nearest_reference_is_that_of_brute_force(low, high):
     train, queries = made(600, low=low, high=high), made(200, low=low, high=high, seed=1).images.reshape(200, -1)

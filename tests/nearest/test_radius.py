@@ -143,6 +143,7 @@ def test_float32_distances_are_within_their_error():
         assert (error < 0.05 * exact.mean()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["L2", "Linf", "L1"])
 def test_screening_bounds_hold_for_every_reference(norm):
     queries, own, other = problem(7, n=60, d=4)

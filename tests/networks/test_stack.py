@@ -9,19 +9,46 @@ from nnrobust.networks.architectures import ARCHITECTURES, build_network
 from nnrobust.networks.stack import Stack, predictor
 
 
-def networks(n, architecture="small_cnn", channels=1):
-    size = ARCHITECTURES[architecture][1]
+def networks(n, architecture="small_cnn", channels=1, width=None):
+    (size, *_) = ARCHITECTURES[architecture][1]
     torch.manual_seed(0)
     mean, std = [0.4] * channels, [0.3] * channels
-    return [build_network(architecture, (channels, *size), mean, std, 2) for _ in range(n)]
+    return [build_network(architecture, (channels, size, size), mean, std, 2, width) for _ in range(n)]
 
 
+def images(n, architecture, channels):
+    (size, *_) = ARCHITECTURES[architecture][1]
+    return torch.rand(n, 4, channels, size, size)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
-    ("architecture", "channels", "size"), [("small_cnn", 1, 8), ("small_cnn", 3, 8), ("resnet18", 3, 32)]
+    ("architecture", "size"), [(name, size) for name, (_, sizes) in ARCHITECTURES.items() for size in sizes]
 )
-def test_an_architecture_maps_images_to_logits(architecture, channels, size):
-    (network,) = networks(1, architecture, channels)
-    assert network(torch.rand(2, channels, size, size)).shape == (2, 2)
+def test_an_architecture_maps_images_of_its_sizes_to_logits(architecture, channels, size):
+    network = build_network(architecture, (channels, size, size), [0.4] * channels, [0.3] * channels, 10)
+    assert network(torch.rand(2, channels, size, size)).shape == (2, 10)
+
+
+def n_parameters(architecture, shape, n_classes, width=None):
+    network = build_network(architecture, shape, [0.5] * shape[0], [0.2] * shape[0], n_classes, width)
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_cnn_a_has_the_layers_that_verification_is_measured_on():
+    convolutions = 16 * (3 * 16 + 1) + 32 * (16 * 16 + 1)
+    assert n_parameters("cnn_a", (3, 32, 32), 10) == convolutions + 100 * (2048 + 1) + 10 * 101
+    assert n_parameters("cnn_a", (1, 28, 28), 2) == convolutions - 16 * 2 * 16 + 100 * (1568 + 1) + 2 * 101
+
+
+def test_mnist_cnn_has_as_many_parameters_as_the_network_of_trades():
+    assert n_parameters("mnist_cnn", (1, 28, 28), 10) == 312_202
+
+
+def test_a_narrow_resnet18_has_a_sixteenth_of_the_convolutions():
+    wide, narrow = n_parameters("resnet18", (3, 32, 32), 10, 64), n_parameters("resnet18", (3, 32, 32), 10, 16)
+    assert n_parameters("resnet18", (3, 32, 32), 10) == wide
+    assert 0.95 < 16 * narrow / wide < 1.05
 
 
 def test_resnet18_has_the_published_number_of_parameters():
@@ -41,16 +68,18 @@ def test_an_architecture_for_another_size_is_refused():
         build_network("resnet18", (1, 8, 8), [0.5], [0.5], 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize(("architecture", "channels"), [("small_cnn", 1), ("resnet18", 3)])
-def test_a_stack_computes_what_its_networks_do_one_by_one(n, training, architecture, channels):
-    separate = networks(n, architecture, channels)
+@pytest.mark.parametrize(
+    ("architecture", "channels", "width"),
+    [("small_cnn", 1, None), ("cnn_a", 3, None), ("mnist_cnn", 1, None), ("resnet18", 3, 64), ("resnet18", 3, 16)],
+)
+def test_a_stack_computes_what_its_networks_do_one_by_one(n, training, architecture, channels, width):
+    separate = networks(n, architecture, channels, width)
     stack = Stack.of(separate)
-    x = torch.rand(n, 4, channels, *ARCHITECTURES[architecture][1])
-    expected = torch.stack(
-        [deepcopy(network).train(training)(images) for network, images in zip(separate, x, strict=True)]
-    )
+    x = images(n, architecture, channels)
+    expected = torch.stack([deepcopy(network).train(training)(part) for network, part in zip(separate, x, strict=True)])
     torch.testing.assert_close(stack.logits(x, training), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -62,8 +91,8 @@ def test_batch_statistics_are_updated_in_training_and_only_then():
     stack.logits(x, training=False)
     assert all(torch.equal(stack.buffers[name], value) for name, value in before.items())
     stack.logits(x, training=True)
-    for network, images in zip(separate, x, strict=True):
-        network.train()(images)
+    for network, part in zip(separate, x, strict=True):
+        network.train()(part)
     for state, network in zip(stack.state_dicts(), separate, strict=True):
         torch.testing.assert_close(state["2.running_mean"], network.state_dict()["2.running_mean"])
 
@@ -117,6 +146,7 @@ def worn(network):
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize(("architecture", "channels"), [("small_cnn", 1), ("resnet18", 3)])
 def test_a_folded_stack_gives_the_same_logits_and_input_gradients_and_has_no_normalisation_left(
@@ -125,7 +155,7 @@ def test_a_folded_stack_gives_the_same_logits_and_input_gradients_and_has_no_nor
     separate = [worn(network.double()) for network in networks(n, architecture, channels)]
     stack = Stack.of(separate)
     folded = stack.folded()
-    x = torch.rand(n, 3, channels, *ARCHITECTURES[architecture][1], dtype=torch.float64, requires_grad=True)
+    x = images(n, architecture, channels).double().requires_grad_()
     got, expected = folded.logits(x, False), stack.logits(x, False)
     torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
     gradients = [torch.autograd.grad(one.square().sum(), x)[0] for one in (got, expected)]
@@ -164,7 +194,7 @@ def test_several_networks_run_in_float32_whatever_the_precision():
 def test_in_bfloat16_a_small_perturbation_changes_the_logits(architecture, channels):
     """Rounded logits would be equal, and the inner attack of TRADES would stand still where it starts."""
     stack = Stack.of(networks(1, architecture, channels), precision=torch.bfloat16).folded()
-    x = torch.rand(1, 32, channels, *ARCHITECTURES[architecture][1])
+    x = images(1, architecture, channels).repeat(1, 8, 1, 1, 1)
     before, after = stack.logits(x, False), stack.logits(x + 0.001 * torch.randn_like(x), False)
     assert (before != after).any(dim=-1).all()
 

@@ -60,7 +60,8 @@ def only(folder, pattern):
 def test_the_wheel_has_the_library_alone_with_its_tables_template_and_types(built):
     names = zipfile.ZipFile(only(built, "*.whl")).namelist()
     assert {name.split("/")[0] for name in names if not re.match(r"nnrobust-[^/]*\.dist-info/", name)} == {"nnrobust"}
-    for name in ("py.typed", "nearest/estimator.py", "report/report.html.j2", "zoo/robustbench_cifar10_linf69.csv"):
+    for name in ("py.typed", "nearest/estimator.py", "report/report.html.j2", "models/verification.csv",
+                 "zoo/robustbench_cifar10_linf69.csv"):  # fmt: skip
         assert f"nnrobust/{name}" in names
 
 
@@ -87,6 +88,7 @@ def test_the_core_alone_finds_and_verifies_radii_in_an_empty_environment(built, 
     assert done.stdout.endswith(" []\n")
 
 
+@pytest.mark.slow
 def test_the_library_runs_where_there_is_neither_pytorch_nor_a_unix_module():
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE + USE], cwd=ROOT, capture_output=True, text=True, check=False

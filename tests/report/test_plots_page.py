@@ -99,6 +99,7 @@ def test_the_images_are_a_folder_of_the_plot_stage_so_that_none_is_missed_where_
     assert '"images"' in (ROOT / "stages" / "plot.py").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Figure 4, train images", "Figure 5, test images"])
 def test_bars_have_a_whisker_from_low_to_high_and_all_columns_in_the_tooltip(name):
     (path,) = NAMED[name]["y"]
@@ -186,6 +187,7 @@ def test_the_legend_picks_measures_revisions_and_variants():
         assert [one["name"] for one in signals if one["name"].endswith(f"_{field}_legend")] != []
 
 
+@pytest.mark.slow
 def test_the_plots_page_has_its_scripts_inside_and_dvcs_place_for_plots():
     page = plots_page()
     assert page.count("{plot_divs}") == page.count("{refresh_tag}") == 1
@@ -197,5 +199,6 @@ def test_the_plots_page_has_its_scripts_inside_and_dvcs_place_for_plots():
     assert "@import" not in page
 
 
+@pytest.mark.slow
 def test_the_page_in_the_repository_is_what_its_script_writes():
     assert (ROOT / ".dvc" / "plots" / "page.html").read_text(encoding="utf-8") == plots_page()

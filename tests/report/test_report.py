@@ -120,6 +120,18 @@ def test_verdicts_come_first_and_what_was_not_run_last():
     assert [one["id"] for one in rows if one.get("class") == "not-run"] == ["claim-c1"]
 
 
+def test_controls_are_a_section_of_their_own_and_not_counted_among_the_claims():
+    controls = claims_of({"verdict": "fails", "quote": "1NN is ahead"}).assign(id="control")
+    seen = Structure(render(replace(made_report(), controls=controls)))
+    sections = [one["id"] for tag, one in seen.tags if tag == "section" and one.get("class") != "table"]
+    assert sections == ["verdicts", "controls", "figures", "tables", "provenance", "not-run"]
+    assert "✓ holds 2 ✗ fails 1 ? cannot tell 1 ○ not run 1" in seen.text()
+    assert "✓ holds 0, ✗ fails 1, ? cannot tell 0, ○ not run 0" in seen.text()
+    assert len(seen.values("id")) == len(set(seen.values("id")))
+    with pytest.raises(DataError, match="anchor 'claim-c0': expected each name once"):
+        render(replace(made_report(), controls=controls.assign(id="c0")))
+
+
 def test_a_picture_says_in_words_what_it_shows_and_keeps_its_place():
     first, second = (one for tag, one in Structure(render(made_report())).tags if tag == "img")
     assert first["alt"] == "What is seen. Grey everywhere."
@@ -185,7 +197,8 @@ def test_a_long_text_of_the_provenance_folds_away():
 
 
 def test_a_report_with_nothing_in_it_says_so():
-    empty = Report("Nothing", "No data.", claims_of().reindex(columns=["id", *CLAIM]), [], [], {"commit": None}, [])
+    none = claims_of().reindex(columns=["id", *CLAIM])
+    empty = Report("Nothing", "No data.", none, none, [], [], {"commit": None}, [])
     seen = Structure(render(empty))
     assert "No claim was judged." in seen.text()
     assert "Nothing was left out." in seen.text()

@@ -16,6 +16,7 @@ from nnrobust.tables.accuracy import (
     union_table,
     wilson_interval,
 )
+from nnrobust.tables.comparison import headline
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (999, 1000), (1, 1)])
@@ -41,6 +42,30 @@ def test_exact_verdicts_get_a_row_beside_the_certificates_where_there_is_nothing
     mixed = exact()
     mixed.loc[3, ["kind", "is_robust", "radius_lower"]] = ["certified", False, 0.4]
     assert accuracy_table(mixed, 0.95)["method"].tolist() == ["half gap", "bisector", "exact in box"]
+
+
+def test_records_without_certificates_of_1nn_have_their_exact_verdicts_else_a_lower_bound():
+    bare = exact().assign(classifier="linear", radius_half_gap=np.nan, radius_bisector=np.nan)
+    check_certificates(bare)
+    table = accuracy_table(bare, 0.95)
+    assert table[["method", "kind", "n_robust"]].values.tolist() == [
+        ["exact", "exact", 3],
+        ["exact in box", "exact", 3],
+    ]
+    bare.loc[3, ["kind", "is_robust", "radius_lower"]] = ["certified", False, 0.4]
+    table = accuracy_table(bare, 0.95)
+    assert table[["method", "kind", "n_robust"]].values.tolist() == [
+        ["lower bound", "certified", 2], ["exact in box", "exact", 3],
+    ]  # fmt: skip
+    assert headline(table)["method"].tolist() == ["lower bound"]
+    assert summary(table, 3)["linear"]["test"]["L2_certified_accuracy"] == 0.5
+
+
+def test_the_summary_has_every_classifier_on_all_classes():
+    bare = exact("all").assign(classifier="linear", radius_half_gap=np.nan, radius_bisector=np.nan)
+    table = pd.concat([accuracy_table(one, 0.95) for one in (exact("all"), bare)])
+    assert sorted(summary(table, 3)) == ["1NN_all_classes", "linear_all_classes"]
+    assert summary(table, 3)["linear_all_classes"]["test"]["L2_exact_accuracy"] == 0.75
 
 
 def test_an_attack_and_its_seeds_from_another_norm_are_one_row():

@@ -29,6 +29,19 @@ def test_a_curve_counts_the_radii_above_each_epsilon_in_every_pair():
     assert table.loc[(table["problem"] == "all") & (table["method"] == "exact"), "accuracy"].tolist() == [100] * 5
 
 
+def test_a_classifier_without_certificates_of_1nn_has_its_exact_curves():
+    bare = records("0-1", [0.5, 2.0]).assign(classifier="linear", radius_half_gap=np.nan, radius_bisector=np.nan)
+    table = epsilon_curves(bare, "test", 3, 2.0)
+    assert table["method"].drop_duplicates().tolist() == ["exact", "exact in box"]
+    assert set(table["kind"]) == {"exact"}
+    with style():
+        figure = epsilon_figure(
+            pd.concat([table.assign(norm=norm) for norm in ("Linf", "L2")]), "made", {"Linf": 1.0, "L2": 1.0}
+        )
+    line = drawn(figure.axes[0], "linear (exact)")
+    assert (line.get_linestyle(), line.get_marker() != "") == ("-", True)
+
+
 def test_curves_never_rise_and_stronger_methods_lie_above():
     generator = np.random.default_rng(0)
     table = epsilon_curves(records("0-1", generator.random(200) * 2), "test", 21, 2.0)
@@ -46,6 +59,7 @@ def test_parts_of_one_seed_are_nested_and_have_every_class(dataset):
     assert names[0] < names[1]
 
 
+@pytest.mark.slow
 def test_growth_has_a_row_for_each_share_seed_norm_and_method(dataset):
     prepared = Prepared(dataset, [Pair(0, 1), Pair(0, 2), Pair(1, 2)], [], [])
     threats = [ThreatModel("Linf", 0.1), ThreatModel("L2", 0.8)]

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from nnrobust.attacks.convergence import COLUMNS
-from nnrobust.tables.runs import STRENGTH, TRIALS, Details
+from nnrobust.tables.runs import STRENGTH, TRIALS, Details, fit_counts, fits_table
 
 HISTORY = {
     "S": [("0-1", 1, 0.5, None, None), ("0-1", 2, 0.3, 0.9, 0.6), ("0-2", 1, 0.7, None, None), ("0-2", 2, 0.1, 1.0, 0.8)],
@@ -27,6 +27,18 @@ def folder(tmp_path):
     trials = pd.DataFrame({"pair": ["0-1"], "state": ["complete"], "robust_accuracy": [0.5], "seconds": [1.25]})
     trials.to_csv(tmp_path / "search_trials.csv", index=False)
     return tmp_path
+
+
+def test_fits_are_joined_in_the_order_of_the_params_and_counted(folder):
+    (folder / "fits").mkdir()
+    for name, gaps in (("linear", (1e-4, 2e-3)), ("mean", (0.0,))):
+        rows = [{"classifier": name, "pair": f"0-{i}", "gap": gap, "tolerance": 1e-3, "is_converged": gap <= 1e-3, "n_iterations": 5,
+                 "n_prototypes": 0, "n_records": 8, "n_open": i} for i, gap in enumerate(gaps)]  # fmt: skip
+        pd.DataFrame(rows).to_csv(folder / "fits" / f"{name}.csv", index=False)
+    table = fits_table(folder, ["mean", "linear"])
+    assert table["classifier"].tolist() == ["mean", "linear", "linear"]
+    assert fit_counts(table)["linear"] == {"n_fits": 2, "n_fits_converged": 1, "largest_gap": 2e-3, "n_open_records": 1}
+    assert (len(fits_table(folder, [])), fit_counts(fits_table(folder, []))) == (0, {})
 
 
 def test_details_are_joined_over_the_variants_in_their_order(folder):

@@ -64,6 +64,15 @@ def test_1nn_is_beside_them_on_the_same_images_alone(table):
     assert mine["architecture"].isna().all()
 
 
+def test_other_classifiers_with_proofs_are_beside_them_too():
+    bare = nearest().assign(classifier="linear", radius_half_gap=np.nan, radius_bisector=np.nan)
+    table = zoo_table({WHOLE: of_model(WHOLE)}, pd.concat([nearest(), bare], ignore_index=True), 0.95)
+    mine = table[table["classifier"] == "linear"]
+    assert mine[["method", "n", "n_robust"]].values.tolist() == [["exact", 4, 2], ["exact in box", 4, 2]]
+    assert (table["classifier"] == "1NN").sum() == 4
+    assert zoo_counts(table) == {"n_models": 1, "n_measured": 1}
+
+
 def test_no_models_are_an_empty_table_with_its_head():
     empty = zoo_table({}, nearest(), 0.95)
     assert (len(empty), empty.columns.tolist()) == (0, COLUMNS)

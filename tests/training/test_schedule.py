@@ -1,5 +1,7 @@
 """What a recipe means for training, on the profile `paper`."""
 
+from dataclasses import replace
+
 import pytest
 
 from made.project import params_of
@@ -16,6 +18,14 @@ def test_the_learning_rate_falls_at_the_milestones():
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
+def test_one_cycle_rises_along_a_line_for_two_fifths_of_the_epochs_and_falls_along_one():
+    cycle = replace(recommended(), schedule="one_cycle", milestones=(), decay=1.0, epochs=10)
+    rates = [learning_rate_in(cycle, progress) for progress in (0, 1, 2, 4, 7, 10)]
+    assert rates == pytest.approx([0.0, 0.025, 0.05, 0.1, 0.05, 0.0])
+    assert learning_rate_in(shortened(cycle, 5), 2) == pytest.approx(0.1)
+
+
+@pytest.mark.slow
 def test_a_shortened_recipe_keeps_its_schedules_proportions():
     short = shortened(recommended(), 11)
     assert (short.epochs, short.milestones) == (11, (10, 10))

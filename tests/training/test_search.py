@@ -70,6 +70,7 @@ def test_every_setting_of_the_space_is_tried_once_for_every_pair(tmp_path):
     assert [setting.beta for setting in settings_of(choose(table)).values()] == [6.0, 6.0]
 
 
+@pytest.mark.slow
 def test_budgets_grow_by_the_factor_and_few_settings_get_the_whole_one(tmp_path):
     scorer = Scorer()
     table = search(PAIRS, PLAN, scorer, tmp_path / "journal")
@@ -83,6 +84,7 @@ def test_budgets_grow_by_the_factor_and_few_settings_get_the_whole_one(tmp_path)
     assert (table["seconds"] == 2.0 * table["epochs_trained"].map({2: 1, 8: 2, 26: 3})).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dies_at", [1, 2, 3, 4, 7, 11, 20, 30])
 def test_a_killed_search_goes_on_in_its_journal_to_the_same_table(tmp_path, dies_at):
     whole, first, second = Scorer(), Scorer(dies_at), Scorer()
@@ -95,6 +97,7 @@ def test_a_killed_search_goes_on_in_its_journal_to_the_same_table(tmp_path, dies
     assert len(set(first.requests) & set(second.requests)) <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dies_at", [1, 2, 5, 10])
 def test_pairs_that_a_kill_left_behind_catch_up_before_others_go_on(tmp_path, monkeypatch, dies_at):
     """Killed after one pair was told its scores and before the next: later rounds ask for the same trainings side by side."""
@@ -118,6 +121,7 @@ def test_pairs_that_a_kill_left_behind_catch_up_before_others_go_on(tmp_path, mo
     assert second.calls[1:] == whole.calls[len(whole.calls) - later :]
 
 
+@pytest.mark.slow
 def test_a_second_search_with_more_trials_adds_to_the_first(tmp_path):
     few = SearchPlan(**(asdict(PLAN) | {"n_trials": 4}))
     first, second = Scorer(), Scorer()
@@ -133,6 +137,7 @@ def test_a_second_search_with_more_trials_adds_to_the_first(tmp_path):
     assert third.requests == []
 
 
+@pytest.mark.slow
 def test_other_data_or_code_is_another_search(tmp_path):
     search(PAIRS, PLAN, Scorer(), tmp_path / "journal")
     scorer = Scorer()
@@ -140,6 +145,7 @@ def test_other_data_or_code_is_another_search(tmp_path):
     assert {pair for pair, _, _ in scorer.requests} == {"0-2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [{"max_epochs": 20}, {"space": SPACE | {"beta": [1.0, 9.0]}, "n_trials": 4}, {"seed": 1}]
 )
@@ -152,6 +158,7 @@ def test_another_plan_is_another_search(tmp_path, change):
     assert len(scorer.requests) >= len(table)
 
 
+@pytest.mark.slow
 def test_failed_trainings_score_nothing_and_are_in_the_table_and_not_chosen(tmp_path):
     table = search(PAIRS, PLAN, Scorer(failing=(6.0,)), tmp_path / "journal")
     best = choose(table)

@@ -170,6 +170,7 @@ def counted(counts):
     return progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trades", [None, TRADES])
 @pytest.mark.parametrize("n_epochs", [1, 2, 4, 5])
 def test_a_killed_run_goes_on_to_the_same_weights_to_the_bit(dataset, tmp_path, trades, n_epochs):
@@ -231,6 +232,7 @@ def test_what_is_trained_is_kept_and_a_new_pair_or_other_data_is_trained_alone(d
     assert counts == [3, 3, 0, 0, 3, 3]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_the_network_after_its_best_epoch(dataset):
     """The same run cut off after that epoch ends with it; its learning rate is constant, so the schedule does not matter."""
     tasks = tasks_of(dataset, recipe(epochs=8, milestones=(), learning_rate=0.03, trades=TRADES, checkpoint="best"))
@@ -339,6 +341,7 @@ def out_of_memory_above(n_networks, made):
     return Small
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("group_size", "n_streams", "attempts"), [(3, 1, [3, 1, 2, 1, 1]), (1, 3, [1] * 7), (2, 2, [2, 2, 1, 1, 1])]
 )
@@ -365,6 +368,7 @@ def test_a_network_that_does_not_fit_alone_is_an_error(dataset, monkeypatch):
         train(dataset, tasks_of(dataset, recipe()))
 
 
+@pytest.mark.slow
 def test_groups_at_the_same_time_train_what_they_train_one_after_the_other(dataset):
     tasks = tasks_of(dataset, recipe(trades=TRADES))
     tasks[2] = replace(tasks[2], recipe=recipe(epochs=1))
@@ -390,6 +394,7 @@ def test_each_epoch_of_what_is_trained_is_told_once_also_those_before_a_kill(dat
     assert told == [(["0-1", "0-2"], e, 2) for e in (1, 2, 3)] + [(["1-2"], e, 1) for e in (1, 2, 3)]
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_as_well_as_float32(dataset):
     tasks = tasks_of(dataset, recipe(epochs=10, milestones=(9,), learning_rate=0.02))
     exact, fast = (train(dataset, tasks, group_size=1, precision=one) for one in (torch.float32, torch.bfloat16))

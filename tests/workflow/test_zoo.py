@@ -65,6 +65,7 @@ def test_an_unknown_model_is_refused_with_the_nearest_name():
         find("Wong2020")
 
 
+@pytest.mark.slow
 def test_dvc_runs_a_stage_for_each_model_of_the_profile_paper(tmp_path):
     copy_project(tmp_path)
     write_profile("paper", tmp_path)

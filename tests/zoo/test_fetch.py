@@ -422,6 +422,7 @@ def test_a_download_stops_at_the_recorded_size(server, tmp_path, content, announ
     assert download.files == {}
 
 
+@pytest.mark.slow
 def test_a_fetch_killed_in_the_middle_leaves_no_model_and_the_next_one_starts_anew(server, tmp_path, content):
     done = threading.Event()
 

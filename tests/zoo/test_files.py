@@ -135,6 +135,7 @@ def test_a_folder_in_the_place_of_the_lock_file_is_an_error_that_says_so(tmp_pat
         recorded(tmp_path)
 
 
+@pytest.mark.slow
 def test_processes_that_record_at_the_same_time_lose_no_entry(tmp_path):
     code = (
         "import sys; from pathlib import Path; from nnrobust.zoo.models import find; from nnrobust.zoo.files import Fingerprint, record\n"

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from nnrobust.errors import DataError
 from nnrobust.nearest.halfspace import Adversary
@@ -17,6 +18,14 @@ def as_rows(X: Any) -> Any:  # noqa: N803
     """X (n, ...) as (n, features); left alone where it is no array, for scikit-learn to judge."""
     X = X if hasattr(X, "ndim") else np.asarray(X)  # noqa: N806
     return np.asarray(X).reshape(len(X), -1) if X.ndim > 2 else X
+
+
+def checked(estimator: Any, X: Any, y: Any = "no_validation", reset: bool = False) -> tuple[np.ndarray, Any]:  # noqa: N803
+    """X as (n, features), of one of the three types and finite, and y as it is, for a scikit-learn estimator."""
+    found = validate_data(estimator, as_rows(X), y, reset=reset, dtype=TYPES, ensure_all_finite=False)
+    X, y = found if isinstance(found, tuple) else (found, None)  # noqa: N806
+    require_finite(X)
+    return X, y
 
 
 def require_finite(X: np.ndarray) -> None:  # noqa: N803

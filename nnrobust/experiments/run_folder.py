@@ -1,0 +1,73 @@
+"""The folder of a campaign: what its calls note, and whether another call's numbers may be added to them."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nnrobust
+from nnrobust.data.datasets import SPLITS, Dataset
+from nnrobust.errors import RecordError
+from nnrobust.runtime.outputs import finished_file
+
+DECIDING = ("attacks", "data/datasets.py", "networks", "runtime/machine.py", "threat.py", "training")
+"""The files and folders of the package that decide a network and its attack; others place, show and judge the numbers."""
+ALIKE = ("dataset", "data_sha256", "settings", "code")
+"""What all calls of a folder have in common."""
+
+
+def code_hash() -> str:
+    """The hash of the deciding code."""
+    root, digest = Path(nnrobust.__file__).parent, hashlib.sha256()
+    for name in DECIDING:
+        place = root / name
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def data_hash(dataset: Dataset) -> str:
+    """The hash of all images and labels, in their order."""
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        part = getattr(dataset, split)
+        digest.update(part.images.tobytes() + part.labels.tobytes())
+    return digest.hexdigest()
+
+
+def calls_of(folder: Path) -> list[dict[str, Any]]:
+    """What each call noted; none where there was none."""
+    path = folder / "provenance.json"
+    return json.loads(path.read_text(encoding="utf-8"))["calls"] if path.exists() else []
+
+
+def check_alike(calls: Iterable[Mapping[str, Any]], where: Path) -> None:
+    """Checks that the numbers of these calls can be added up.
+
+    Raises:
+        RecordError: when calls differ in data, settings of validation and attack, code, or the recipe of a variant that both
+            have; the message names what differs.
+    """
+    calls, recipes = list(calls), dict[str, Any]()
+    for call in calls:
+        for key in ALIKE:
+            _check_equal(f"{where}: expected calls with one {key}", calls[0][key], call[key])
+        for variant, recipe in call["recipes"].items():
+            _check_equal(f"{where}: expected one recipe of {variant}", recipes.setdefault(variant, recipe), recipe)
+
+
+def _check_equal(expected: str, there: Any, new: Any) -> None:
+    there, new = (json.loads(json.dumps(value)) for value in (there, new))  # a tuple is a list in the file
+    if there == new:
+        return
+    if isinstance(there, dict):
+        keys = [key for key in {**there, **new} if there.get(key) != new.get(key)]
+        there, new = ({key: value.get(key) for key in keys} for value in (there, new))
+    raise RecordError(f"{expected}, got {json.dumps(there)} and {json.dumps(new)}; take another folder (--out)")
+
+
+def write_provenance(folder: Path, call: Mapping[str, Any]) -> None:
+    """Adds this call to those before it in `provenance.json`."""
+    with finished_file(folder / "provenance.json") as temporary:
+        temporary.write_text(json.dumps({"calls": [*calls_of(folder), call]}, indent=2) + "\n", encoding="utf-8")
