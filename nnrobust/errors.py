@@ -13,6 +13,10 @@ class DataError(NnrobustError, ValueError):
     """Images, labels, arrays or archives are missing, damaged or inconsistent."""
 
 
+class DataWarning(UserWarning):
+    """Images or files were skipped, scaled or taken on trust: how many, and why."""
+
+
 class SolverError(NnrobustError):
     """A question that the bounds found do not decide."""
 
@@ -23,6 +27,10 @@ class TrainingError(NnrobustError):
 
 class AttackError(NnrobustError):
     """A model cannot be attacked, or an attack returned something that its threat model forbids."""
+
+
+class AttackMemoryError(AttackError, MemoryError):
+    """A model cannot be attacked on as many images at once; `attacks.batches` goes on with fewer."""
 
 
 class FetchError(NnrobustError):

@@ -1,5 +1,6 @@
 """Per-example records: one row for each image and threat model, as Parquet."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 from nnrobust.errors import RecordError
 from nnrobust.runtime.outputs import finished_file
 
+_SHA256 = "nnrobust.sha256"
+"""The key, in the metadata of a file of records, of the sha256 of its values: Parquet's own checksums leave out its footer."""
 KINDS = ("exact", "certified", "attacked")
 ALL_CLASSES = "all"
 """What the column `pair` holds for the problem that has every class at once."""
@@ -74,33 +77,77 @@ def to_frame(columns: Mapping[str, object]) -> pd.DataFrame:
 
 
 def write_records(frames: Iterable[pd.DataFrame], path: Path | str) -> None:
-    """Writes frames, one after the other, as one Parquet file, whole or not at all.
+    """Writes frames, one after the other, as one Parquet file with checksums, whole or not at all.
 
     Raises:
         RecordError: when a frame does not fit the schema or holds a verdict that its own columns contradict.
     """
-    with finished_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    options = {"compression": "zstd", "write_page_checksum": True}
+    digest = _Digest()
+    with finished_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, **options) as writer:
         for frame in frames:
             check_records(frame, str(path))
             try:
-                writer.write_table(pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False, safe=True))
+                table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False, safe=True)
+                writer.write_table(table)
             except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
                 raise RecordError(f"{path}: records do not fit the schema: {error}") from error
+            digest.update(table.to_pandas())
+        writer.add_key_value_metadata({_SHA256: digest.hex()})
 
 
 def read_records(path: Path | str) -> pd.DataFrame:
-    """The records of one file.
+    """The records of one file, which are those that were written.
 
     Raises:
-        RecordError: when the file is missing, is no Parquet file, or has another schema.
+        RecordError: when the file is missing, is no Parquet file, is damaged, has another schema, or other values than were
+            written.
     """
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RecordError(f"{path}: expected a Parquet file of records: {error}; run `dvc repro`") from error
-    if table.schema.names != SCHEMA.names:
-        raise RecordError(f"{path}: expected the columns {SCHEMA.names}, got {table.schema.names}; run `dvc repro`")
-    return table.to_pandas()
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            written = (file.metadata.metadata or {}).get(_SHA256.encode(), b"").decode("ascii", "replace")
+            table = file.read()
+        names = table.schema.names
+        frame = table.to_pandas() if names == SCHEMA.names else None
+        got = _Digest().update(frame).hex() if frame is not None else ""
+    except (OSError, pa.ArrowException, ValueError, TypeError, OverflowError, MemoryError, KeyError) as error:
+        cause = " ".join(str(error).split())
+        raise RecordError(f"{path}: expected a Parquet file of records: {cause}; run `dvc repro`") from error
+    if frame is None:
+        raise RecordError(f"{path}: expected the columns {SCHEMA.names}, got {names}; run `dvc repro`")
+    if got != written:
+        raise RecordError(
+            f"{path}: expected records with the sha256 {written or 'that is written with them'}, got {got}: the file was "
+            "changed, or is of an older version; delete it and run `dvc repro`"
+        )
+    return frame
+
+
+class _Digest:
+    """A sha256 over the values of frames of records, whichever way they are cut into frames and encoded."""
+
+    def __init__(self) -> None:
+        self.columns = {name: hashlib.sha256() for name in SCHEMA.names}
+
+    def update(self, frame: pd.DataFrame) -> "_Digest":
+        for name, digest in self.columns.items():
+            values = frame[name]
+            if isinstance(values.dtype, pd.CategoricalDtype):
+                texts = [
+                    hashlib.sha256(str(text).encode("utf-8", "surrogatepass")).digest()
+                    for text in values.cat.categories
+                ]
+                numbers = np.frombuffer(b"".join(texts) + bytes(32), dtype="<u8").reshape(-1, 4)[
+                    values.cat.codes.to_numpy()
+                ]
+            else:
+                numbers = values.to_numpy()
+                numbers = np.where(np.isnan(numbers), np.nan, numbers) if numbers.dtype.kind == "f" else numbers
+            digest.update(np.ascontiguousarray(numbers).tobytes())
+        return self
+
+    def hex(self) -> str:
+        return hashlib.sha256("".join(digest.hexdigest() for digest in self.columns.values()).encode()).hexdigest()
 
 
 def check_records(frame: pd.DataFrame, where: str) -> None:

@@ -12,7 +12,11 @@ NORMS = ("Linf", "L2", "L1")
 ORDER = {"Linf": math.inf, "L2": 2.0, "L1": 1.0}
 DUAL = {"Linf": 1.0, "L2": 2.0, "L1": math.inf}
 """The order of the dual norm."""
-_FACTOR = re.compile(r"sqrt\((?P<root>\d+)\)|(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)")
+LONGEST = 100
+"""Characters that an epsilon may be written in."""
+_FACTOR = re.compile(
+    r" *(?:sqrt\( *(?P<root>[1-9][0-9]*|0) *\)|(?P<number>(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)) *"
+)
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,35 @@ def norm_of(perturbations: "np.ndarray", norm: str) -> "np.ndarray":
     return np.linalg.norm(flat, ord=ORDER[norm], axis=1)
 
 
+def diameter(norm: str, n_dimensions: int) -> float:
+    """The largest distance within the box [0, 1]^n_dimensions: every ball of that radius has the whole box."""
+    return float(n_dimensions ** (1 / ORDER[norm]))
+
+
 def parse_epsilon(text: object) -> float:
     """The number that `8/255`, `8/255*sqrt(3072)`, `0.031` or a plain number stands for.
 
-    Only products and quotients of non-negative decimal numbers and square roots of integers are understood.
+    Only products and quotients of non-negative decimal numbers and square roots of integers are understood, in ASCII digits,
+    without leading zeros, with spaces around numbers alone.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for anything else, for a text of more than 100 characters, and where the number is not finite.
     """
     if isinstance(text, bool) or not isinstance(text, (int, float, str)):
         raise ValueError(f"expected a number or a text like 8/255*sqrt(3072), got {text!r}")
-    if isinstance(text, (int, float)):
-        return float(text)
-    value, operator, rest = 1.0, "*", text.replace(" ", "")
+    try:
+        value = _product(text) if isinstance(text, str) else float(text)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError(f"expected a finite number, got {_cut(text)}")
+    return value
+
+
+def _product(text: str) -> float:
+    if len(text) > LONGEST:
+        raise ValueError(f"expected at most {LONGEST} characters like 8/255*sqrt(3072), got {len(text):,}")
+    value, operator, rest = 1.0, "*", text
     while operator:
         factor = _FACTOR.match(rest)
         if factor is None:
@@ -69,3 +89,10 @@ def parse_epsilon(text: object) -> float:
         if operator not in ("", "*", "/"):
             raise ValueError(f"expected * or / between numbers, got {operator!r} in {text!r}")
     return value
+
+
+def _cut(value: object) -> str:
+    """The value as it is written, or its first digits."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a whole number of {value.bit_length():,} bits"
+    return repr(value)

@@ -1,5 +1,9 @@
+import random
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from made.records import columns
@@ -65,6 +69,60 @@ def test_a_file_that_holds_no_records_is_refused(tmp_path):
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(RecordError, match="expected a Parquet file"):
         read_records(tmp_path / "text.parquet")
+    to_frame(columns()).to_parquet(tmp_path / "bare.parquet", index=False)
+    with pytest.raises(
+        RecordError, match=r"expected records with the sha256 that is written with them, got [0-9a-f]{64}"
+    ):
+        read_records(tmp_path / "bare.parquet")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(RecordError, match=r"got \['a'\]"):
         read_records(tmp_path / "other.parquet")
+
+
+def test_values_that_were_changed_after_they_were_written_are_refused(tmp_path):
+    path = tmp_path / "r.parquet"
+    write_records([to_frame(columns())], path)
+    with pq.ParquetFile(path) as file:
+        table, about = file.read(), file.metadata.metadata
+    changed = table.to_pandas().assign(note="another")
+    spoilt = pa.Table.from_pandas(changed, schema=SCHEMA, preserve_index=False)
+    pq.write_table(spoilt.replace_schema_metadata({**(spoilt.schema.metadata or {}), **about}), path)
+    with pytest.raises(
+        RecordError, match="expected records with the sha256 [0-9a-f]{64}, got [0-9a-f]{64}: the file was changed"
+    ):
+        read_records(path)
+
+
+def test_the_order_of_frames_and_of_categories_is_the_values_alone(tmp_path):
+    whole = pd.concat([to_frame(columns()).astype({"note": object}) for _ in range(2)], ignore_index=True)
+    texts = whole.assign(note=pd.Categorical(["b", "a", "c"] * 2, categories=["c", "b", "a"]))
+    write_records([texts], tmp_path / "one.parquet")
+    write_records([texts[:2], texts[2:]], tmp_path / "two.parquet")
+    one, two = (read_records(tmp_path / f"{name}.parquet") for name in ("one", "two"))
+    assert one["note"].tolist() == two["note"].tolist() == ["b", "a", "c"] * 2
+
+
+def outcome(path):
+    """The records of a file as text; None where they are refused."""
+    try:
+        return read_records(path).to_csv()
+    except RecordError:
+        return None
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_no_flipped_bit_changes_records(tmp_path):
+    path, generator = tmp_path / "r.parquet", random.Random(0)
+    frames = [to_frame(columns(index=np.arange(3, dtype=np.int32) + 3 * i)) for i in range(40)]
+    write_records([pd.concat(frames[:30], ignore_index=True).astype(frames[0].dtypes), *frames[30:]], path)
+    content, expected = path.read_bytes(), outcome(path)
+    n_refused = 0
+    for _ in range(1000):
+        spoilt = bytearray(content)
+        spoilt[generator.randrange(len(spoilt))] ^= 1 << generator.randrange(8)
+        path.write_bytes(bytes(spoilt))
+        found = outcome(path)
+        assert found in (None, expected)
+        n_refused += found is None
+    assert n_refused > 300

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from nnrobust.threat import ThreatModel, norm_of, parse_epsilon
+from nnrobust.threat import ThreatModel, diameter, norm_of, parse_epsilon
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,32 @@ def test_an_epsilon_means_what_its_text_says(text, value):
 
 
 @pytest.mark.parametrize(
-    "text", ["8/", "eight", "8/255+1", "8//255", "sqrt(-1)", "", "8/0", True, None, "__import__('os')"]
+    "text",
+    [
+        *("8/", "eight", "8/255+1", "8//255", "sqrt(-1)", "", "8/0", True, None, "__import__('os')"),
+        *(
+            "8 255",
+            "8/2 55",
+            "08/255",
+            "0_8/255",
+            "\u0668/255",
+            "\uff18/255",
+            "8\u00a0/255",
+            "sqrt(0064)",
+            "8/255\n",
+            "1:30",
+        ),
+        *(
+            "1e400",
+            "1e308*1e308",
+            float("nan"),
+            float("inf"),
+            10**400,
+            "9" * 101,
+            "1" + "*1" * 100,
+            f"sqrt({'9' * 5000})",
+        ),
+    ],
 )
 def test_an_epsilon_that_is_no_product_of_numbers_is_refused(text):
     with pytest.raises(ValueError, match="expected|division by zero"):
@@ -35,6 +60,12 @@ def test_the_l2_ball_of_the_paper_contains_the_linf_ball():
     assert l2.contains(linf, 3072)
     assert not l2.contains(linf, 3073)
     assert not linf.contains(l2, 3072)
+
+
+def test_no_two_images_are_further_apart_than_the_diameter_of_the_box():
+    corners = np.array([[0.0, 0, 0, 0], [1, 1, 1, 1]])
+    for norm in ("Linf", "L2", "L1"):
+        assert diameter(norm, 4) == pytest.approx(norm_of(corners[1:] - corners[:1], norm)[0])
 
 
 @pytest.mark.parametrize("outer", ["Linf", "L2", "L1"])

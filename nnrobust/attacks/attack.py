@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nnrobust.attacks.arguments import check_specs, check_targets, check_threats, check_victim, checked_inputs
 from nnrobust.attacks.gradient import by_apgd, by_fmn, cross_entropy, logit_ratio, margin, targeted_logit_ratio
 from nnrobust.attacks.libraries import autoattack, cleverhans_pgd, foolbox_pgd
+from nnrobust.attacks.masking import as_notes, gradient_notes
 from nnrobust.attacks.verdicts import AttackInputs, Verdicts
 from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, examined, seeded
 from nnrobust.errors import AttackError
@@ -21,7 +23,6 @@ N_EXAMINED = 16
 """Images, spread over a batch, whose passes show a model's traits."""
 N_AIMS = 9
 """Classes that a targeted attack tries, likeliest first. Source: AutoAttack's standard version."""
-FLAT = "possible gradient masking: the gradient at the image vanishes"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Kind:
     run: Callable[[Victim, DeviceBatch, ThreatModel, AttackSpec], Tensor]
     n_classes: int = 2
     is_minimum_norm: bool = False
+    needs_gradient: bool = True
 
 
 KINDS = {
@@ -46,7 +48,7 @@ KINDS = {
     "apgd-ce-autoattack": Kind(autoattack),
     "fab": Kind(autoattack),
     "fab-t": Kind(autoattack),
-    "square": Kind(autoattack),
+    "square": Kind(autoattack, needs_gradient=False),
     "pgd-foolbox": Kind(foolbox_pgd),
     "pgd-cleverhans": Kind(cleverhans_pgd),
 }
@@ -67,8 +69,9 @@ def attack(
     predicted by the model itself, and its size measured in float64 from the stored image.
 
     Raises:
-        AttackError: when logits are malformed, an attack needs more classes than there are, or a candidate that fools leaves
-            its ball by more than a relative 1e-6, or its box.
+        AttackError: when an argument is malformed (`arguments`); the model raises, runs out of memory, has no gradient where an
+            attack needs one, or gives malformed logits; an attack needs more classes than there are; or a candidate that fools
+            leaves its ball by more than a relative 1e-6, or its box.
     """
     hunts = _hunts(victim, inputs, threat_models, attacks, device)
     return {hunt.threat.norm: hunt.verdicts(attacks) for hunt in hunts}
@@ -96,17 +99,23 @@ def _hunts(
     device: torch.device,
 ) -> list["_Hunt"]:
     """The finds of all attacks under each threat model."""
+    check_victim(victim, device)
+    inputs = checked_inputs(inputs)
+    check_threats(threat_models, int(np.prod(inputs.images.shape[1:])))
+    check_specs(attacks, KINDS)
     batch = DeviceBatch.of(inputs, device)
     hunts: list[_Hunt] = []
     with seeded(attacks[0].seed, device):
         spread = torch.linspace(0, len(inputs.ids) - 1, min(N_EXAMINED, len(inputs.ids)), device=device).long()
         victim = examined(victim, batch.take(spread))
         _check_classes(victim.traits.n_classes, attacks)
+        check_targets(inputs.targets, victim.traits.n_classes)
         predictions = victim.answers(batch.images, batch.networks)
-        gradient = victim.evaluate(batch.images, batch, cross_entropy)[1]
-        is_flat = (predictions == batch.targets) & (gradient.flatten(1).abs().amax(dim=1) == 0)
-        notes = victim.traits.notes
-        note = np.array(["; ".join([*notes, FLAT] if flat else notes) for flat in is_flat.tolist()], dtype=object)
+        notes = [""] * len(inputs.ids)
+        if any(KINDS[spec.name].needs_gradient for spec in attacks):
+            has_square = any(spec.name == "square" for spec in attacks)
+            notes = gradient_notes(victim, batch, threat_models[0], has_square)
+        note = as_notes(victim.traits.notes, notes)
         for threat in threat_models:
             hunt = _Hunt(victim, inputs, batch, threat, predictions.cpu().numpy(), note)
             for spec in attacks:

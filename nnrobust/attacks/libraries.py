@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, seeded
+from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, checked_logits, seeded
 from nnrobust.errors import AttackError
 from nnrobust.networks.ball import inner_radius
 from nnrobust.threat import ORDER, ThreatModel
@@ -28,9 +28,7 @@ class _Network(nn.Module):
         self.victim, self.network = victim, network
 
     def forward(self, images: Tensor) -> Tensor:
-        logits = self.victim.predict(images, self.network.expand(len(images)))
-        is_probability = self.victim.traits.gives_probabilities
-        return logits.clamp(min=torch.finfo(logits.dtype).tiny).log() if is_probability else logits
+        return self.victim.as_logits(checked_logits(self.victim.predict, images, self.network.expand(len(images))))
 
 
 def network_by_network(victim: Victim, batch: DeviceBatch, work: Work, seed: int) -> Tensor:

@@ -1,6 +1,6 @@
 """The model under attack: its answers, its traits, and the gradients that an attack climbs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nnrobust.attacks.verdicts import AttackInputs
-from nnrobust.errors import AttackError
+from nnrobust.errors import AttackError, AttackMemoryError
+from nnrobust.runtime.memory import is_out_of_memory
 
 Predictor = Callable[[Tensor, Tensor], Tensor]
 """Logits (n, classes) of images (n, c, h, w), given the network that each image is for (n,)."""
@@ -95,31 +96,42 @@ class Victim:
         """Whether the search runs on the model itself."""
         return self.search is self.predict
 
+    @property
+    def n_passes(self) -> int:
+        """The passes that one answer or gradient takes."""
+        return N_SAMPLES if self.traits.is_random else 1
+
     @torch.no_grad()
     def answers(self, images: Tensor, networks: Tensor) -> Tensor:
         """The output (n,) that the model chooses; of a randomised model the one that most of its passes choose."""
-        if not self.traits.is_random:
-            return checked_logits(self.predict, images, networks).argmax(dim=1)
-        votes = [checked_logits(self.predict, images, networks).argmax(dim=1) for _ in range(N_SAMPLES)]
-        return torch.stack(votes).mode(dim=0).values
+        votes = [checked_logits(self.predict, images, networks).argmax(dim=1) for _ in range(self.n_passes)]
+        return torch.stack(votes).mode(dim=0).values if self.traits.is_random else votes[0]
 
     def evaluate(
         self, points: Tensor, batch: DeviceBatch, objective: Objective, needs_gradient: bool = True
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The objective (n,), its gradient at `points` (n, ...; empty unless needed), and which points seem to fool (n,)."""
-        n_passes, weight = (N_SAMPLES, torch.softmax) if self.traits.is_random else (1, _itself)
+        weight = torch.softmax if self.traits.is_random else _itself
         points = points.detach().requires_grad_(needs_gradient)
         value = gradient = score = torch.zeros((), device=points.device)
-        for _ in range(n_passes):
+        for _ in range(self.n_passes):
             with torch.enable_grad():
-                logits = checked_logits(self.search, points, batch.networks)
-                if self.traits.gives_probabilities:
-                    logits = logits.clamp(min=torch.finfo(logits.dtype).tiny).log()
+                logits = self.as_logits(checked_logits(self.search, points, batch.networks))
                 loss = objective(logits, batch.targets, batch.aims)
                 if needs_gradient:
-                    gradient = gradient + torch.autograd.grad(loss.sum(), points)[0]
+                    gradient = gradient + _gradient(loss, points)
             value, score = value + loss.detach(), score + weight(logits.detach(), 1)
-        return value / n_passes, gradient / n_passes, score.argmax(dim=1) != batch.targets
+        return value / self.n_passes, gradient / self.n_passes, score.argmax(dim=1) != batch.targets
+
+    @torch.no_grad()
+    def scores(self, images: Tensor, networks: Tensor) -> Tensor:
+        """One pass of the model itself: logits (n, classes) in float32, of probabilities their logarithms."""
+        return self.as_logits(checked_logits(self.predict, images, networks))
+
+    def as_logits(self, outputs: Tensor) -> Tensor:
+        """Outputs (n, classes) in float32; of probabilities, their logarithms."""
+        logits = outputs.float()
+        return logits.clamp(min=torch.finfo(logits.dtype).tiny).log() if self.traits.gives_probabilities else logits
 
     def confirmed(self, points: Tensor, batch: DeviceBatch, seems_fooled: Tensor) -> Tensor:
         """Which of the points that seem to fool the search fool the model itself (n,), a randomised one by vote."""
@@ -137,20 +149,78 @@ def _itself(logits: Tensor, dim: int) -> Tensor:
 
 
 def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tensor:
-    """Logits (n, classes), checked to be that.
+    """Logits (n, classes) of a copy of the images, checked to be that.
 
     Raises:
-        AttackError: when they have another shape, fewer than two classes, or a value that is not finite: such outputs run
-            silently through attacks and look robust.
+        AttackError: when the model raises; gives anything but a tensor of floating-point numbers on the images' device; or logits
+            of another shape, fewer than two classes, or a value that is not finite: such outputs run silently through attacks
+            and look robust.
     """
-    logits = predict(images, networks)
+    try:
+        logits = predict(images.clone(), networks)
+    except AttackError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _broken(error, f"logits of float32 images {tuple(images.shape)} in [0, 1]") from error
+    if not isinstance(logits, Tensor):
+        raise AttackError(
+            f"expected a tensor of logits (n, classes), got {_kind(logits)}; wrap the model, so that it returns its logits alone"
+        )
+    if not logits.is_floating_point():
+        raise AttackError(
+            f"expected logits in floating point, got {logits.dtype}; return scores of the classes, not their numbers"
+        )
     if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
         raise AttackError(f"expected logits of shape ({len(images)}, classes >= 2), got {tuple(logits.shape)}")
-    if not bool(torch.isfinite(logits).all()):
+    if logits.device != images.device:
+        raise AttackError(f"expected logits on {images.device}, where the images are, got them on {logits.device}")
+    if not bool(torch.isfinite(logits.detach().float()).all()):
         raise AttackError(
             "expected finite logits, got nan or infinity; the model is broken or was trained to divergence"
         )
     return logits
+
+
+def _gradient(loss: Tensor, points: Tensor) -> Tensor:
+    """The gradient (n, ...) of losses (n,).
+
+    Raises:
+        AttackError: when there is none, or it is not finite.
+    """
+    gradient = None
+    if loss.requires_grad:
+        try:
+            (gradient,) = torch.autograd.grad(loss.sum(), points, allow_unused=True)
+        except (Exception, SystemExit) as error:
+            raise _broken(error, "a gradient of the logits") from error
+    if gradient is None:
+        raise AttackError(
+            "expected logits with a gradient to the images, got some without, as of no_grad, detach or numpy; mend the model, or "
+            "attack it by square alone, which needs no gradient"
+        )
+    if not bool(torch.isfinite(gradient).all()):
+        raise AttackError(
+            "expected a finite gradient, got nan or infinity, as of a square root or logarithm at 0; mend it, or attack it "
+            "by square alone, which needs no gradient"
+        )
+    return gradient
+
+
+def _broken(error: BaseException, wanted: str) -> AttackError:
+    """What is raised where the model itself raised."""
+    cause = " ".join(str(error).split())[:300]
+    if isinstance(error, Exception) and is_out_of_memory(error):
+        return AttackMemoryError(f"expected memory for {wanted}, got {cause}; attack fewer images at a time")
+    return AttackError(f"expected {wanted}, got {type(error).__name__} from the model: {cause}; mend its forward pass")
+
+
+def _kind(outputs: object) -> str:
+    """What the outputs are, with the types inside, for an error."""
+    if isinstance(outputs, tuple | list):
+        return f"a {type(outputs).__name__} of ({', '.join(type(part).__name__ for part in outputs[:5])})"
+    if isinstance(outputs, Mapping):
+        return f"a {type(outputs).__name__} with the keys {list(outputs)[:5]}"
+    return f"a {type(outputs).__name__}" if outputs is not None else "None"
 
 
 @torch.no_grad()
@@ -174,6 +244,10 @@ def examined(victim: Victim, batch: DeviceBatch) -> Victim:
 
 
 def _differ(first: Tensor, second: Tensor) -> bool:
+    if first.shape != second.shape:
+        raise AttackError(
+            f"expected as many classes in every pass, got {first.shape[1]} and {second.shape[1]}; mend the model"
+        )
     return bool((first - second).abs().max() > SAME * first.abs().max().clamp(min=1))
 
 
@@ -181,8 +255,11 @@ def of_network(network: nn.Module, precision: torch.dtype = torch.float32, is_co
     """One network as a victim, searched in `precision` under autocast, and compiled if asked; its weights take no gradient.
 
     Raises:
-        AttackError: when a part of it is in training mode, in which answers depend on the batch and change the network.
+        AttackError: when it is no network, or a part of it is in training mode, in which answers depend on the batch and change
+            the network.
     """
+    if not isinstance(network, nn.Module):
+        raise AttackError(f"expected a torch.nn.Module, got {type(network).__name__}; wrap the function in one")
     for name, module in network.named_modules():
         if module.training:
             raise AttackError(

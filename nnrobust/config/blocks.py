@@ -1,38 +1,49 @@
 """The blocks of `params.yaml`: frozen, typed, without defaults."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import product
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from nnrobust.config.checks import check_ascending, check_each_once
+from nnrobust.config.reader import DECIMAL
 from nnrobust.config.recipes import Recipe, Setting
 from nnrobust.config.rosters import check_names, no_bare_word
 from nnrobust.threat import ThreatModel, parse_epsilon
 
 
 def _number(value: object) -> object:
-    """YAML readers differ on `5e-4` (PyYAML: a text), so a text that spells a number counts as one."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    """YAML readers differ on `5e-4` (PyYAML: a text), so a text that spells a decimal number counts as one."""
+    return float(value) if isinstance(value, str) and value and DECIMAL.fullmatch(value) else value
 
 
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 NonNegative = Annotated[Number, Field(ge=0)]
-Fraction = Annotated[Number, Field(gt=0, lt=1)]
+Fraction = Annotated[Number, Field(ge=0.001, lt=1)]
 Epsilon = Annotated[float, BeforeValidator(parse_epsilon), Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**8)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Norm = Literal["Linf", "L2"]
+MOST_SETTINGS = 100_000
+"""Combinations of a space to search; the paper tried 600."""
 AttackName = Literal[
     "apgd-ce", "apgd-margin", "apgd-dlr", "apgd-t", "fmn",
     "apgd-ce-autoattack", "fab", "fab-t", "square", "pgd-foolbox", "pgd-cleverhans",
 ]  # fmt: skip
+
+
+def _once(key: str) -> Callable[[list[Any]], list[Any]]:
+    """A validator: the list itself, which has each value once."""
+
+    def checked(values: list[Any]) -> list[Any]:
+        check_each_once(key, values)
+        return values
+
+    return checked
 
 
 WITH_WIDTH = ("resnet18",)
@@ -93,14 +104,14 @@ class Certify(Block):
 
 
 class Growth(Block):
-    halvings: Annotated[int, Field(ge=0)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    halvings: Annotated[int, Field(ge=0, le=30)]
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_once("seeds"))]
     n_test_per_class: Count | None
 
 
 class Curves(Block):
-    n_points: Annotated[int, Field(ge=2)]
-    end: Positive
+    n_points: Annotated[int, Field(ge=2, le=10_000)]
+    end: Annotated[Positive, Field(le=1_000)]
 
 
 class Perturbation(Block):
@@ -150,7 +161,7 @@ class Variant(Block):
 
 
 class Validation(Block):
-    fraction: Fraction
+    fraction: Annotated[Fraction, Field(le=0.9)]
     steps: Count
     every: Count
     seed: Seed
@@ -166,6 +177,11 @@ class Space(Block):
     epochs: Annotated[list[Count], Field(min_length=1)]
     batch_size: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
     augment: Annotated[list[bool], Field(min_length=1)]
+
+    @property
+    def n_settings(self) -> int:
+        """The number of combinations."""
+        return prod(len(getattr(self, field.name)) for field in fields(Setting))
 
     def settings(self) -> list[Setting]:
         """Every combination, in the order of the lists."""
@@ -185,7 +201,11 @@ class Search(Block):
 
     @model_validator(mode="after")
     def _numbers_agree(self) -> "Search":
-        n = len(self.space.settings())
+        for field in fields(Setting):
+            check_each_once(f"space.{field.name}", getattr(self.space, field.name))
+        n = self.space.n_settings
+        if n > MOST_SETTINGS:
+            raise ValueError(f"space: expected at most {MOST_SETTINGS:,} combinations, got {n:,}; shorten its lists")
         if n != self.n_settings:
             raise ValueError(f"space has {n} combinations, but n_settings says {self.n_settings}; make them agree")
         if self.n_trials > n:
@@ -203,9 +223,14 @@ class OneAttack(Block):
 
 class Strength(Block):
     n_test_per_class: Count
-    attacks: Annotated[list[AttackName], Field(min_length=1)]
+    attacks: Annotated[list[AttackName], Field(min_length=1), AfterValidator(_once("attacks"))]
     steps: Annotated[list[Count], Field(min_length=1)]
     restarts: Count
+
+    @model_validator(mode="after")
+    def _steps_ascend(self) -> "Strength":
+        check_ascending("steps", self.steps)
+        return self
 
 
 def _each_once(attacks: list[OneAttack]) -> list[OneAttack]:
@@ -242,19 +267,19 @@ class Zoo(Block):
 
 
 class Plane(Block):
-    n_points: Annotated[int, Field(ge=8, multiple_of=4)]
+    n_points: Annotated[int, Field(ge=8, le=100_000, multiple_of=4)]
     center: Positive
     variance: Positive
     flipped: Annotated[Number, Field(ge=0, le=0.5)]
     epsilon: Epsilon
     betas: Annotated[list[NonNegative], Field(min_length=1)]
-    hidden: Count
+    hidden: Annotated[int, Field(ge=1, le=10_000)]
     epochs: Count
     learning_rate: Positive
     steps: Count
     step_size: Positive
-    square_size: Annotated[int, Field(ge=2)]
-    grid_size: Annotated[int, Field(ge=2)]
+    square_size: Annotated[int, Field(ge=2, le=1_000)]
+    grid_size: Annotated[int, Field(ge=2, le=10_000)]
     seed: Seed
 
     @model_validator(mode="after")
@@ -266,12 +291,12 @@ class Plane(Block):
 
 class Summary(Block):
     confidence: Fraction
-    n_decimals: Count
+    n_decimals: Annotated[int, Field(ge=1, le=15)]
 
 
 class ExampleImages(Block):
     problem: Literal["all"] | Annotated[list[str], Field(min_length=2, max_length=2)]
-    n_images: Count
+    n_images: Annotated[int, Field(ge=1, le=1_000)]
     classifiers: Annotated[dict[str, str], Field(min_length=1)]
 
 
@@ -281,4 +306,4 @@ class Claims(Block):
 
 
 class Plot(Block):
-    dots_per_inch: Count
+    dots_per_inch: Annotated[int, Field(ge=1, le=1_200)]

@@ -1,10 +1,9 @@
 """The one reader of `params.yaml`: a wrong key stops everything before anything runs."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-import yaml
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from nnrobust.config.blocks import (
     Attack,
@@ -25,7 +24,18 @@ from nnrobust.config.blocks import (
     Variant,
     Zoo,
 )
+from nnrobust.config.checks import (
+    check_classifiers,
+    check_data,
+    check_epsilons,
+    check_examples,
+    check_names,
+    check_objectives,
+    check_search,
+    check_variants,
+)
 from nnrobust.config.classifiers import KINDS, Classifier
+from nnrobust.config.reader import read_text, read_yaml, shortened
 from nnrobust.config.rosters import did_you_mean
 from nnrobust.errors import ParamError
 
@@ -33,7 +43,7 @@ from nnrobust.errors import ParamError
 class Params(Block):
     """Everything in `params.yaml`."""
 
-    profile: str
+    profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
     data: Data
     epsilon: Epsilons
     compute: Compute
@@ -53,40 +63,17 @@ class Params(Block):
     plot: Plot
 
     @model_validator(mode="after")
-    def _names_agree(self) -> "Params":
-        for place, names in (("classifiers", self.classifiers), ("variants", self.variants)):
-            for name in names:
-                if not name.replace("_", "").isalnum() or name == "1NN":
-                    raise ValueError(f"{place}: expected names of letters, digits and _, not 1NN, got {name!r}")
-        both = sorted(set(self.classifiers) & set(self.variants))
-        if both:
-            raise ValueError(f"classifiers: expected names that no variant has, as records go by name, got {both[0]!r}")
-        if len(self.search.variants) != min(1, len(self.variants)):
-            raise ValueError(
-                "search.variants: expected one of the variants in a list, or [] where there are no variants, got "
-                f"{self.search.variants}"
-            )
-        if self.searched not in (None, *self.variants):
-            raise ValueError(f"search.variants: expected one of {sorted(self.variants)}, got {self.searched!r}")
-        searched = self.variants[self.searched] if self.searched else None
-        if searched and (searched.trades is None or len(searched.trades.perturbations) != 1):
-            raise ValueError(
-                f"search.variants: expected a variant with a trades block of one perturbation, got {self.searched!r}"
-            )
-        if searched and searched.problem != "pairs":
-            raise ValueError(f"search.variants: expected a variant with problem pairs, got {self.searched!r}")
-        return self
-
-    @model_validator(mode="after")
-    def _examples_can_be_made(self) -> "Params":
-        problem, zoo = self.examples.problem, set(self.zoo.models)
-        for name in self.examples.classifiers:
-            if name not in {"1NN", *self.variants, *zoo}:
-                raise ValueError(f"examples.classifiers: expected 1NN, variants or zoo.models, got {name!r}")
-            if name in self.variants and problem == "all":
-                raise ValueError(f"examples.problem: expected two class names for the variant {name}, got all")
-            if name in zoo and problem != "all":
-                raise ValueError(f"examples.problem: expected all for the zoo model {name}, got {problem}")
+    def _blocks_agree(self) -> "Params":
+        check_data(self.data)
+        check_epsilons(self.epsilon, self.data)
+        check_names("classifiers", self.classifiers, {"variant": self.variants, "zoo model": self.zoo.models})
+        check_names("variants", self.variants, {"zoo model": self.zoo.models})
+        check_classifiers(self.classifiers, self.data)
+        check_variants(self.variants, self.data)
+        check_search(self.search, self.variants, self.data)
+        check_examples(self.examples, self.variants, self.zoo.models, self.data)
+        check_objectives("attack.attacks", [attack.name for attack in self.attack.attacks], self.variants)
+        check_objectives("attack.strength.attacks", self.attack.strength.attacks, self.variants)
         return self
 
     @property
@@ -107,7 +94,7 @@ def read_params(path: Path | str) -> Params:
         ParamError: one line for each wrong key, with file, key, expected and got.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError as error:
         raise ParamError(f"{path}: expected a parameters file, found none; run `make profile P=embedded`") from error
     return parse_params(text, path)
@@ -119,10 +106,7 @@ def parse_params(text: str, path: Path | str) -> Params:
     Raises:
         ParamError: as `read_params`.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ParamError(f"{path}: expected YAML: {error}") from error
+    content = read_yaml(text, path)
     if not isinstance(content, dict):
         got = type(content).__name__
         raise ParamError(f"{path}: expected blocks of keys, got {got}; `make profile P=embedded` writes a whole file")
@@ -150,7 +134,7 @@ def explain(root: type[BaseModel], path: str, entry: Any) -> str:
     message = entry["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if entry["type"] == "value_error":
         return f"{path}: {key}: {message}" if key else f"{path}: {message}"
-    return f"{path}: {key}: expected {message}, got {got!r} ({type(got).__name__})"
+    return f"{path}: {key}: expected {message}, got {shortened(repr(got))} ({type(got).__name__})"
 
 
 def _without_kind(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -14,14 +14,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from nnrobust.config.reader import read_text, read_yaml
 from nnrobust.config.rosters import TABLES, did_you_mean, rows
 from nnrobust.errors import ParamError
 
 OPEN = ("classifiers", "variants", "examples.classifiers")
 """The mappings whose keys are names that a profile is free to choose."""
 _FIRST_LINE = re.compile(r"# Profile (\S+), composed by `make profile`; content sha256 ([0-9a-f]{16})\.\n")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 Load = Callable[[Path], Any]
 
 
@@ -44,11 +44,14 @@ def compose(path: Path | str) -> str:
 
     path = Path(path)
     content = _composed(path, _load_with_comments)
+    missing = [key for key in ("profile", "zoo") if key not in content]
+    if missing:
+        raise ParamError(f"{path}: {missing[0]}: expected this key, got none; start it with `extends: base`")
     _add_footnotes(content)
     stream = io.StringIO()
     _round_trip().dump(content, stream)
     text = stream.getvalue()
-    text = text[text.index("\nprofile:") + 1 :]
+    text = text[f"\n{text}".index("\nprofile:") :]
     text = re.sub(r"\n+(?=[a-z])", "\n\n", text)
     parse_params(text, path)
     return f"# Profile {path.stem}, composed by `make profile`; content sha256 {_hash(text)}.\n{text}"
@@ -61,7 +64,7 @@ def write_params(profile: Path | str, path: Path | str, force: bool = False) -> 
         ParamError: as `compose`, or when `path` has edits.
     """
     text, path = compose(profile), Path(path)
-    if path.exists() and not force and is_edited(path.read_text(encoding="utf-8")):
+    if path.exists() and not force and is_edited(path.read_text(encoding="utf-8", errors="replace")):
         raise ParamError(f"{path}: expected a file as `make profile` wrote it, got one with edits; keep a copy of it, "
                          "and run `make profile P=... FORCE=1`")  # fmt: skip
     path.write_text(text, encoding="utf-8")
@@ -77,15 +80,22 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _composed(path: Path, load: Load) -> Any:
+def _composed(path: Path, load: Load, above: tuple[Path, ...] = ()) -> Any:
     content = load(path)
     if "extends" not in content:
         return content
-    below = path.with_name(f"{content.pop('extends')}.yaml")
-    whole = _composed(below, load)
+    below = content.pop("extends")
+    if not isinstance(below, str) or not _NAME.fullmatch(below):
+        raise ParamError(
+            f"{path}: extends: expected the name of a profile beside it, got {below!r}; write `extends: base`"
+        )
+    if path in above:
+        raise ParamError(f"{path}: extends: expected a chain that ends in base, got one that comes back to {path.stem}")
+    whole = _composed(path.with_name(f"{below}.yaml"), load, (*above, path))
     _merge(whole, content, str(path), "")
     whole["profile"] = path.stem
-    models = whole["zoo"]["models"]
+    zoo = whole.get("zoo")
+    models = zoo.get("models") if isinstance(zoo, Mapping) else None
     if isinstance(models, str) and models in TABLES:
         whole["zoo"]["models"] = [row["name"] for row in rows(models)]
     return whole
@@ -95,7 +105,10 @@ def _merge(there: Any, overlay: Mapping[str, Any], file: str, place: str) -> Non
     """Changes the mapping `there`, at the key `place` of the file, as the overlay says."""
     is_open = place in OPEN
     for name in list(there) if place == "variants" else ():
-        _merge(there[name], overlay.get("*", {}), file, f"variants.{name}")
+        to_all = overlay.get("*", {})
+        if not isinstance(to_all, Mapping) or not isinstance(there[name], Mapping):
+            raise ParamError(f"{file}: variants: expected a block of keys for * and each variant, got {to_all!r}")
+        _merge(there[name], to_all, file, f"variants.{name}")
     for key, value in overlay.items():
         at = f"{place}.{key}".lstrip(".")
         if key == "*" and place == "variants":
@@ -115,7 +128,7 @@ def _merge(there: Any, overlay: Mapping[str, Any], file: str, place: str) -> Non
 def _copied(variants: Any, value: Mapping[str, Any], file: str, at: str) -> Any:
     """A copy of the variant that `value` is like, with what else `value` says."""
     other = value["like"]
-    if other not in variants:
+    if not isinstance(other, str) or other not in variants:
         raise ParamError(f"{file}: {at}.like: expected one of {list(variants)}, got {other!r}")
     variant = deepcopy(variants[other])
     _merge(variant, {key: one for key, one in value.items() if key != "like"}, file, at)
@@ -123,26 +136,26 @@ def _copied(variants: Any, value: Mapping[str, Any], file: str, at: str) -> Any:
 
 
 def _load_plain(path: Path) -> Any:
-    return _loaded(path, yaml.safe_load, yaml.YAMLError)
+    return _blocks(path)[0]
 
 
 def _load_with_comments(path: Path) -> Any:
-    from ruamel.yaml.error import YAMLError
-
-    return _loaded(path, _round_trip().load, YAMLError)
+    return _round_trip().load(_blocks(path)[1])
 
 
-def _loaded(path: Path, load: Callable[[str], Any], fault: type[Exception]) -> Any:
+def _blocks(path: Path) -> tuple[Any, str]:
+    """The values of a file, which are blocks of keys, and its text."""
     try:
-        content = load(path.read_text(encoding="utf-8"))
+        text = read_text(path)
     except FileNotFoundError as error:
         known = ", ".join(sorted(profile.stem for profile in path.parent.glob("*.yaml")))
         raise ParamError(f"{path}: expected a profile, found none; there are: {known}") from error
-    except fault as error:
-        raise ParamError(f"{path}: expected YAML: {error}") from error
+    content = read_yaml(text, path)
     if not isinstance(content, Mapping):
-        raise ParamError(f"{path}: expected blocks of keys, got {type(content).__name__}")
-    return content
+        raise ParamError(
+            f"{path}: expected blocks of keys, got {type(content).__name__}; start from a file in profiles/"
+        )
+    return content, text
 
 
 def _round_trip() -> Any:
@@ -163,10 +176,11 @@ def _add_footnotes(content: Any) -> None:
     """Says of the pretrained models which were trained for another epsilon, and which is not adversarially trained."""
     from ruamel.yaml.comments import CommentedSeq
 
-    if isinstance(content["zoo"]["models"], str):
-        return  # no roster: validation says so
+    models = content["zoo"].get("models") if isinstance(content["zoo"], Mapping) else None
+    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+        return  # validation says what is wrong
     about = {row["name"]: row for roster in TABLES for row in rows(roster)}
-    models = CommentedSeq(content["zoo"]["models"])
+    models = CommentedSeq(models)
     for place, name in enumerate(models):
         epsilon = about.get(name, {}).get("eps", "8/255")
         if name == "Standard" or epsilon != "8/255":

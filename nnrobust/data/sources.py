@@ -1,22 +1,64 @@
 """Where datasets come from: scikit-learn's digits, CIFAR-10 through torchvision, or a tree of image files."""
 
-import hashlib
-import io
-import lzma
-import tarfile
 import tempfile
-import zlib
-from collections.abc import Iterator
+import warnings
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from urllib.error import URLError
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from nnrobust.data.archives import entries
 from nnrobust.data.datasets import SPLITS, Dataset, Split
-from nnrobust.errors import DataError
+from nnrobust.data.pixels import decode
+from nnrobust.errors import DataError, DataWarning
+from nnrobust.runtime.outputs import sha256_of
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+OTHER_IMAGES = (
+    *(
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".apng",
+        ".jfif",
+        ".jpe",
+        ".jp2",
+        ".j2k",
+        ".jxl",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".ppm",
+        ".pgm",
+    ),
+    *(
+        ".pbm",
+        ".pnm",
+        ".tga",
+        ".ico",
+        ".eps",
+        ".svg",
+        ".psd",
+        ".exr",
+        ".hdr",
+        ".dds",
+        ".npy",
+        ".npz",
+        ".raw",
+        ".dng",
+        ".dcm",
+    ),
+)
+"""Suffixes of images that are not read; in a class folder they are refused."""
+MOST_BYTES = 64 << 30
+"""Bytes of all pixels together."""
+_OWN = ("__MACOSX", "@eaDir", "lost+found", "__pycache__")
+"""Folders, beside those that begin with a point, that systems put among the data."""
+HIDDEN, OTHER, OUTSIDE = "hidden", "of other kinds", "outside train and test"
+"""Why a file is skipped."""
+Key = tuple[str, str, str]
+"""Split, class and file name."""
 
 
 def read_digits(name: str, test_fraction: float, seed: int) -> Dataset:
@@ -73,44 +115,89 @@ def read_cifar10(name: str, folder: Path | str) -> Dataset:
 
 
 def read_image_folder(name: str, path: Path | str, sha256: str | None) -> Dataset:
-    """Every `{train,test}/<class>/*.{png,jpg}` of a folder, or of a tar of one (plain, gz, xz), at any depth.
+    """Every `{train,test}/<class>/*.{png,jpg,bmp,webp}` of a folder, of a tar of one (plain, gz, xz, bz2) or a zip, at any depth.
 
-    Images keep their size and become grey or RGB uint8; within a split they are sorted by class name, then by file name.
+    Images keep their size and become grey or RGB uint8 (`pixels`); within a split they are sorted by class name, then by file
+    name. Links to folders and files are followed in a folder, and refused in an archive.
+
+    Warns:
+        DataWarning: with the number of images read, where files were skipped, images were scaled or have an orientation, or an
+            archive comes without its sha256.
 
     Raises:
         DataError: naming the file and the fault: nothing at `path`, a damaged archive or image, another hash than `sha256`,
             a tar member outside the archive's own tree, images of different sizes or modes, a class of train that test
-            lacks or the other way round, or no image at all.
+            lacks or the other way round, a class folder without images, an image that is in no class folder, or no image at all.
     """
     path = Path(path)
+    _check_archive(path, sha256)
+    told: Counter[str] = Counter()
+    images, folders = _read(path, told)
+    if not images:
+        raise DataError(f"{path}: expected {{train,test}}/<class>/*.{{png,jpg}}, found no such file")
+    dataset = _assemble(name, path, images)
+    empty = sorted(folders - {key[:2] for key in images})
+    if empty:
+        raise DataError(
+            f"{path}: {'/'.join(empty[0])}: expected images in every class folder, got none; delete or fill it"
+        )
+    facts = [f"{fact}: {count:,}" for fact, count in sorted((+told).items())]
+    if path.is_file() and sha256 is None:
+        facts.append("without data.sha256, an archive with images left out looks whole")
+    if facts:
+        warnings.warn(f"{path}: read {len(images):,} images; {'; '.join(facts)}", DataWarning, stacklevel=2)
+    return dataset
+
+
+def _check_archive(path: Path, sha256: str | None) -> None:
     if not path.exists():
         raise DataError(
-            f"{path}: expected a folder or tar of {{train,test}}/<class>/ images, found nothing (data.path)"
+            f"{path}: expected a folder or tar or zip of {{train,test}}/<class>/ images, found nothing (data.path)"
         )
     if path.is_dir() and sha256 is not None:
         raise DataError(f"{path}: data.sha256 is for an archive, and this is a folder; set it to null")
-    if path.is_file() and sha256 is not None:
-        got = hashlib.sha256(path.read_bytes()).hexdigest()
-        if got != sha256:
-            raise DataError(f"{path}: expected sha256 {sha256} (data.sha256), got {got}; fetch the archive again")
-    images: dict[tuple[str, str, str], np.ndarray] = {}
-    first: tuple[str, tuple[int, ...]] | None = None
-    for where, key, content in _files_of_folder(path) if path.is_dir() else _files_of_tar(path):
-        image = _decode(where, content)
-        first = first or (where, image.shape)
+    if not path.is_dir() and not path.is_file():
+        raise DataError(f"{path}: expected a folder, tar or zip, got a device or pipe (data.path)")
+    if sha256 is not None and (got := sha256_of(path)) != sha256:
+        raise DataError(f"{path}: expected sha256 {sha256} (data.sha256), got {got}; fetch the archive again")
+
+
+def _read(path: Path, told: Counter[str]) -> tuple[dict[Key, np.ndarray], set[tuple[str, str]]]:
+    """The images, and the class folders (split, class) that there are; what is skipped is counted in `told`."""
+    images: dict[Key, np.ndarray] = {}
+    folders: set[tuple[str, str]] = set()
+    first: tuple[str, tuple[int, ...], tuple[str, ...]] | None = None
+    for entry in entries(path):
+        inside = entry.inside
+        if entry.read is None:
+            if len(inside.parts) > 1 and inside.parts[-2] in SPLITS and not _is_hidden(inside):
+                folders.add((inside.parts[-2], inside.parts[-1]))
+            continue
+        is_folder_like = {inside.name, inside.parent.name} & set(SPLITS) and not _is_hidden(inside)
+        key = None if entry.fault and is_folder_like else _key(entry.where, inside, told)
+        if entry.fault and (key or is_folder_like):
+            raise DataError(f"{entry.where}: expected an image or a folder, got {entry.fault}")
+        if key is None:
+            continue
+        image, root = _decode(entry.where, entry.read(), told), inside.parts[:-3]
+        first = first or (entry.where, image.shape, root)
         if image.shape != first[1]:
             raise DataError(
-                f"{where}: expected an image of {_size(first[1])} as {first[0]} is, got {_size(image.shape)}"
+                f"{entry.where}: expected an image of {_size(first[1])} as {first[0]} is, got {_size(image.shape)}"
             )
         if key in images:
-            raise DataError(f"{where}: a second image under the name {'/'.join(key)}")
+            raise DataError(f"{entry.where}: a second image under the name {'/'.join(key)}; rename or delete one")
+        if root != first[2]:
+            raise DataError(
+                f"{entry.where}: expected one tree of train and test, got a second one beside that of {first[0]}"
+            )
         images[key] = image
-    if not images:
-        raise DataError(f"{path}: expected {{train,test}}/<class>/*.{{png,jpg}}, found no such file")
-    return _assemble(name, path, images)
+        if len(images) * image.nbytes > MOST_BYTES:
+            raise DataError(f"{path}: expected at most {MOST_BYTES >> 30} GiB of pixels, got more; take fewer images")
+    return images, folders
 
 
-def _assemble(name: str, path: Path, images: dict[tuple[str, str, str], np.ndarray]) -> Dataset:
+def _assemble(name: str, path: Path, images: dict[Key, np.ndarray]) -> Dataset:
     found = {split: sorted({key[1] for key in images if key[0] == split}) for split in SPLITS}
     for here, there in (("train", "test"), ("test", "train")):
         lacking = sorted(set(found[here]) - set(found[there]))
@@ -125,47 +212,39 @@ def _assemble(name: str, path: Path, images: dict[tuple[str, str, str], np.ndarr
     return Dataset(name, found["train"], splits["train"], splits["test"])
 
 
-def _files_of_folder(path: Path) -> Iterator[tuple[str, tuple[str, str, str], bytes]]:
-    for file in sorted(path.rglob("*")):
-        key = _key(PurePosixPath(file.relative_to(path).as_posix()))
-        if key is not None and file.is_file():
-            yield str(file), key, file.read_bytes()
+def _key(where: str, inside: PurePosixPath, told: Counter[str]) -> Key | None:
+    """Split, class and file name; None for a file that is skipped, which is counted.
 
-
-def _files_of_tar(path: Path) -> Iterator[tuple[str, tuple[str, str, str], bytes]]:
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                inside = PurePosixPath(member.name)
-                if inside.is_absolute() or ".." in inside.parts:
-                    raise DataError(f"{path}: member {member.name} would escape the folder; refused")
-                key = _key(inside)
-                if member.isdir() or key is None:
-                    continue
-                stream = archive.extractfile(member) if member.isreg() else None
-                if stream is None:
-                    raise DataError(f"{path}: member {member.name} is no regular file; refused")
-                yield f"{path}: {member.name}", key, stream.read()
-    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-        raise DataError(f"{path}: expected a whole tar (.tar, .tar.gz, .tar.xz), got a damaged one: {error}") from error
-
-
-def _key(inside: PurePosixPath) -> tuple[str, str, str] | None:
-    """Split, class and file name; None for a path that is no image of a split."""
-    parts = inside.parts
-    if len(parts) < 3 or parts[-3] not in SPLITS or inside.suffix.lower() not in SUFFIXES or parts[-1][0] == ".":
+    Raises:
+        DataError: for an image of a split that is in no class folder, or of a format that is not read.
+    """
+    parts, suffix = inside.parts, inside.suffix.lower()
+    if _is_hidden(inside):
+        told[f"files skipped as {HIDDEN}"] += 1
         return None
+    if not set(SPLITS) & set(parts[:-1]):
+        told[f"files skipped as {OUTSIDE}"] += 1
+        return None
+    if suffix not in (*SUFFIXES, *OTHER_IMAGES):
+        told[f"files skipped as {OTHER}"] += 1
+        return None
+    n_splits = sum(part in SPLITS for part in parts[:-2])
+    if len(parts) < 3 or parts[-3] not in SPLITS or n_splits > 1:
+        raise DataError(
+            f"{where}: expected images as {{train,test}}/<class>/<file>, got one elsewhere; move it, or delete it"
+        )
+    if suffix in OTHER_IMAGES:
+        raise DataError(f"{where}: expected {', '.join(SUFFIXES)}, got an image of another format; convert it to PNG")
     return parts[-3], parts[-2], parts[-1]
 
 
-def _decode(where: str, content: bytes) -> np.ndarray:
+def _is_hidden(inside: PurePosixPath) -> bool:
+    return any(part.startswith(".") or part in _OWN for part in inside.parts)
+
+
+def _decode(where: str, content: bytes, told: Counter[str] | None = None) -> np.ndarray:
     """The image as uint8 (channels, height, width), grey or RGB."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DataError(f"{where}: expected a whole PNG or JPEG image: {error}") from error
-    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return decode(where, content, Counter() if told is None else told)
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.verdicts import AttackInputs, Verdicts
 from nnrobust.attacks.victim import AttackSpec, Victim, checked_logits, of_network
-from nnrobust.errors import AttackError, DataError
+from nnrobust.errors import AttackError, AttackMemoryError, DataError
 from nnrobust.evaluation.data import Data
 from nnrobust.linear.radius import linear_radius
 from nnrobust.nearest.proof import RobustRadius
@@ -115,12 +115,15 @@ def logits_of(network: nn.Module, inputs: AttackInputs, machine: Machine) -> np.
         pixels = torch.from_numpy(inputs.take(rows).pixels()).float().to(machine.device)
         try:
             logits = checked_logits(lambda images, _: network(images), pixels, torch.zeros(0))
-        except RuntimeError as error:
+        except AttackError as error:
+            cause = error.__cause__
+            if not isinstance(cause, RuntimeError) or isinstance(error, AttackMemoryError):
+                raise
             shape = tuple(pixels.shape)
             raise AttackError(
-                f"expected logits of float32 images {shape} in [0, 1], got {type(error).__name__}: {str(error).splitlines()[0]}; "
+                f"expected logits of float32 images {shape} in [0, 1], got {type(cause).__name__}: {str(cause).splitlines()[0]}; "
                 "give X in the shape that the network takes, channels first or last"
-            ) from error
+            ) from cause
         parts.append(logits.float().cpu().numpy())
     return np.concatenate(parts)
 

@@ -8,7 +8,7 @@ from nnrobust.errors import FetchError
 from nnrobust.models.blocks import Model
 from nnrobust.runtime.outputs import finished_file
 from nnrobust.runtime.progress import Progress, silent
-from nnrobust.zoo.fetch import Sleep, download
+from nnrobust.zoo.fetch import Sleep, Wanted, download
 from nnrobust.zoo.files import fingerprint
 
 RAW = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
@@ -60,7 +60,7 @@ def fetch_model(
             shutil.copyfile(located(model, local_dir or folder), temporary)
         else:
             address = RAW.format(repository=model.repository, commit=model.commit, path=model.path)
-            download(f"{model.name}: {model.file_name}", address, temporary, _remedy(model), progress, sleep)
+            download(Wanted(f"{model.name}: {model.file_name}", address, _remedy(model)), temporary, progress, sleep)
         check_sha256(model, temporary)
     return target
 

@@ -1,5 +1,6 @@
 """Outputs that appear whole or not at all."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -35,11 +36,22 @@ def finished_folder(path: Path | str) -> Iterator[Path]:
     try:
         yield Path(name)
         os.chmod(name, 0o755)
-        if path.exists():
+        if path.is_symlink() or path.is_file():
+            path.unlink()  # a link goes, and what is behind it stays
+        elif path.exists():
             shutil.rmtree(path)
         os.replace(name, path)
     finally:
         shutil.rmtree(name, ignore_errors=True)
+
+
+def sha256_of(path: Path | str) -> str:
+    """The hex digest of a file's content, read block by block."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_json(path: Path | str, value: object) -> None:

@@ -1,6 +1,7 @@
 """Work that is done, and work that is under way, kept outside DVC's outputs: a killed stage goes on where it was."""
 
 import hashlib
+import io
 import json
 import pickle
 import sys
@@ -42,14 +43,17 @@ class WorkStore:
         """What was saved under this fingerprint; None when nothing was.
 
         Raises:
-            DataError: when the file cannot be read.
+            DataError: when the file cannot be read, or is not what was saved under it, to the bit.
         """
         path = self._path(key)
         if not path.exists():
             return None
         try:
-            content: dict[str, Any] = torch.load(path, weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            head, _, body = path.read_bytes().partition(b"\n")
+            if head != _head(path, body):
+                raise ValueError("another file than was saved under this name, or one with changed bytes")
+            content: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise DataError(
                 f"{path}: expected saved work, got {error}; delete the file to do that work again"
             ) from error
@@ -57,14 +61,22 @@ class WorkStore:
 
     def save(self, key: str, content: dict[str, Any]) -> None:
         """Keeps tensors, numbers and texts in dictionaries and lists, whole or not at all."""
-        with finished_file(self._path(key)) as temporary:
-            torch.save(content, temporary)
+        stream = io.BytesIO()
+        torch.save(content, stream)
+        path, body = self._path(key), stream.getvalue()
+        with finished_file(path) as temporary:
+            temporary.write_bytes(_head(path, body) + b"\n" + body)
 
     def drop(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{fingerprint(self.code, key)}.pt"
+
+
+def _head(path: Path, body: bytes) -> bytes:
+    """The first line of a file: its name and the sha256 of the rest."""
+    return f"{path.stem} {hashlib.sha256(body).hexdigest()}".encode()
 
 
 class NoStore:

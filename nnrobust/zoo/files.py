@@ -1,6 +1,5 @@
 """Whether a file may be taken for a checkpoint: its look before anything is unpickled, and its hash against a lock file."""
 
-import hashlib
 import json
 import os
 import zipfile
@@ -10,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nnrobust.errors import FetchError
-from nnrobust.runtime.outputs import write_json
+from nnrobust.runtime.outputs import sha256_of, write_json
 from nnrobust.zoo.models import ZooModel
 
 SMALLEST = 1_000_000
@@ -42,7 +41,8 @@ def check_look(model: ZooModel, file_name: str, path: Path) -> None:
     """Looks at the size and the first bytes of `path`, and at the structure of a zip; unpickles nothing.
 
     Raises:
-        FetchError: when it is an HTML page, too small, no PyTorch file, or a zip that is cut off or damaged.
+        FetchError: when it is an HTML page, too small, no PyTorch file, or a zip that is cut off, damaged, encrypted or
+            compressed, as PyTorch's are not: a small one could take any memory.
     """
 
     def refuse(expected: str, got: str) -> FetchError:
@@ -58,9 +58,14 @@ def check_look(model: ZooModel, file_name: str, path: Path) -> None:
     if head.startswith(ZIP):
         try:
             with zipfile.ZipFile(path) as archive:
+                packed = [part.filename for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
+                if packed:
+                    raise refuse("a zip of parts stored as they are, as PyTorch writes it", f"{packed[0]!a} compressed")
                 damaged = archive.testzip()
         except zipfile.BadZipFile as error:
             raise refuse("a whole zip file", f"one that is cut off ({error})") from error
+        except (RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+            raise refuse("a whole zip file", f"one that cannot be read ({error})") from error
         if damaged is not None:
             raise refuse("a whole zip file", f"one whose part {damaged} is damaged (its CRC-32 differs)")
     elif LEGACY not in head[:32]:
@@ -69,12 +74,7 @@ def check_look(model: ZooModel, file_name: str, path: Path) -> None:
 
 def fingerprint(path: Path) -> Fingerprint:
     """Hash and size of the file at `path`."""
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
-            size += len(block)
-    return Fingerprint(digest.hexdigest(), size)
+    return Fingerprint(sha256_of(path), path.stat().st_size)
 
 
 def recorded(lock: Path) -> dict[str, Fingerprint]:
@@ -86,8 +86,12 @@ def recorded(lock: Path) -> dict[str, Fingerprint]:
     if not lock.exists():
         return {}
     try:
-        return {name: Fingerprint(**entry) for name, entry in json.loads(lock.read_text(encoding="utf-8")).items()}
-    except (ValueError, TypeError, AttributeError) as error:
+        entries = {name: Fingerprint(**entry) for name, entry in json.loads(lock.read_text(encoding="utf-8")).items()}
+        for name, entry in entries.items():
+            if type(entry.sha256) is not str or type(entry.bytes) is not int:
+                raise TypeError(f"{name}: sha256 {entry.sha256!r}, bytes {entry.bytes!r}")
+        return entries
+    except (ValueError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise FetchError(
             f"{lock}: expected JSON of {{file name: {{sha256, bytes}}}}, got something else ({error}); "
             "restore it from git, or mend the merge conflict in it"

@@ -103,6 +103,16 @@ def load(model: ZooModel, folder: Path, lock: Path) -> nn.Module:
             )
         check_look(model, name, path)
         check_hash(model, name, path, lock)
+    return network_of(model, folder)
+
+
+def network_of(model: ZooModel, folder: Path) -> nn.Module:
+    """The network of the model's files under `folder`, as `load` gives it, whether they are recorded or not.
+
+    Raises:
+        FetchError: when a file is damaged, does not fit the architecture, holds weights that are not finite, or wants more than
+            tensors, containers and numpy scalars.
+    """
     try:
         network = _timm_network(model, folder) if model.is_timm else _robustbench_network(model, folder)
     except FetchError:
@@ -112,6 +122,12 @@ def load(model: ZooModel, folder: Path, lock: Path) -> nn.Module:
             f"{model.name}: expected the weights of {model.architecture} as RobustBench has them, got a file of another layout "
             f"in {folder / LAYOUT} ({type(error).__name__}: {_first_line(error)}); {remedy(model.file_names[0])}"
         ) from error
+    for name, values in network.state_dict().items():
+        if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+            raise FetchError(
+                f"{model.name}: expected finite weights in {folder / LAYOUT}, got nan or infinity in {name}; "
+                f"{remedy(model.file_names[0])}"
+            )
     return network.eval()
 
 

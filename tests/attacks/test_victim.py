@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from nnrobust.attacks.attack import FLAT, N_EXAMINED, attack
+from nnrobust.attacks.attack import N_EXAMINED, attack
 from nnrobust.attacks.gradient import cross_entropy
+from nnrobust.attacks.masking import FLAT
 from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import AttackSpec, DeviceBatch, Victim, examined, of_network, seeded
 from nnrobust.errors import AttackError

@@ -2,6 +2,8 @@ import pytest
 import yaml
 
 from made.project import ROOT, params_of, profile
+from nnrobust.attacks.attack import KINDS
+from nnrobust.config.checks import SEVERAL_CLASSES
 from nnrobust.config.params import read_params
 from nnrobust.errors import ParamError
 
@@ -69,6 +71,38 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["validation"].update(steps="forty"), r"validation\.steps: expected a valid integer, got 'forty' \(str\)"),
         (lambda c: c["validation"].update(steps=1.5), r"validation\.steps: expected a valid integer, got 1\.5 \(float\)"),
         (lambda c: c["validation"].update(steps=True), r"validation\.steps: expected a valid integer, got True \(bool\)"),
+        (lambda c: c["epsilon"].update(Linf=8), r"epsilon\.Linf: expected at most 1, as pixels are in \[0, 1\].*got 8; write 8/255"),
+        (lambda c: c["epsilon"].update(L2=20), r"epsilon\.L2: expected at most 8, .*got 20; write 20/255"),
+        (lambda c: (c["data"].update(source="image_folder"), c["epsilon"].update(L2=255)), r"epsilon\.L2: expected at most 1773\.62 times epsilon\.Linf, got 255"),
+        (lambda c: c["search"]["space"].update(epsilon=[8, 9]), r"search\.space\.epsilon: expected at most 1, .*got 8"),
+        (lambda c: c["search"]["space"].update(beta=[3.0, 3.0]), r"search: space\.beta: expected each value once, got 3\.0 again"),
+        (lambda c: c["search"]["space"].update({key: [0.001 * i for i in range(1, 400)] for key in ("beta", "learning_rate", "weight_decay")}), r"search: space: expected at most 100,000 combinations, got 127,042,398"),
+        (lambda c: c["variants"]["T_R"]["trades"]["perturbations"][0].update(step_size=1.0), r"variants\.T_R\.trades\.perturbations\.0\.step_size: expected at most 0\.15.*, twice epsilon"),
+        (lambda c: c["variants"]["T_R"]["trades"]["perturbations"][0].update(epsilon=20), r"variants\.T_R\.trades\.perturbations\.0\.epsilon: expected at most 1, .*got 20"),
+        (lambda c: c["variants"]["S"].update(milestones=[3, 1]), r"variants\.S\.milestones: expected ascending numbers, each once, got \[3, 1\]"),
+        (lambda c: c["variants"]["S"].update(learning_rate=1e30), r"variants\.S\.learning_rate: expected at most 1000, got 1e\+30"),
+        (lambda c: c["variants"].update(s=c["variants"]["S"]), r"variants, in capitals or not: expected each value once, got 's' again"),
+        (lambda c: c["variants"].update(zoo=c["variants"]["S"]), r"variants: expected names of letters.*got 'zoo'"),
+        (lambda c: c["variants"].update({"V" * 300: c["variants"]["S"]}), r"variants: expected names of letters.*at most 40"),
+        (lambda c: c["variants"].update({"\u00dcn\u00ef": c["variants"]["S"]}), r"variants: expected names of letters"),
+        (lambda c: c["data"].update(pairs=[]), r"data\.pairs: expected all, or at least one pair of class names, got \[\]"),
+        (lambda c: c["data"].update(pairs=[["3", "3"]]), r"data\.pairs: expected two different classes, got \['3', '3'\]"),
+        (lambda c: c["data"].update(pairs=[["3", "5"], ["5", "3"]]), r"data\.pairs: expected each value once, got \['3', '5'\] again"),
+        (lambda c: c["data"].update(pairs=[["3", "99"]]), r"data\.pairs: expected classes of digits, 0, .*got '99'"),
+        (lambda c: c["data"].update(name="=1+1"), r"data\.name: expected letters, digits.*got '=1\+1'"),
+        (lambda c: c["data"].update(name=""), r"data\.name: expected 1 to 100 characters"),
+        (lambda c: c["data"].update(path=" "), r"data\.path: expected 1 to 1,000 characters"),
+        (lambda c: c["data"].update(sha256="0" * 64), r"data\.sha256: expected null, as it is for the archive of an image_folder, got one for digits"),
+        (lambda c: c["data"].update(n_train_per_class=10**20), r"data\.n_train_per_class: expected less than or equal to 100000000, got 10{20}"),
+        (lambda c: c["growth"].update(seeds=[0, 0]), r"growth\.seeds: seeds: expected each value once, got 0 again"),
+        (lambda c: c["attack"]["strength"].update(steps=[5, 2]), r"attack\.strength: steps: expected ascending numbers"),
+        (lambda c: c["attack"]["strength"].update(attacks=["apgd-ce", "apgd-ce"]), r"attack\.strength\.attacks: attacks: expected each value once, got 'apgd-ce' again"),
+        (lambda c: c["attack"]["attacks"][0].update(name="apgd-dlr"), r"attack\.attacks: expected attacks for the two classes of a pair, got apgd-dlr; write apgd-margin"),
+        (lambda c: c["examples"]["classifiers"].update(T_R="models/trained/S.safetensors"), r"examples\.classifiers\.T_R: expected models/trained/T_R\.safetensors, which it depends on, got 'models/trained/S"),
+        (lambda c: c["examples"]["classifiers"].update({"1NN": "../../etc"}), r"examples\.classifiers\.1NN: expected data/prepared"),
+        (lambda c: c["examples"].update(problem=["3", "3"]), r"examples\.problem: expected two different classes"),
+        (lambda c: c["examples"].update(problem=["3", "77"]), r"examples\.problem: expected classes of digits.*got '77'"),
+        (lambda c: c["data"].update(pairs=[["0", "1"]]), r"examples\.problem: expected one of data\.pairs, on which variants are trained, got \['3', '5'\]"),
         (lambda c: c["validation"].update(steps=0), r"validation\.steps: expected greater than or equal to 1, got 0 \(int\)"),
         (lambda c: c["epsilon"].update(Linf="-8/255"), r"epsilon\.Linf: expected a number or a text like"),
         (lambda c: c["epsilon"].update(L2=0), r"epsilon\.L2: expected greater than 0, got 0"),
@@ -119,6 +153,10 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
 def test_a_wrong_key_is_named_with_what_was_expected_and_got(tmp_path, change, expected):
     with pytest.raises(ParamError, match=expected):
         read_params(written(tmp_path, change))
+
+
+def test_what_params_refuse_of_attacks_is_what_needs_more_than_two_classes():
+    assert set(SEVERAL_CLASSES) == {name for name, kind in KINDS.items() if kind.n_classes > 2}
 
 
 def test_examples_of_all_classes_are_of_1nn_and_the_zoo(tmp_path):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from nnrobust.runtime.outputs import finished_file, finished_folder, write_json
+from nnrobust.runtime.outputs import finished_file, finished_folder, sha256_of, write_json
 from nnrobust.runtime.progress import shown, silent
 
 
@@ -40,6 +40,24 @@ def test_a_folder_takes_the_place_of_the_old_one_when_it_is_finished(tmp_path):
         (temporary / "new").write_text("")
     assert os.listdir(tmp_path / "out") == ["new"]
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_link_in_the_place_of_a_folder_goes_and_what_is_behind_it_stays(tmp_path):
+    (tmp_path / "behind").mkdir()
+    (tmp_path / "behind" / "file").write_text("mine")
+    for target in ("behind", "nowhere"):
+        (tmp_path / "link").symlink_to(tmp_path / target)
+        with finished_folder(tmp_path / "link") as folder:
+            (folder / "new").write_text("x")
+        assert [path.name for path in (tmp_path / "link").iterdir()] == ["new"]
+        assert (tmp_path / "behind" / "file").read_text() == "mine"
+        (tmp_path / "link" / "new").unlink()
+        (tmp_path / "link").rmdir()
+
+
+def test_the_hash_of_a_file_is_that_of_its_content(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_json_is_sorted_and_has_no_nan(tmp_path):

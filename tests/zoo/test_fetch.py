@@ -59,6 +59,14 @@ def answer(content, status=200, kind="application/octet-stream", announced=None)
     return give
 
 
+@pytest.fixture(autouse=True)
+def loads(monkeypatch):
+    """Small files load as well, in these tests of how files come here; the list has the models that were loaded."""
+    loaded = []
+    monkeypatch.setattr(zoo_fetch, "network_of", lambda model, folder: loaded.append(model.name))
+    return loaded
+
+
 @pytest.fixture
 def server(monkeypatch):
     """A server in Google Drive's place."""
@@ -289,6 +297,129 @@ def test_an_ensemble_goes_on_with_the_member_that_was_missing(server, tmp_path, 
     download()
     assert len(server.asked) == 4
     assert len(download.files) == 3
+
+
+def test_files_that_do_not_load_are_neither_kept_nor_recorded(server, tmp_path, content, monkeypatch):
+    def refuse(model, folder):
+        raise FetchError(f"{model.name}: another layout")
+
+    server.answers = [answer(content)]
+    download = Download(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(zoo_fetch, "network_of", refuse)
+        with pytest.raises(FetchError, match="another layout"):
+            download()
+    assert download.files == {}
+    assert not download.lock.exists()
+    download()
+    assert recorded(download.lock) == {FILE: fingerprint(tmp_path / "content.pt")}
+
+
+def test_members_of_an_ensemble_that_do_not_load_together_are_brought_again(
+    server, tmp_path, content, loads, monkeypatch
+):
+    download = Download(tmp_path, "Chen2020Adversarial")
+    server.answers = [answer(content), answer(b"gone", 404)]
+    with pytest.raises(FetchError, match="status 404"):
+        download()
+
+    def fit_once_all_are_new(model, folder):
+        if len(server.asked) < 5:
+            raise FetchError("another layout")
+
+    monkeypatch.setattr(zoo_fetch, "network_of", fit_once_all_are_new)
+    server.answers = [answer(content)]
+    download()
+    assert len(server.asked) == 5
+    assert len(recorded(download.lock)) == 3
+
+
+def test_the_files_behind_a_link_are_left_as_they_are(server, tmp_path, content):
+    behind = tmp_path / "behind"
+    (behind / LAYOUT).mkdir(parents=True)
+    for i in range(22):
+        (behind / LAYOUT / f"{i}.pt").write_bytes(b"mine")
+    (tmp_path / "out").symlink_to(behind)
+    server.answers = [answer(content)]
+    Download(tmp_path)()
+    assert len(list((behind / LAYOUT).iterdir())) == 23
+
+
+def test_of_other_files_in_the_folder_only_what_a_killed_fetch_left_is_removed(server, tmp_path, content):
+    target = tmp_path / "out" / LAYOUT
+    target.mkdir(parents=True)
+    for name in ("notes.txt", "Other.pt", f".{FILE}.abc123.pt", f".{FILE}", ".Other.pt.abc123.pt"):
+        (target / name).write_bytes(b"x")
+    server.answers = [answer(content)]
+    download = Download(tmp_path)
+    download()
+    assert sorted(download.files) == sorted(["notes.txt", "Other.pt", f".{FILE}", ".Other.pt.abc123.pt", FILE])
+
+
+def sent_to(address):
+    def give(handler):
+        handler.send_response(302)
+        handler.send_header("Location", address)
+        handler.end_headers()
+
+    return give
+
+
+def compressed(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/octet-stream")
+    handler.send_header("Content-Encoding", "gzip")
+    handler.end_headers()
+
+
+@pytest.mark.parametrize(
+    ("give", "expected"),
+    [
+        (sent_to("http://127.0.0.2:9/x"), r"got sent to http://127\.0\.0\.2:9"),
+        (sent_to("https://drive.google.com.evil.example/x"), r"got sent to https://drive\.google\.com\.evil\.example"),
+        (sent_to("http://drive.google.com/x"), r"got sent to http://drive\.google\.com"),
+        (sent_to("file:///etc/passwd"), r"got sent to file://"),
+        (sent_to("/again"), r"expected a file, got more than 10 redirections"),
+        (answer(b'<html><form id="download-form" action="http://127.0.0.2:9/x"></form></html>', kind="text/html"), r"got sent to http://127\.0\.0\.2:9"),
+        (answer(b"<html>" + bytes(2 << 20), kind="text/html"), r"expected a page of at most 1,048,576 bytes, got more"),
+        (compressed, r"expected the file as it is, got it compressed"),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Call to deprecated method findChildren:DeprecationWarning")
+def test_other_hosts_long_pages_and_compressed_answers_are_refused(server, tmp_path, give, expected):
+    server.answers = [give]
+    download = Download(tmp_path)
+    with pytest.raises(FetchError, match=f"{NAME}: {FILE}: .*{expected}.*; .*zoo.local_dir"):
+        download()
+    assert (download.files, download.pauses) == ({}, [])
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_download_stops_at_the_recorded_size(server, tmp_path, content, announced):
+    sent = []
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/octet-stream")
+        if announced:
+            handler.send_header("Content-Length", str(1 << 40))
+        handler.end_headers()
+        try:
+            for _ in range(100):
+                handler.wfile.write(bytes(1 << 20))
+                sent.append(1)
+        except OSError:
+            pass
+
+    server.answers = [answer(content)]
+    download = Download(tmp_path)
+    download()
+    shutil.rmtree(tmp_path / "out")
+    server.answers = [endless]
+    with pytest.raises(FetchError, match=f"expected as recorded {len(content):,} bytes, got more"):
+        download()
+    assert len(sent) < 60
+    assert download.files == {}
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import zipfile
 
+import numpy as np
 import pytest
 
 from made.project import ROOT
@@ -49,6 +51,41 @@ def test_a_zip_that_is_damaged_inside_is_refused_without_any_hash(tmp_path):
         check_look(find(SMALL), FILE, tmp_path / FILE)
 
 
+def repacked(path, compression):
+    with zipfile.ZipFile(path) as archive:
+        parts = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def with_flag(path):
+    """The zip with the flag of encryption on its first part."""
+    content = bytearray(path.read_bytes())
+    content[6] |= 1
+    content[content.rfind(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(bytes(content))
+
+
+def one_part(path):
+    """A zip of one part of random bytes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", np.random.default_rng(0).bytes(1_500_000))
+
+
+def test_a_compressed_or_encrypted_zip_is_refused_and_not_unpacked(tmp_path):
+    write_tiny(tmp_path / FILE)
+    repacked(tmp_path / FILE, zipfile.ZIP_DEFLATED)
+    with pytest.raises(
+        FetchError, match="expected a zip of parts stored as they are, as PyTorch writes it, got '.*' compressed"
+    ):
+        check_look(find(SMALL), FILE, tmp_path / FILE)
+    one_part(tmp_path / FILE)
+    with_flag(tmp_path / FILE)
+    with pytest.raises(FetchError, match="expected a whole zip file, got one that cannot be read .*encrypted"):
+        check_look(find(SMALL), FILE, tmp_path / FILE)
+
+
 def test_a_fingerprint_is_sha256_and_size(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -76,7 +113,14 @@ def test_a_recorded_hash_is_compared_ever_after(tmp_path):
     assert recorded(lock) == {FILE: seen}
 
 
-@pytest.mark.parametrize("text", ["<<<<<<< HEAD", "[]", '{"a.pt": {"sha256": "0"}}', '{"a.pt": "0"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("<<<<<<< HEAD", "[]", '{"a.pt": {"sha256": "0"}}', '{"a.pt": "0"}', "null", "5", "\0", "[" * 100_000),
+        *('{"a.pt": {"sha256": null, "bytes": null}}', '{"a.pt": {"sha256": "0", "bytes": "1"}}'),
+        *('{"a.pt": {"sha256": 5, "bytes": 1}}', '{"a.pt": {"sha256": "0", "bytes": true}}'),
+    ],
+)
 def test_a_malformed_lock_file_is_an_error_that_says_what_to_do(tmp_path, text):
     lock = tmp_path / "zoo.lock.json"
     lock.write_text(text)
@@ -84,6 +128,11 @@ def test_a_malformed_lock_file_is_an_error_that_says_what_to_do(tmp_path, text):
         FetchError, match=f"{lock}: expected JSON of .*; restore it from git, or mend the merge conflict"
     ):
         recorded(lock)
+
+
+def test_a_folder_in_the_place_of_the_lock_file_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(FetchError, match="expected JSON of .*Is a directory"):
+        recorded(tmp_path)
 
 
 @pytest.mark.slow

@@ -186,6 +186,31 @@ def test_a_checkpoint_without_the_part_that_holds_the_weights_is_refused(folder)
         load(find(SMALL), folder, folder / "lock.json")
 
 
+def test_weights_that_are_not_finite_are_refused(folder):
+    network = build(find(SMALL)).eval()
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[3] = torch.nan
+    placed(SMALL, folder, lambda path: torch.save({"last": network.state_dict()}, path))
+    with pytest.raises(FetchError, match=f"{SMALL}: expected finite weights in .*, got nan or infinity in "):
+        load(find(SMALL), folder, folder / "lock.json")
+
+
+def test_a_file_of_another_layout_is_refused_when_it_is_fetched_and_the_remedy_works(folder):
+    wrong, right, out, lock = folder / "wrong", folder / "right", folder / "out", folder / "lock.json"
+    wrong.mkdir()
+    right.mkdir()
+    network = write_checkpoints(SMALL, right)
+    torch.save(network.state_dict(), wrong / f"{SMALL}.pt")
+    with pytest.raises(FetchError, match="expected the weights of .*, got a file of another layout .*zoo.local_dir"):
+        fetch(find(SMALL), out, lock, wrong)
+    assert not lock.exists()
+    assert not list(out.rglob("*.pt"))
+    fetch(find(SMALL), out, lock, right)
+    assert torch.equal(next(load(find(SMALL), out, lock).parameters()), next(network.parameters()))
+    next(out.rglob("*.pt")).unlink()
+    fetch(find(SMALL), out, lock, right)
+
+
 def test_the_hash_is_compared_before_anything_is_unpickled(folder):
     path = placed(SMALL, folder, write_tiny)
     write_malicious(path, folder / "made", is_legacy=False)
