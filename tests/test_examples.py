@@ -90,7 +90,7 @@ def test_no_attack_on_1nn_as_a_module_finds_a_nearer_image(nearest):
     targets = np.searchsorted(model.classes_, examples.labels)
     inputs = AttackInputs(examples.images, targets, np.zeros(8, dtype=np.int64), examples.indices)
     victim = of_network(model.as_module(scale=255).float())
-    attacked = fool_network(victim, inputs, PAIR, 10.0, ATTACKS, CPU)
+    attacked = fool_network(victim, inputs, PAIR, 8.0, ATTACKS, CPU)
     assert attacked.is_found.all()
     ratio = attacked.norms / examples.norms
     assert (ratio >= 1 - 1e-6).all()

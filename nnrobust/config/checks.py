@@ -112,11 +112,11 @@ def check_names(place: str, names: Iterable[str], others: Mapping[str, Iterable[
     """Names that files and tables can have, beside those of `others`, by what they are of."""
     check_each_once(f"{place}, in capitals or not", [name.lower() for name in names])
     for name in names:
-        is_plain = name.isascii() and name.replace("_", "").isalnum() and name[0].isalpha() and len(name) <= 40
-        if not is_plain or name.lower() in RESERVED:
+        is_plain = name.isascii() and name.replace("_", "").isalnum() and name[0] != "_" and len(name) <= 40
+        if not is_plain or name.isdigit() or name.lower() in RESERVED:
             raise ValueError(
-                f"{place}: expected names of letters, digits and _, not 1NN, got {name[:60]!r}; begin with a letter, at most "
-                f"40 characters, and none of {', '.join(RESERVED)}"
+                f"{place}: expected names of letters, digits and _, not 1NN, got {name[:60]!r}; not digits alone, no _ first, "
+                f"at most 40 characters, and none of {', '.join(RESERVED)}"
             )
         taken = [kind for kind, known in others.items() if name in known]
         if taken:
