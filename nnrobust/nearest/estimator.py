@@ -1,6 +1,7 @@
 """The 1-nearest-neighbour classifier as a scikit-learn estimator that knows its exact adversarial robustness."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _MEBI = 2**20
 _MOST = 256
 """Queries handled at once, however much memory there is: more are no faster."""
+_CLOSE = 1e-4
+"""Difference of the squared distances to two classes, relative to them, below which their rounding shows in a lower bound."""
 
 
 class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
@@ -215,6 +218,7 @@ class _Answers:
         others[rows, codes] = np.inf
         self.nearest_other = np.sqrt(others.min(axis=1))
         self.is_won = squared[rows, codes] < others.min(axis=1)
+        self.is_close = others.min(axis=1) - squared[rows, codes] < _CLOSE * others.min(axis=1)
         self.lower = np.where(self.is_won, np.inf, 0.0)
         self.upper = self.lower.copy()
         self.x_adv = np.where(self.is_won[:, None], np.nan, self.x)
@@ -250,7 +254,6 @@ class _Answers:
         # A query that fell within epsilon was not compared with the classes that came after.
         lower = np.where(self.has_fallen, 0.0, self.lower)
         lower = np.maximum(self.metric.reported(lower, self.nearest_other), 0.0)
-        agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
         certificates = [
             Certificate(
                 query=self.x[row], label=classes[self.codes[row]], references=references,
@@ -260,6 +263,10 @@ class _Answers:
             )
             for row in range(len(self.x))
         ]  # fmt: skip
+        for row in np.flatnonzero((lower > 0) & self.is_close):
+            lower[row] = min(lower[row], certificates[row].provable())
+            certificates[row] = replace(certificates[row], lower=float(lower[row]))
+        agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
         status = np.where(agree, "exact", "bounded")
         return RobustRadius(lower, self.upper, status, self.x_adv.reshape(shape), certificates)
 

@@ -44,6 +44,15 @@ class Certificate:
         """True when both bounds hold: by float64 distances, every rounding error on the safe side."""
         return self._holds_below() and self._holds_above()
 
+    def provable(self) -> float:
+        """The largest `lower` that verifies."""
+        others, place = np.flatnonzero(self.labels != self.label), self._place()
+        squared = _squared_distances(place.point, self.references[others])
+        bounds = np.array([self._weighed(int(j), place) if j in self.multipliers else 0.0 for j in others])
+        for i in self.own:
+            bounds = np.fmax(bounds, self._bisectors(int(i), others, squared, place))
+        return float(bounds.min())
+
     def _holds_above(self) -> bool:
         """x_adv is no farther than `upper`, in the box, and some other-class reference is as near to it as every own one."""
         if np.isinf(self.upper):

@@ -31,6 +31,22 @@ def few(**options):
     return OneNearestNeighbor(n_own=3, n_screened=4, **options)
 
 
+@pytest.mark.parametrize("box", [None, (-2.0, 3.0)])
+@pytest.mark.parametrize("norm", ["L2", "Linf", "L1"])
+def test_bounds_verify_however_near_to_the_boundary_a_query_is_to_references_far_from_it(norm, box):
+    generator = np.random.default_rng(0)
+    middle, apart = generator.random(3072), generator.normal(size=3072)
+    apart *= 0.3 / np.linalg.norm(apart)
+    side = generator.normal(size=(200, 3072))
+    side -= np.outer(side @ apart, apart) / (apart @ apart)  # along the boundary
+    along = np.outer(10.0 ** -generator.uniform(1, 9, 200), apart)
+    x = middle + 0.2 * side / np.abs(side).max() * np.sqrt(3072) / 10 - along
+    model = OneNearestNeighbor().fit(np.stack([middle - apart / 2, middle + apart / 2]), [0, 1])
+    result = model.robust_radius(x, np.zeros(200, dtype=int), norm=norm, box=box)
+    assert result.verify().all()
+    assert (result.lower > 0).any()
+
+
 @parametrize_with_checks([OneNearestNeighbor()])
 def test_it_keeps_the_conventions_of_scikit_learn(estimator, check):
     check(estimator)
