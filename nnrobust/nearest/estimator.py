@@ -19,6 +19,7 @@ from nnrobust.nearest.radius import EXACT_WITHIN, PAST, Radii, exact_radii
 from nnrobust.nearest.references import References, centre_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
+from nnrobust.threat import norm_of
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
@@ -28,6 +29,8 @@ _MOST = 256
 """Queries handled at once, however much memory there is: more are no faster."""
 _CLOSE = 1e-4
 """Difference of the squared distances to two classes, relative to them, below which their rounding shows in a lower bound."""
+_PUSHES = 2.0 ** np.arange(-40, 1)
+"""Of a point that ties within rounding: how much farther it is tried, relative to its distance."""
 
 
 class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
@@ -263,9 +266,9 @@ class _Answers:
             )
             for row in range(len(self.x))
         ]  # fmt: skip
-        for row in np.flatnonzero((lower > 0) & self.is_close):
-            lower[row] = min(lower[row], certificates[row].provable())
-            certificates[row] = replace(certificates[row], lower=float(lower[row]))
+        for row in np.flatnonzero(self.is_won & self.is_close):
+            near = certificates[row] = _within_rounding(certificates[row])
+            lower[row], self.upper[row], self.x_adv[row] = near.lower, near.upper, near.x_adv
         agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
         status = np.where(agree, "exact", "bounded")
         return RobustRadius(lower, self.upper, status, self.x_adv.reshape(shape), certificates)
@@ -273,6 +276,21 @@ class _Answers:
 
 def _matrix(metric: Plain) -> np.ndarray | None:
     return metric.matrix if isinstance(metric, Metric) else None
+
+
+def _within_rounding(found: Certificate) -> Certificate:
+    """With bounds that float64 shows: a lower one as proven, and the point a little farther away until it is seen to win."""
+    lower = min(found.lower, found.provable()) if found.lower > 0 else found.lower
+    if np.isinf(found.upper) or found.shows_upper():
+        return replace(found, lower=lower)
+    box = found.adversary.box or (-np.inf, np.inf)
+    for push in _PUSHES:
+        point = np.clip(found.query + (1 + push) * (found.x_adv - found.query), *box)
+        upper = float(norm_of(point[None] - found.query, found.adversary.norm)[0])
+        moved = replace(found, lower=lower, upper=upper, x_adv=point)
+        if moved.shows_upper():
+            return moved
+    return replace(found, lower=lower, upper=np.inf, x_adv=np.full_like(found.x_adv, np.nan))
 
 
 def _together(parts: list[np.ndarray]) -> np.ndarray:

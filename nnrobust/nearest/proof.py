@@ -42,7 +42,7 @@ class Certificate:
 
     def verify(self) -> bool:
         """True when both bounds hold: by float64 distances, every rounding error on the safe side."""
-        return self._holds_below() and self._holds_above()
+        return self.shows_lower() and self.shows_upper()
 
     def provable(self) -> float:
         """The largest `lower` that verifies."""
@@ -53,7 +53,7 @@ class Certificate:
             bounds = np.fmax(bounds, self._bisectors(int(i), others, squared, place))
         return float(bounds.min())
 
-    def _holds_above(self) -> bool:
+    def shows_upper(self) -> bool:
         """x_adv is no farther than `upper`, in the box, and some other-class reference is as near to it as every own one."""
         if np.isinf(self.upper):
             return True
@@ -69,7 +69,7 @@ class Certificate:
         is_own = self.labels == self.label
         return bool(squared[~is_own].min() <= squared[is_own].min())
 
-    def _holds_below(self) -> bool:
+    def shows_lower(self) -> bool:
         """Every other-class reference has a bound of at least `lower`."""
         if self.lower <= 0:
             return True
