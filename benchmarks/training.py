@@ -48,7 +48,7 @@ PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0}
 
 @dataclass(frozen=True)
 class Load:
-    """What both sides train: two-class networks that `build` makes, on images uint8 (n, 3, 32, 32) with targets (n,)."""
+    """What both sides train: two-class networks that `build` makes, on images uint8 (n, c, h, w) with targets (n,)."""
 
     images: np.ndarray
     targets: np.ndarray
@@ -56,7 +56,8 @@ class Load:
     architecture: str = "resnet18"
 
     def build(self) -> nn.Module:
-        return build_network(self.architecture, (3, 32, 32), [0.5] * 3, [0.25] * 3, 2)
+        shape = self.images.shape[1:]
+        return build_network(self.architecture, shape, [0.5] * shape[0], [0.25] * shape[0], 2)
 
 
 class Augmented(Dataset):
@@ -147,7 +148,7 @@ def ours(load: Load, computer: Machine, n_groups: int) -> float:
 
 def flops_an_image(load: Load) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        load.build().eval()(torch.zeros(1, 3, 32, 32))
+        load.build().eval()(torch.zeros(1, *load.images.shape[1:]))
     return FORWARDS * counter.get_total_flops()
 
 

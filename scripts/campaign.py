@@ -143,11 +143,12 @@ def run_what_fits(campaign: Campaign, unit: Unit, rates: dict[str, float], is_la
 
 
 def measure(options: argparse.Namespace, dataset: Dataset, campaign: Campaign) -> None:
-    """Runs the benchmark and keeps it."""
+    """Runs the benchmark, with the first variant's architecture, and keeps it."""
     is_gpu = campaign.machine.device.type == "cuda"
     rows = Pair(0, 1).indices(dataset.train.labels)[: 10_000 if is_gpu else 16]
     images = np.ascontiguousarray(dataset.train.images[rows])
-    load = Load(images, np.arange(len(rows)) % 2, min(128, len(rows) // 2))
+    architecture = next(iter(campaign.plan.recipes.values())).architecture
+    load = Load(images, np.arange(len(rows)) % 2, min(128, len(rows) // 2), architecture)
     table = compare(load, campaign.machine, [1, 2, 4, 8] if is_gpu else [1], campaign.deadline)
     write_csv(options.out / "benchmark.csv", table)
     print(table.to_string(index=False), flush=True)

@@ -149,7 +149,7 @@ def _itself(logits: Tensor, dim: int) -> Tensor:
 
 
 def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tensor:
-    """Logits (n, classes) of a copy of the images, checked to be that.
+    """Logits (n, classes) of the images, checked to be that.
 
     Raises:
         AttackError: when the model raises; gives anything but a tensor of floating-point numbers on the images' device; or logits
@@ -157,7 +157,7 @@ def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tens
             and look robust.
     """
     try:
-        logits = predict(images.clone(), networks)
+        logits = predict(images, networks)
     except AttackError:
         raise
     except (Exception, SystemExit) as error:
@@ -254,6 +254,8 @@ def _differ(first: Tensor, second: Tensor) -> bool:
 def of_network(network: nn.Module, precision: torch.dtype = torch.float32, is_compiled: bool = False) -> Victim:
     """One network as a victim, searched in `precision` under autocast, and compiled if asked; its weights take no gradient.
 
+    It gets a copy of the images, as it may work in place.
+
     Raises:
         AttackError: when it is no network, or a part of it is in training mode, in which answers depend on the batch and change
             the network.
@@ -268,11 +270,11 @@ def of_network(network: nn.Module, precision: torch.dtype = torch.float32, is_co
     network.requires_grad_(False)
 
     def predict(images: Tensor, networks: Tensor) -> Tensor:
-        return network(images)
+        return network(images.clone())
 
     def cast(images: Tensor, networks: Tensor) -> Tensor:
         with torch.autocast(images.device.type, precision):
-            return network(images).float()
+            return network(images.clone()).float()
 
     search = predict if precision == torch.float32 else cast
     return Victim(predict, torch.compile(search, dynamic=True) if is_compiled else search)

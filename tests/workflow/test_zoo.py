@@ -90,7 +90,7 @@ def workspace(tmp_path):
     write_checkpoints(SMALL, tmp_path / "weights")
     params = profile("cifar10")
     params["data"] |= {"source": "image_folder", "path": "data/raw/made", "name": "made"}
-    params["variants"], params["search"]["variants"] = {}, []
+    params["variants"], params["search"]["variants"], params["classifiers"] = {}, [], {}
     params["attack"]["attacks"] = [{"name": "fmn", "steps": 2, "restarts": 1}]
     params["examples"] = {
         "problem": "all",
