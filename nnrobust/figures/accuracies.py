@@ -70,7 +70,7 @@ def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float
         for x, height, top in zip(place, part["accuracy"], part["high"], strict=True):
             axes.text(x, top + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=7)
     n_pairs = table.groupby("classifier")["n_pairs"].min()
-    fewer = {name: f"\n{n} pairs" if n < n_pairs.max() else "" for name, n in n_pairs.items()}
+    fewer = {name: f"\n{n} pair{'s' * (n > 1)}" if n < n_pairs.max() else "" for name, n in n_pairs.items()}
     axes.set_xticks(
         np.arange(len(classifiers)), [f"{name}\n{_kinds(table, name)}{fewer[name]}" for name in classifiers]
     )

@@ -91,15 +91,21 @@ def flat(summary: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 def runs_table(folders: list[Path]) -> pd.DataFrame:
     """A row for each published run: its data, the means over pairs of 1NN and of the best network on test images, its verdicts.
 
-    Accuracies in percent. The best network has the highest mean of its Linf and L2 accuracy; it is attacked, 1NN is exact.
+    Accuracies in percent. The best network has the highest mean of its Linf and L2 accuracy, of those that were measured on the
+    most pairs; it is attacked, 1NN is exact.
     """
     rows = []
     for folder in folders:
         summary, claims, provenance = read_run(folder)
         nearest = summary.get("1NN", {}).get("test", {})
+        n_pairs = pd.read_csv(existing(folder / "means.csv")).groupby("classifier")["n_pairs"].max()
         networks = {
-            name: splits["test"] for name, splits in summary.items() if "L2_robust_accuracy" in splits.get("test", {})
+            name: splits["test"]
+            for name, splits in summary.items()
+            if name in n_pairs and "L2_robust_accuracy" in splits.get("test", {})
         }
+        most = max((n_pairs[name] for name in networks), default=0)
+        networks = {name: one for name, one in networks.items() if n_pairs[name] == most}
         best = max(
             networks,
             key=lambda name: networks[name]["L2_robust_accuracy"] + networks[name]["Linf_robust_accuracy"],
@@ -112,7 +118,7 @@ def runs_table(folders: list[Path]) -> pd.DataFrame:
                 "what": claims[0]["setting"],
                 "commit": str(provenance["commit"])[:7],
                 "1NN clean / Linf / L2 (exact)": _three(nearest, "exact"),
-                "best network clean / Linf / L2 (attacked)": f"{best} {_three(networks[best], 'robust')}"
+                "best network clean / Linf / L2 (attacked)": f"{best} {_three(networks[best], 'robust')} ({most} pairs)"
                 if best
                 else "none",
                 "claims: " + " / ".join(VERDICTS): " / ".join(str(counts[verdict]) for verdict in VERDICTS),

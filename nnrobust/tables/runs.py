@@ -11,7 +11,7 @@ import pandas as pd
 
 from nnrobust.config.params import Params
 from nnrobust.examples import Examples, load_each
-from nnrobust.records import TRAINED_SLOWER, UNTRAINED
+from nnrobust.records import ALL_CLASSES, TRAINED_SLOWER, UNTRAINED
 from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.comparison import scores
 
@@ -132,7 +132,7 @@ def fit_counts(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 def counts(table: pd.DataFrame) -> dict[str, int]:
     """How many pairs have a network, how many of those only at half the learning rate, and how many have none."""
-    status = table["status"]
+    status = table.loc[table["pair"] != ALL_CLASSES, "status"]
     return {
         "n_pairs": int((status != UNTRAINED).sum()),
         "n_pairs_retried": int((status == TRAINED_SLOWER).sum()),

@@ -16,21 +16,25 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def finished(folder, l2=0.2, verdict="holds"):
-    """The metrics and plots of a finished run: 1NN, and two networks of which T_B is better in both norms together."""
+    """The metrics and plots of a finished run: 1NN, and two networks of which T_B is better in both norms together, and one of fewer pairs."""
     metrics, plots = folder / "metrics", folder / "plots"
     plots.mkdir(parents=True)
     nearest = {"clean_accuracy": 0.75, "Linf_exact_accuracy": 0.3, "L2_exact_accuracy": l2}
     networks = {
         "S": {"clean_accuracy": 0.9, "Linf_robust_accuracy": 0.1, "L2_robust_accuracy": 0.2},
         "T_B": {"clean_accuracy": 0.8, "Linf_robust_accuracy": 0.5, "L2_robust_accuracy": 0.1},
+        "T_R": {"clean_accuracy": 0.9, "Linf_robust_accuracy": 0.9, "L2_robust_accuracy": 0.9},
     }
     summary = {"1NN": {"test": nearest}} | {name: {"n_pairs": 45, "test": one} for name, one in networks.items()}
     write_json(metrics / "summary.json", summary)
     claims = [{"id": "a", "verdict": verdict, "setting": "made"}, {"id": "b", "verdict": "fails", "setting": "made"}]
     write_json(metrics / "claims.json", claims)
     write_json(metrics / "search.json", {"of": "an earlier run, in which settings were searched"})
-    for name in ("claims", "pairs", "means"):
+    for name in ("claims", "pairs"):
         write_csv(metrics / f"{name}.csv", pd.DataFrame({"x": [1]}))
+    write_csv(
+        metrics / "means.csv", pd.DataFrame({"classifier": ["1NN", "S", "T_B", "T_R"], "n_pairs": [45, 45, 45, 2]})
+    )
     write_csv(metrics / "zoo.csv", pd.DataFrame(columns=["x"]))
     (plots / "figure_4.png").write_bytes(PNG)
     (plots / "figure_4.pdf").write_bytes(b"%PDF")
@@ -95,7 +99,7 @@ def test_the_overview_has_1nn_exact_the_best_network_attacked_and_the_verdicts_c
     table = runs_table([published(tmp_path, "one")])
     row = table.iloc[0]
     assert row["1NN clean / Linf / L2 (exact)"] == "75.0 / 30.0 / 20.0"
-    assert row["best network clean / Linf / L2 (attacked)"] == "T_B 80.0 / 50.0 / 10.0"
+    assert row["best network clean / Linf / L2 (attacked)"] == "T_B 80.0 / 50.0 / 10.0 (45 pairs)"
     assert row["claims: holds / fails / cannot tell / not run"] == "1 / 1 / 0 / 0"
     assert as_markdown(table).splitlines()[2].startswith("| [one](one/) | made | 0123456 |")
 
