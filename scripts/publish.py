@@ -23,7 +23,7 @@ from nnrobust.figures import accuracies as figures
 from nnrobust.figures.curves import training_figure
 from nnrobust.figures.style import save, style
 from nnrobust.records import read_records
-from nnrobust.report.published import as_markdown, publish_run, runs_table
+from nnrobust.report.published import as_markdown, keep_records, publish_run, runs_table
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
 from nnrobust.runtime.process import COSTS
 from nnrobust.runtime.provenance import provenance
@@ -136,6 +136,7 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
         for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
             write_json(out / f"{file}.json", value)
         draw(out, score, history, call["dataset"], call["profile"])
+        keep_records(RESULTS / name, out)
     return RESULTS / name
 
 
@@ -154,7 +155,7 @@ def publish_here(name: str, note: str = "") -> Path:
         )
     about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
     params = read_params(ROOT / "params.yaml")
-    devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.measured).values()]
+    devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.made).values()]
     extra = {
         "params.yaml": ROOT / "params.yaml",
         "report.html": ROOT / "report/index.html",
@@ -163,7 +164,7 @@ def publish_here(name: str, note: str = "") -> Path:
     }
     if params.searched:
         extra |= {name: ROOT / "metrics" / name for name in ("search.json", "search_settings.json")}
-    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.measured, *params.zoo.models})
+    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.made, *params.zoo.models})
     publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
     return RESULTS / name
 

@@ -1,11 +1,11 @@
-"""Measures 1NN on ever larger parts of the training images."""
+"""Measures 1NN and other simple classifiers on ever larger parts of the training images."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import first_per_class, load_dataset
-from nnrobust.experiments.growth import growth_table
+from nnrobust.experiments.growth import Growth, growth_table
 from nnrobust.nearest.screening import Effort
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.runtime.process import run_stage
@@ -22,7 +22,8 @@ def main() -> None:
     prepared = replace(prepared, dataset=replace(dataset, test=dataset.test.take(chosen)))
     effort = Effort(params.certify.n_own, params.certify.n_screened, params.compute.block_size)
     threats = params.epsilon.threat_models()
-    table = growth_table(prepared, threats, growth.halvings, growth.seeds, effort, shown)
+    simple = {name: params.classifiers[name] for name in growth.classifiers}
+    table = growth_table(prepared, threats, Growth(growth.halvings, growth.seeds, effort, simple), shown)
     write_csv(OUTPUT, table.round(6))
 
 

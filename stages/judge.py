@@ -35,7 +35,7 @@ def read(params: Params, n_dimensions: int) -> Evidence:
         scores=scores(pairs, unions),
         whole=whole_scores(pairs, unions),
         zoo=zoo[zoo["classifier"].isin(["1NN", *roster()])],
-        timings=read_timings(METRICS / "timings", params.measured),
+        timings=read_timings(METRICS / "timings", params.made),
         distances=pd.read_csv(PREPARED / "class_distances.csv"),
         changes=changes(params),
         plane=pd.read_csv(METRICS / "plane.csv"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nnrobust.threat import diameter
 
 if TYPE_CHECKING:
-    from nnrobust.config.blocks import Data, Epsilons, ExampleImages, Search, Variant
+    from nnrobust.config.blocks import Data, Epsilons, ExampleImages, Growth, Search, Variant
     from nnrobust.config.classifiers import Simple
 
 CLASSES: dict[str, tuple[str, ...]] = {
@@ -123,11 +123,33 @@ def check_names(place: str, names: Iterable[str], others: Mapping[str, Iterable[
             raise ValueError(f"{place}: expected names that no {taken[0]} has, as records go by name, got {name!r}")
 
 
+def check_imported(imported: Mapping[str, str], others: Mapping[str, Iterable[str]]) -> None:
+    """Names as `check_names`, each with the folder of a campaign inside the repository."""
+    check_names("imported", imported, others)
+    for name, folder in imported.items():
+        parts = folder.split("/")
+        if not folder.strip() or folder != folder.strip() or folder.startswith("/") or {"", ".", ".."} & set(parts):
+            raise ValueError(
+                f"imported.{name}: expected a folder in the repository, as results/cifar10-jpeg/records, got {folder[:60]!r}"
+            )
+
+
 def check_classifiers(classifiers: "dict[str, Simple]", data: "Data") -> None:
     """Epsilons in pixel units, of those that have one."""
     for name, block in classifiers.items():
         if block.kind != "mean":
             check_epsilon(f"classifiers.{name}.epsilon", block.norm, block.epsilon, data.source)
+
+
+def check_growth(growth: "Growth", classifiers: "dict[str, Simple]") -> None:
+    """Classifiers that are there."""
+    for name in growth.classifiers:
+        if name not in classifiers:
+            known = ", ".join(classifiers) or "none"
+            raise ValueError(
+                f"growth.classifiers: expected names of classifiers, which are {known}, got {name[:60]!r}; add its "
+                "block, or take it out"
+            )
 
 
 def check_variants(variants: "dict[str, Variant]", data: "Data") -> None:

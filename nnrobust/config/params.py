@@ -29,6 +29,8 @@ from nnrobust.config.checks import (
     check_data,
     check_epsilons,
     check_examples,
+    check_growth,
+    check_imported,
     check_names,
     check_objectives,
     check_search,
@@ -52,6 +54,7 @@ class Params(Block):
     classifiers: dict[str, Classifier]
     validation: Validation
     variants: dict[str, Variant]
+    imported: dict[str, str]
     search: Search
     attack: Attack
     zoo: Zoo
@@ -68,7 +71,12 @@ class Params(Block):
         check_epsilons(self.epsilon, self.data)
         check_names("classifiers", self.classifiers, {"variant": self.variants, "zoo model": self.zoo.models})
         check_names("variants", self.variants, {"zoo model": self.zoo.models})
+        check_imported(
+            self.imported,
+            {"variant": [*self.variants], "simple classifier": [*self.classifiers], "zoo model": self.zoo.models},
+        )
         check_classifiers(self.classifiers, self.data)
+        check_growth(self.growth, self.classifiers)
         check_variants(self.variants, self.data)
         check_search(self.search, self.variants, self.data)
         check_examples(self.examples, self.variants, self.zoo.models, self.data)
@@ -77,9 +85,14 @@ class Params(Block):
         return self
 
     @property
-    def measured(self) -> list[str]:
-        """All that have records: 1NN, the simple classifiers and the trained variants, in the order of the file."""
+    def made(self) -> list[str]:
+        """All that the run itself measures: 1NN, the simple classifiers and the trained variants, in the order of the file."""
         return ["1NN", *self.classifiers, *self.variants]
+
+    @property
+    def measured(self) -> list[str]:
+        """All that have records: those that the run makes, then those that are imported."""
+        return [*self.made, *self.imported]
 
     @property
     def searched(self) -> str | None:

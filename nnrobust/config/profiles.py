@@ -18,7 +18,7 @@ from nnrobust.config.reader import read_text, read_yaml
 from nnrobust.config.rosters import TABLES, did_you_mean, rows
 from nnrobust.errors import ParamError
 
-OPEN = ("classifiers", "variants", "examples.classifiers")
+OPEN = ("classifiers", "variants", "imported", "examples.classifiers")
 """The mappings whose keys are names that a profile is free to choose."""
 _FIRST_LINE = re.compile(r"# Profile (\S+), composed by `make profile`; content sha256 ([0-9a-f]{16})\.\n")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

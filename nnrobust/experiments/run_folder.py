@@ -1,4 +1,4 @@
-"""The folder of a campaign: what its calls note, and whether another call's numbers may be added to them."""
+"""The folder of a campaign: what its calls note, and whether its numbers may be added to another call's or a run's."""
 
 import hashlib
 import json
@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import nnrobust
 from nnrobust.data.datasets import SPLITS, Dataset
 from nnrobust.errors import RecordError
+from nnrobust.records import read_records
 from nnrobust.runtime.outputs import finished_file
 
 DECIDING = ("attacks", "data/datasets.py", "networks", "runtime/machine.py", "threat.py", "training")
@@ -71,3 +74,33 @@ def write_provenance(folder: Path, call: Mapping[str, Any]) -> None:
     """Adds this call to those before it in `provenance.json`."""
     with finished_file(folder / "provenance.json") as temporary:
         temporary.write_text(json.dumps({"calls": [*calls_of(folder), call]}, indent=2) + "\n", encoding="utf-8")
+
+
+def imported_records(folder: Path, name: str, dataset: Dataset, epsilon: Mapping[str, float]) -> pd.DataFrame:
+    """The records of the network `name` in the folder of a campaign, of the images of `dataset` at these epsilons, by norm.
+
+    Raises:
+        RecordError: when the folder has no such network, or its images or epsilons are others.
+    """
+    calls, path = calls_of(folder), folder / f"{name}.parquet"
+    if not calls or not path.exists():
+        names = ", ".join(sorted(file.stem for file in folder.glob("*.parquet"))) or "none"
+        raise RecordError(
+            f"{folder}: expected the folder of a campaign with {name}.parquet, got networks: {names}; name one of them"
+        )
+    check_alike(calls, folder)
+    digest = data_hash(dataset)
+    if calls[0]["data_sha256"] != digest:
+        raise RecordError(
+            f"{folder}: expected a campaign on the images of this run, of sha256 {digest}, got {calls[0]['data_sha256']}; their "
+            "data blocks have to agree"
+        )
+    records = read_records(path).assign(dataset=dataset.name)
+    measured = {
+        str(norm): float(size) for norm, size in records[["norm", "epsilon"]].drop_duplicates().itertuples(index=False)
+    }
+    if measured != dict(epsilon):
+        raise RecordError(
+            f"{path}: expected the epsilons of this run, {dict(epsilon)}, got {measured}; set epsilon to them"
+        )
+    return records

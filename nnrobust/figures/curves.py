@@ -72,16 +72,26 @@ def _epsilon_axis(axes: Axes, norm: str, epsilon: float, end: float) -> None:
 
 
 def growth_figure(table: pd.DataFrame, dataset: str, epsilon: dict[str, float]) -> Figure:
-    """Accuracy of 1NN against the training images of a class: clean, and robust by each method; bars: range of seeds."""
-    figure = Figure(figsize=(7.2, 3.6))
+    """Accuracy against the training images of a class: of 1NN clean, and robust by each method; of others robust, exact.
+
+    Bars: range of seeds.
+    """
+    figure = Figure(figsize=(7.2, 3.8))
+    nearest, others = (
+        table[table["classifier"] == "1NN"],
+        table[(table["classifier"] != "1NN") & (table["method"] == "exact")],
+    )
     for axes, norm in zip(figure.subplots(1, 2, sharey=True), epsilon, strict=True):
-        part = table[table["norm"] == norm]
+        part = nearest[nearest["norm"] == norm]
         first = part[part["method"] == part["method"].iloc[0]]
-        _line(axes, first, "clean_accuracy", "clean", "-", "black")
+        _line(axes, first, "clean_accuracy", "1NN, clean", "-", "black")
         for method, (label, line, color) in STYLES.items():
             one = part[part["method"] == method]
             if len(one):
-                _line(axes, one, "robust_accuracy", label, line, sns.color_palette("colorblind")[color])
+                _line(axes, one, "robust_accuracy", f"1NN, {label}", line, sns.color_palette("colorblind")[color])
+        for i, name in enumerate(dict.fromkeys(others["classifier"])):
+            one = others[(others["classifier"] == name) & (others["norm"] == norm)]
+            _line(axes, one, "robust_accuracy", f"{name}, exact", "-", sns.color_palette("colorblind")[3 + i % 7])
         axes.set_xscale("log", base=2)
         ticks = sorted(set(part["n_train_per_class"]))
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
@@ -89,7 +99,7 @@ def growth_figure(table: pd.DataFrame, dataset: str, epsilon: dict[str, float]) 
         axes.set(xlabel="training images of a class", ylim=(0, 102))
         axes.set_title(f"{SYMBOLS[norm]}, epsilon = {epsilon[norm]:.4g}", fontsize=9)
     _finish(figure, "accuracy (%)")
-    figure.suptitle(f"1NN on {dataset}, test images: mean over {int(table['n_pairs'].iloc[0])} pairs", fontsize=10)
+    figure.suptitle(f"{dataset}, test images: mean over {int(table['n_pairs'].iloc[0])} pairs", fontsize=10)
     return figure
 
 

@@ -38,7 +38,7 @@ def gallery(run: Run) -> Iterator[Drawing]:
     yield _theorem()
     yield _bars(run, "figure_4", "train")
     yield _bars(run, "figure_5", "test")
-    others = [name for name in (str(run.searched), *run.simple) if name in set(run.scores["classifier"])]
+    others = [name for name in (str(run.searched), *run.simple, *_widest(run)) if name in set(run.scores["classifier"])]
     if others:
         yield _pairs(run, others)
     if "1NN" in run.examples:
@@ -51,6 +51,12 @@ def gallery(run: Run) -> Iterator[Drawing]:
     beyond += [draw for name, draw in (("training", _training), ("strength", _strength)) if len(run.tables[name])]
     for draw in beyond:
         yield draw(run)
+
+
+def _widest(run: Run) -> list[str]:
+    """The imported networks that were measured on the most pairs of them all."""
+    n_pairs = run.scores[run.scores["classifier"].isin(run.imported)].groupby("classifier")["pair"].nunique()
+    return [name for name in run.imported if n_pairs.get(name, 0) == n_pairs.max()]
 
 
 def _examples(run: Run, name: str, classifier: str) -> Drawing:
@@ -169,7 +175,7 @@ def _growth(run: Run) -> Drawing:
     figure = curves.growth_figure(table, run.dataset, run.epsilon)
     n = int(table["n_pairs"].iloc[0])
     caption = f"Mean over {n} pairs, test images, nested random parts of the training images; bars: range over seeds."
-    return Drawing("curve_growth", "1NN against the number of training images", caption, table, figure)
+    return Drawing("curve_growth", "Against the number of training images", caption, table, figure)
 
 
 def _distances(run: Run) -> Drawing:

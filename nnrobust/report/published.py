@@ -15,6 +15,8 @@ from nnrobust.runtime.outputs import finished_folder, write_json
 
 KEPT = ("summary.json", "claims.json", "claims.csv", "pairs.csv", "means.csv")
 """What a run must have; of the other tables those that have rows are kept too."""
+RECORDS = "records"
+"""The folder of a campaign within that of a published run."""
 
 
 def publish_run(
@@ -22,6 +24,7 @@ def publish_run(
 ) -> None:
     """Writes `out`, whole or not at all: summary, claims, tables with rows, figures as PNG, `extra` files by name, provenance.
 
+    A folder `records` that a campaign has in `out` stays.
     Another JSON file of the metrics may be of an earlier run with other stages: what is of this one is in `extra`.
 
     Raises:
@@ -37,6 +40,13 @@ def publish_run(
         for name, path in extra.items():
             shutil.copy(existing(path), folder / name)
         write_json(folder / "provenance.json", provenance)
+        keep_records(out, folder)
+
+
+def keep_records(out: Path, folder: Path) -> None:
+    """Copies the records that a campaign left in `out`, where there are any, into the folder that takes its place."""
+    if (out / RECORDS).exists():
+        shutil.copytree(out / RECORDS, folder / RECORDS)
 
 
 def existing(path: Path) -> Path:

@@ -24,7 +24,8 @@ TABLES = (
 class Run:
     """What a run has to show.
 
-    `classifiers` are all that have records, `simple` those of them with exact robustness beside 1NN.
+    `classifiers` are all that have records, `simple` those of them with exact robustness beside 1NN, `imported` networks
+    that were measured elsewhere.
     `tables` by the names of `metrics/`, and `class_distances`; `timings` and `examples` by classifier, in the order of params;
     `regions` of the 2-D problem. `searched` is the variant that figure 6 sets against 1NN; `epsilon` is by norm.
     """
@@ -34,6 +35,7 @@ class Run:
     n_dimensions: int
     classifiers: list[str]
     simple: list[str]
+    imported: list[str]
     searched: str | None
     epsilon: dict[str, float]
     confidence: float
@@ -56,13 +58,14 @@ class Run:
                 n_dimensions=int(np.prod(about["image_shape"])),
                 classifiers=params.measured,
                 simple=list(params.classifiers),
+                imported=list(params.imported),
                 searched=params.searched,
                 epsilon=params.epsilon.model_dump(),
                 confidence=params.claims.confidence,
                 plane_seed=params.plane.seed,
                 scores=scores(tables["pairs"], tables["unions"]),
                 tables=tables | {"class_distances": pd.read_csv(prepared / "class_distances.csv")},
-                timings=read_timings(metrics / "timings", params.measured),
+                timings=read_timings(metrics / "timings", params.made),
                 examples=load_each(examples, params.examples.classifiers),
                 regions=dict(stored),
             )

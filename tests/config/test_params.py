@@ -52,7 +52,9 @@ def test_in_every_profile_simple_classifiers_are_trained_and_chosen_at_the_epsil
 
 
 def test_without_simple_classifiers_1nn_and_the_variants_are_measured(tmp_path):
-    params = read_params(written(tmp_path, lambda c: c.update(classifiers={})))
+    params = read_params(
+        written(tmp_path, lambda c: c.update(classifiers={}, growth=c["growth"] | {"classifiers": []}))
+    )
     assert params.measured == ["1NN", *params.variants]
 
 
@@ -94,6 +96,10 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["data"].update(path=" "), r"data\.path: expected 1 to 1,000 characters"),
         (lambda c: c["data"].update(sha256="0" * 64), r"data\.sha256: expected null, as it is for the archive of an image_folder, got one for digits"),
         (lambda c: c["data"].update(n_train_per_class=10**20), r"data\.n_train_per_class: expected less than or equal to 100000000, got 10{20}"),
+        (lambda c: c["growth"].update(classifiers=["svm"]), r"growth\.classifiers: expected names of classifiers, which are .*linear_L2.*, got 'svm'"),
+        (lambda c: c["imported"].update(S="results/x/records"), r"imported: expected names that no variant has, as records go by name, got 'S'"),
+        (lambda c: c["imported"].update(T="../records"), r"imported\.T: expected a folder in the repository, .*got '\.\./records'"),
+        (lambda c: c["imported"].update(T="/tmp/records"), r"imported\.T: expected a folder in the repository"),
         (lambda c: c["growth"].update(seeds=[0, 0]), r"growth\.seeds: seeds: expected each value once, got 0 again"),
         (lambda c: c["attack"]["strength"].update(steps=[5, 2]), r"attack\.strength: steps: expected ascending numbers"),
         (lambda c: c["attack"]["strength"].update(attacks=["apgd-ce", "apgd-ce"]), r"attack\.strength\.attacks: attacks: expected each value once, got 'apgd-ce' again"),

@@ -100,7 +100,7 @@ def examples_of(predictions):
 def growth():
     rows = product(NORMS, (("exact", 0.5), ("half gap", 0.25)), ((0.5, 10, 0), (0.5, 10, 1), (1.0, 20, 0)))
     return pd.DataFrame([
-        {"norm": norm, "method": method, "n_pairs": 3, "clean_accuracy": 0.75, "robust_accuracy": accuracy,
+        {"classifier": "1NN", "norm": norm, "method": method, "n_pairs": 3, "clean_accuracy": 0.75, "robust_accuracy": accuracy,
          "fraction": fraction, "n_train_per_class": n, "seed": seed}
         for norm, (method, accuracy), (fraction, n, seed) in rows
     ])  # fmt: skip
@@ -164,9 +164,9 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     return read(folder, networks, illustrated, simple)
 
 
-def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S"), simple=()):
+def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S"), simple=(), imported=()):
     params = SimpleNamespace(
-        measured=["1NN", *simple, *networks], classifiers=dict.fromkeys(simple), searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
+        made=["1NN", *simple, *networks], measured=["1NN", *simple, *networks, *imported], imported=dict.fromkeys(imported), classifiers=dict.fromkeys(simple), searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
         claims=SimpleNamespace(confidence=0.9), plane=SimpleNamespace(seed=3), examples=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
     )  # fmt: skip
     return Run.read(params, folder / "prepared", folder / "metrics", folder / "examples", folder / "regions.npz")
@@ -202,6 +202,16 @@ def test_a_run_is_what_its_files_say(tmp_path):
     assert set(run.scores["measure"]) == {"clean", "Linf", "L2", "mean", "union"}
     assert run.tables["class_distances"]["distance"].tolist() == [0.5, 0.8, 2.0]
     assert run.regions["regions"].shape == (1, 9, 9)
+
+
+def test_imported_networks_have_bars_and_dots_but_no_times(tmp_path):
+    made(tmp_path, networks=("S", "T_R_10"), illustrated=("1NN",))
+    run = read(tmp_path, networks=("S",), illustrated=("1NN",), imported=("T_R_10",))
+    assert (run.classifiers, run.imported, list(run.timings)) == (["1NN", "S", "T_R_10"], ["T_R_10"], ["1NN", "S"])
+    found = drawings(run)
+    assert "T_R_10_union" in found["figure_6"].table
+    assert "T_R_10" in set(found["figure_5"].table["classifier"])
+    assert "T_R_10" not in set(found["table_1"].table["classifier"])
 
 
 def test_a_run_without_networks_sets_1nn_against_the_simple_classifiers_in_figure_6_and_the_report(tmp_path):

@@ -55,6 +55,17 @@ def test_a_published_run_has_its_tables_with_rows_its_pictures_and_the_files_nam
     assert json.loads((out / "provenance.json").read_text()) == {"commit": "0123456789"}
 
 
+def test_the_records_that_a_campaign_left_stay_where_a_run_is_published_again(tmp_path):
+    out = published(tmp_path, "one")
+    (out / "records").mkdir()
+    (out / "records" / "S.parquet").write_bytes(b"PAR1")
+    (out / "stale.csv").write_text("")
+    metrics, plots = finished(tmp_path / "again")
+    publish_run(metrics, plots, {}, {}, out)
+    assert (out / "records" / "S.parquet").read_bytes() == b"PAR1"
+    assert not (out / "stale.csv").exists()
+
+
 def test_a_run_without_claims_is_not_published_and_leaves_what_was_there(tmp_path):
     out = published(tmp_path, "one")
     metrics, plots = finished(tmp_path / "unfinished")

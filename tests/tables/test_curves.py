@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from made.radii import attacked, records
+from nnrobust.config.classifiers import Mean
 from nnrobust.data.datasets import Pair, Prepared
-from nnrobust.experiments.growth import growth_table, part_of
+from nnrobust.experiments.growth import Growth, growth_table, part_of
 from nnrobust.figures.curves import LINES, certificates_figure, epsilon_figure, growth_figure
 from nnrobust.figures.style import style
 from nnrobust.nearest.screening import Effort
@@ -63,18 +64,23 @@ def test_parts_of_one_seed_are_nested_and_have_every_class(dataset):
 def test_growth_has_a_row_for_each_share_seed_norm_and_method(dataset):
     prepared = Prepared(dataset, [Pair(0, 1), Pair(0, 2), Pair(1, 2)], [], [])
     threats = [ThreatModel("Linf", 0.1), ThreatModel("L2", 0.8)]
-    table = growth_table(prepared, threats, 2, [0, 1], Effort(4, 8, 16))
+    simple = {"mean": Mean(kind="mean")}
+    whole = growth_table(prepared, threats, Growth(2, [0, 1], Effort(4, 8, 16), simple))
+    table, mean = whole[whole["classifier"] == "1NN"], whole[whole["classifier"] == "mean"]
+    assert set(mean["kind"]) == {"exact"}
+    assert set(mean.groupby(["fraction", "seed"]).size()) == {2 * 2}
     counts = table.groupby(["fraction", "seed"]).size()
     assert counts.index.tolist() == [(0.25, 0), (0.25, 1), (0.5, 0), (0.5, 1), (1.0, 0)]
     assert set(counts) == {2 * 4}
     assert table.loc[table["fraction"] == 0.25, "n_train_per_class"].tolist() == [5] * 16
     with style():
-        figure = growth_figure(table, "made", {"Linf": 0.1, "L2": 0.8})
+        figure = growth_figure(whole, "made", {"Linf": 0.1, "L2": 0.8})
     exact = table[(table["norm"] == "L2") & (table["method"] == "exact")].groupby("n_train_per_class")[
         "robust_accuracy"
     ]
     line = figure.axes[1].containers[1]
-    assert line.get_label() == "exact"
+    assert line.get_label() == "1NN, exact"
+    assert figure.axes[1].containers[-1].get_label() == "mean, exact"
     assert line.lines[0].get_ydata().tolist() == pytest.approx((100 * exact.mean()).tolist())
     ends = np.array([segment[:, 1] for segment in line.lines[2][0].get_segments()])
     assert ends == pytest.approx(100 * exact.agg(["min", "max"]).to_numpy())

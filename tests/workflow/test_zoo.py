@@ -91,6 +91,7 @@ def workspace(tmp_path):
     params = profile("cifar10")
     params["data"] |= {"source": "image_folder", "path": "data/raw/made", "name": "made"}
     params["variants"], params["search"]["variants"], params["classifiers"] = {}, [], {}
+    params["growth"]["classifiers"] = []
     params["attack"]["attacks"] = [{"name": "fmn", "steps": 2, "restarts": 1}]
     params["examples"] = {
         "problem": "all",
