@@ -2,7 +2,7 @@
 
 The paper compares 1NN, which is simple, with networks. These entries compare it with other simple classifiers, by exact numbers
 on both sides. They are no claims of the paper, and are counted apart from those. Their rules were fixed before the workflow
-measured any number of them.
+measured any number of them, but not blindly: a trial of a linear classifier on one pair and on ten classes of CIFAR-10 was known.
 """
 
 from collections.abc import Callable

@@ -16,15 +16,17 @@ from nnrobust.tables.comparison import mean_interval
 MEASURES = ("clean", "Linf", "L2")
 
 
-def bars_table(table: pd.DataFrame, split: str, classifiers: list[str], confidence: float) -> pd.DataFrame:
-    """Columns classifier, measure (clean, Linf, L2), kind, accuracy, low and high in percent, n_pairs: one row a bar.
+def bars_table(
+    table: pd.DataFrame, split: str, classifiers: list[str], confidence: float, measures: Sequence[str] = MEASURES
+) -> pd.DataFrame:
+    """Columns classifier, measure, kind, accuracy, low and high in percent, n_pairs: one row a bar.
 
     Means over pairs, out of `comparison.scores`, with Student's intervals. A classifier that no pair could be trained for has
     no rows.
     """
     rows = []
     for classifier in classifiers:
-        for measure in MEASURES:
+        for measure in measures:
             is_one = (table["classifier"] == classifier) & (table["split"] == split) & (table["measure"] == measure)
             values = 100 * table.loc[is_one, "value"].to_numpy()
             if not len(values):

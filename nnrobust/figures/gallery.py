@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nnrobust.figures import accuracies, curves, plane, theorem
+from nnrobust.figures import accuracies, curves, overview, plane, theorem
 from nnrobust.figures import examples as examples_figure
 from nnrobust.figures import zoo as zoo_figure
 from nnrobust.tables.runs import Run
@@ -30,7 +30,8 @@ class Drawing:
 
 
 def gallery(run: Run) -> Iterator[Drawing]:
-    """The paper's figures and table that the run has something for, then those beyond it."""
+    """All classifiers at a glance, the paper's figures and table that the run has something for, then those beyond it."""
+    yield _overview(run)
     networks = [name for name in run.examples if name != "1NN"]
     if networks:
         yield _examples(run, "figure_1", networks[0])
@@ -51,6 +52,15 @@ def gallery(run: Run) -> Iterator[Drawing]:
     beyond += [draw for name, draw in (("training", _training), ("strength", _strength)) if len(run.tables[name])]
     for draw in beyond:
         yield draw(run)
+
+
+def _overview(run: Run) -> Drawing:
+    table = overview.overview_table(run.scores, run.classifiers, run.confidence)
+    caption = (
+        f"{overview.answer(table, run.simple, run.dataset)} Lines are {run.confidence:.0%} intervals of the mean (Student's, "
+        "over pairs, which share classes). Filled dots are proven, hollow ones attacked: an upper bound."
+    )
+    return Drawing("overview", "All classifiers at a glance", caption, table, overview.overview_figure(table))
 
 
 def _widest(run: Run) -> list[str]:

@@ -37,7 +37,7 @@ _WIDE = 44
 """Characters of a name and its value from which a group of the provenance takes the whole width."""
 _NUMBER = re.compile(r"[<>≤≥~≈±]?\s*([-−+]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-−+]?\d+)?)")
 _UNIT = re.compile(r"(?:\s*%|[a-zµ]{1,2}|\s[^\d\s-]{1,12})?|\s*±.*")
-_SECTIONS = ("verdicts", "controls", "figures", "tables", "provenance", "not-run")
+_SECTIONS = ("answer", "verdicts", "controls", "figures", "tables", "provenance", "not-run")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -66,6 +66,7 @@ class Table:
 class Report:
     """What the page says. `setting`: one sentence on the data, the profile, and whether it is the paper's experiment.
 
+    The first of the `pictures` stands at the top.
     `claims` of the paper and `controls` beside them have the columns `CLAIM_COLUMNS`, verdicts of `VERDICTS`; `provenance` is
     nested at most one level.
     """
@@ -209,6 +210,7 @@ def _check_anchors(report: Report) -> None:
 def _sections(report: Report) -> list[_Section]:
     """The table of contents: a section without content is not on the page, but the last two always are."""
     counts = (
+        None if report.pictures else 0,
         len(report.claims),
         len(report.controls),
         len(report.pictures),
@@ -216,7 +218,7 @@ def _sections(report: Report) -> list[_Section]:
         None,
         len(report.not_run),
     )
-    titles = ("Verdicts", "Controls", "Figures", "Tables", "Provenance", "What was not run")
+    titles = ("The answer", "Verdicts", "Controls", "Figures", "Tables", "Provenance", "What was not run")
     every = [_Section(*parts) for parts in zip(_SECTIONS, titles, counts, strict=True)]
     return [section for section in every if section.count != 0 or section.name in ("verdicts", "not-run")]
 

@@ -40,7 +40,17 @@ ALWAYS = [
     "curve_growth",
     "class_distances",
 ]
-ALL = ["figure_1", *ALWAYS[:4], "figure_6", "figure_7", "figure_8", *ALWAYS[4:], "training", "attack_strength"]
+ALL = [
+    "overview",
+    "figure_1",
+    *ALWAYS[:4],
+    "figure_6",
+    "figure_7",
+    "figure_8",
+    *ALWAYS[4:],
+    "training",
+    "attack_strength",
+]
 
 
 def every(make, **constants):
@@ -259,7 +269,7 @@ def test_with_networks_and_models_every_figure_is_there_in_order(whole):
 
 def test_without_networks_there_is_what_1nn_alone_can_show(tmp_path):
     run = made(tmp_path, networks=(), illustrated=("1NN",))
-    assert list(drawings(run)) == ["figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
+    assert list(drawings(run)) == ["overview", "figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
 
 
 @pytest.mark.slow
@@ -277,7 +287,7 @@ def test_a_searched_variant_that_no_pair_has_a_network_of_leaves_figure_6_out(tm
 
 def test_where_no_variant_has_a_network_the_figures_of_networks_are_left_out(tmp_path):
     found = drawings(made(tmp_path, trained_names=(), illustrated=("1NN",)))
-    assert list(found) == ["figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
+    assert list(found) == ["overview", "figure_2", "figure_3", "figure_4", "figure_5", "figure_7", *ALWAYS[4:]]
 
 
 @pytest.mark.slow
@@ -312,6 +322,7 @@ def test_captions_say_how_many_of_what(whole):
         "figure_6": "3 pairs, test images",
         "figure_7": "3 training images, 3 of them fooled",
         "figure_8": "2 of 2 models, 4 training and 4 test images",
+        "overview": "On test images of 3 pairs of made, right and robust in both norms at once: 1NN ",
         "curve_growth": "Mean over 3 pairs",
         "training": "Mean over 3 pairs",
         "attack_strength": "40 test images",

@@ -111,10 +111,10 @@ def test_the_structure_is_valid_and_every_link_has_its_place():
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
-def test_verdicts_come_first_and_what_was_not_run_last():
+def test_the_answer_comes_first_then_verdicts_and_what_was_not_run_last():
     seen = Structure(render(made_report()))
     sections = [one["id"] for tag, one in seen.tags if tag == "section" and one.get("class") != "table"]
-    assert sections == ["verdicts", "figures", "tables", "provenance", "not-run"]
+    assert sections == ["answer", "verdicts", "figures", "tables", "provenance", "not-run"]
     assert "✓ holds 2 ✗ fails 1 ? cannot tell 1 ○ not run 1" in seen.text()
     rows = [one for tag, one in seen.tags if tag == "tr" and one.get("id", "").startswith("claim-")]
     assert [one["id"] for one in rows if one.get("class") == "not-run"] == ["claim-c1"]
@@ -124,7 +124,7 @@ def test_controls_are_a_section_of_their_own_and_not_counted_among_the_claims():
     controls = claims_of({"verdict": "fails", "quote": "1NN is ahead"}).assign(id="control")
     seen = Structure(render(replace(made_report(), controls=controls)))
     sections = [one["id"] for tag, one in seen.tags if tag == "section" and one.get("class") != "table"]
-    assert sections == ["verdicts", "controls", "figures", "tables", "provenance", "not-run"]
+    assert sections == ["answer", "verdicts", "controls", "figures", "tables", "provenance", "not-run"]
     assert "✓ holds 2 ✗ fails 1 ? cannot tell 1 ○ not run 1" in seen.text()
     assert "✓ holds 0, ✗ fails 1, ? cannot tell 0, ○ not run 0" in seen.text()
     assert len(seen.values("id")) == len(set(seen.values("id")))
