@@ -92,7 +92,9 @@ def _interval(ends: Range, unit: str) -> str:
 
 
 def setting_of(profile: str, dataset: str) -> str:
-    """The run in words, and whether it is the paper's experiment."""
+    """What the run is to the paper's experiment: that itself, its data in another setting, or a transfer to other data."""
     if profile == "paper":
-        return f"the paper's experiment (profile paper, {dataset})"
-    return f"not the paper's experiment (profile {profile}, {dataset})"
+        return f"a reproduction, the paper's experiment (profile paper, {dataset})"
+    if dataset.startswith("cifar10"):
+        return f"a reproduction in part, the paper's data with other settings (profile {profile}, {dataset})"
+    return f"a transfer to other data than the paper's (profile {profile}, {dataset})"

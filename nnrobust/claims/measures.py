@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nnrobust.tables.accuracy import TABLE_COLUMNS
-from nnrobust.tables.comparison import mean_interval, paired, sign_test
+from nnrobust.tables.comparison import mean_interval, paired, ratio_interval, sign_test
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,7 @@ def change_ratio(evidence: Evidence) -> Measured | None:
     both = found.pivot(index="index", columns="classifier", values="norm").reindex(columns=names).dropna()
     if both.empty:
         return None
-    nearest, network = (float(mean) for mean in both.mean())
-    ratio, sample = nearest / network, f"{len(both)} training images, L2"
-    return Measured(ratio, ratio, ratio, sample, "exact against attacked", f"1NN over {networks[0]}")
+    nearest, network = both.to_numpy().T
+    low, high = ratio_interval(nearest, network, evidence.confidence)
+    ratio, sample = float(nearest.mean() / network.mean()), f"{len(both)} training images, L2"
+    return Measured(ratio, low, high, sample, "exact against attacked", f"1NN over {networks[0]}")

@@ -53,7 +53,7 @@ def report_of(
     pictures = [
         Picture(drawing.name, drawing.title, drawing.caption, png, f"{drawing.name}.csv") for drawing, png in drawings
     ]
-    sentence = f"This run is {setting}, and so says every line below."
+    sentence = f"This run is {setting}: every verdict below is of that."
     claims, controls = (_judged_first(table) for table in (claims, controls))
     if (controls["verdict"] == NOT_RUN).all():
         controls = controls[:0]

@@ -87,6 +87,23 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     return round(float(values.mean() - half), 12), round(float(values.mean() + half), 12)
 
 
+def ratio_interval(numerators: np.ndarray, denominators: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Fieller's interval of the ratio of the means of paired values (n,) each; without ends where a mean of 0 below is in reach.
+
+    Source: E. C. Fieller, Journal of the Royal Statistical Society B 16 (1954), 175-185.
+    """
+    n = len(numerators)
+    if n < 2:
+        return -np.inf, np.inf
+    above, below = float(np.mean(numerators)), float(np.mean(denominators))
+    spread = np.cov(numerators, denominators) * stats.t.ppf(0.5 + confidence / 2, n - 1) ** 2 / n
+    a, b, c = below**2 - spread[1, 1], above * below - spread[0, 1], above**2 - spread[0, 0]
+    if a <= 0:
+        return -np.inf, np.inf
+    half = np.sqrt(max(b**2 - a * c, 0.0))
+    return round(float((b - half) / a), 12), round(float((b + half) / a), 12)
+
+
 def difference_interval(first: tuple[int, int], second: tuple[int, int], confidence: float) -> tuple[float, float]:
     """The interval of the first proportion minus the second, each given as successes and trials, of independent samples.
 

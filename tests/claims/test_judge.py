@@ -120,8 +120,11 @@ def test_a_number_is_shown_in_its_unit(value, unit, expected):
 
 
 def test_only_the_paper_profile_is_the_papers_experiment():
-    assert setting_of("paper", "cifar10") == "the paper's experiment (profile paper, cifar10)"
-    assert setting_of("embedded", "digits") == "not the paper's experiment (profile embedded, digits)"
+    assert setting_of("paper", "cifar10") == "a reproduction, the paper's experiment (profile paper, cifar10)"
+    assert setting_of("small", "cifar10_jpeg") == (
+        "a reproduction in part, the paper's data with other settings (profile small, cifar10_jpeg)"
+    )
+    assert setting_of("embedded", "digits") == "a transfer to other data than the paper's (profile embedded, digits)"
 
 
 # The whole ledger

@@ -15,6 +15,7 @@ from nnrobust.tables.comparison import (
     mean_interval,
     paired,
     paired_table,
+    ratio_interval,
     scores,
     seed_spread,
     sign_test,
@@ -142,6 +143,22 @@ def test_a_single_value_has_an_interval_without_ends():
 @pytest.mark.parametrize("value", [0.8, 0.02, 1.0, -0.02])
 def test_equal_values_have_themselves_for_an_interval(value):
     assert mean_interval(np.full(45, value), 0.95) == (value, value)
+
+
+def test_at_the_ends_of_fiellers_interval_the_mean_difference_is_just_not_told_from_0():
+    generator = np.random.default_rng(0)
+    below = generator.uniform(1, 2, 9)
+    above = 3 * below + generator.normal(0, 0.5, 9)
+    low, high = ratio_interval(above, below, 0.9)
+    assert low < above.mean() / below.mean() < high
+    assert mean_interval(above - low * below, 0.9)[0] == pytest.approx(0, abs=1e-9)
+    assert mean_interval(above - high * below, 0.9)[1] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_ratio_of_equal_pairs_is_certain_and_one_over_what_may_be_0_has_no_ends():
+    assert ratio_interval(np.array([6.0, 6.0]), np.array([3.0, 3.0]), 0.95) == (2.0, 2.0)
+    assert ratio_interval(np.array([1.0, 2.0]), np.array([-1.0, 1.2]), 0.95) == (-np.inf, np.inf)
+    assert ratio_interval(np.array([1.0]), np.array([2.0]), 0.95) == (-np.inf, np.inf)
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,9 @@ def test_the_outputs_have_what_their_names_promise(workspace):
     assert len(distances) == 45
     claims = json.loads((workspace / "metrics" / "claims.json").read_text())
     assert [claim["id"] for claim in claims] == [claim.id for claim in CLAIMS]
-    assert {claim["setting"] for claim in claims} == {"not the paper's experiment (profile smoke, digits)"}
+    assert {claim["setting"] for claim in claims} == {
+        "a transfer to other data than the paper's (profile smoke, digits)"
+    }
     assert {claim["verdict"] for claim in claims if claim["id"].startswith("zoo_")} == {"not run"}
     controls = json.loads((workspace / "metrics" / "controls.json").read_text())
     assert [control["id"] for control in controls] == [control.id for control in CONTROL_CLAIMS]
