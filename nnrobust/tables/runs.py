@@ -11,12 +11,13 @@ import pandas as pd
 
 from nnrobust.config.params import Params
 from nnrobust.examples import Examples, load_each
-from nnrobust.records import ALL_CLASSES, TRAINED_SLOWER, UNTRAINED
+from nnrobust.records import ALL_CLASSES, TRAINED_SLOWER, UNTRAINED, name_on_pairs
 from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.comparison import scores
 
 TABLES = (
     "pairs", "means", "unions", "curves", "zoo", "training", "strength", "growth", "plane", "changes", "paired", "seeds", "fits",
+    "published", "leaderboard",
 )  # fmt: skip
 
 
@@ -24,7 +25,8 @@ TABLES = (
 class Run:
     """What a run has to show.
 
-    `classifiers` are all that have records, `simple` those of them with exact robustness beside 1NN.
+    `classifiers` are all that have records, `simple` those of them with exact robustness beside 1NN; `pretrained` are networks of
+    others that were measured on pairs, under the names of those records.
     `tables` by the names of `metrics/`, and `class_distances`; `timings` and `examples` by classifier, in the order of params;
     `regions` of the 2-D problem. `searched` is the variant that figure 6 sets against 1NN; `epsilon` is by norm.
     """
@@ -34,6 +36,7 @@ class Run:
     n_dimensions: int
     classifiers: list[str]
     simple: list[str]
+    pretrained: list[str]
     searched: str | None
     epsilon: dict[str, float]
     confidence: float
@@ -56,6 +59,9 @@ class Run:
                 n_dimensions=int(np.prod(about["image_shape"])),
                 classifiers=params.measured,
                 simple=list(params.classifiers),
+                pretrained=[
+                    one for one in map(name_on_pairs, params.pretrained) if one in set(tables["pairs"]["classifier"])
+                ],
                 searched=params.searched,
                 epsilon=params.epsilon.model_dump(),
                 confidence=params.claims.confidence,
