@@ -64,7 +64,7 @@ def main() -> None:
     table, unions, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
     zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)
-    published = published_table(dataset.image_shape, len(dataset.classes), params.epsilon.Linf)
+    published = published_table(dataset.image_shape, dataset.classes, params.epsilon.Linf)
     fits = fits_table(RECORDS, list(params.classifiers))
     details = Details.read(RECORDS, list(params.variants))
     tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions, "curves": curves, "zoo": zoo}

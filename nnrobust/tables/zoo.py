@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from nnrobust.config.checks import CLASSES
 from nnrobust.records import ALL_CLASSES, read_records
 from nnrobust.tables.accuracy import TABLE_COLUMNS, accuracy_table, check_threat_models
-from nnrobust.zoo.models import IMAGE_SHAPE, N_CLASSES, find, newer, roster
+from nnrobust.zoo.models import IMAGE_SHAPE, find, newer, roster
 
 MISSING = "missing: not fetched, or not attacked with these settings"
 ABOUT = [
@@ -156,12 +157,16 @@ def zoo_counts(table: pd.DataFrame) -> dict[str, object]:
     return {"n_models": len(is_whole), "n_measured": int(is_whole.sum())}
 
 
-def published_table(image_shape: tuple[int, ...], n_classes: int, epsilon: float) -> pd.DataFrame:
+def published_table(image_shape: tuple[int, ...], classes: Sequence[str], epsilon: float) -> pd.DataFrame:
     """RobustBench's accuracies, by AutoAttack on the official test images: a row of `PUBLISHED` for each of 76 models.
 
-    No rows where they are of other images than a run's, by shape and classes, or of another Linf `epsilon`.
+    No rows where a run's images or classes are not CIFAR-10's, by shape and name, or its Linf `epsilon` is another.
     """
-    if image_shape != IMAGE_SHAPE or n_classes != N_CLASSES or abs(epsilon - PUBLISHED_EPSILON) > 1e-9:
+    if (
+        image_shape != IMAGE_SHAPE
+        or sorted(classes) != sorted(CLASSES["cifar10"])
+        or abs(epsilon - PUBLISHED_EPSILON) > 1e-9
+    ):
         return pd.DataFrame(columns=PUBLISHED)
     rows = []
     for name, model in (roster() | newer()).items():

@@ -14,6 +14,7 @@ from made.radii import records as radii
 from made.records import attacked, exact
 from nnrobust.claims.judge import NOT_RUN
 from nnrobust.config.blocks import Epsilons
+from nnrobust.config.checks import CLASSES
 from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table
 from nnrobust.experiments.plane import PlaneProblem, measure, nearest_panel
@@ -259,7 +260,7 @@ def test_networks_of_others_stand_on_pairs_beside_those_trained_here(tmp_path):
 
 def test_published_accuracies_are_crosses_apart_from_what_is_measured(whole):
     run, _ = whole
-    published = published_table((3, 32, 32), 10, 8 / 255)
+    published = published_table((3, 32, 32), CLASSES["cifar10"], 8 / 255)
     one = drawings(replace(run, tables={**run.tables, "published": published}))["figure_8"]
     assert "Crosses: 74 models that were not measured here, as RobustBench publishes them" in one.caption
     crosses = one.table[one.table["kind"] == "published"]
@@ -274,7 +275,7 @@ def test_where_no_model_is_measured_the_published_ones_have_a_figure_of_their_ow
     run = made(tmp_path)
     assert "figure_8" not in drawings(run)
     whole = accuracy_table(exact("all", "Linf"), 0.95)
-    tables = {**run.tables, "published": published_table((3, 32, 32), 10, 8 / 255)}
+    tables = {**run.tables, "published": published_table((3, 32, 32), CLASSES["cifar10"], 8 / 255)}
     tables["pairs"] = pd.concat([tables["pairs"], whole], ignore_index=True)
     one = drawings(replace(run, tables=tables))["figure_8"]
     assert one.title == "Figure 8: published models against 1NN"

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from made.records import attacked, exact
+from nnrobust.config.checks import CLASSES
 from nnrobust.tables.accuracy import accuracy_table, union_table
 from nnrobust.tables.leaderboard import COLUMNS, leaderboard
 from nnrobust.tables.zoo import PUBLISHED, published_table
@@ -39,7 +40,7 @@ def test_a_classifier_has_a_row_for_its_pairs_and_one_for_all_classes():
 
 
 def test_published_numbers_stand_apart_until_their_model_is_measured():
-    published = published_table((3, 32, 32), 10, 8 / 255)
+    published = published_table((3, 32, 32), CLASSES["cifar10"], 8 / 255)
     table, unions = tables(both_norms(attacked, "all", classifier="Standard"))
     board = leaderboard(table, unions, published).set_index("classifier")
     assert board["kind"].value_counts().to_dict() == {"published": 75, "attacked": 1}
