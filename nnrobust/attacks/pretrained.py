@@ -1,7 +1,7 @@
 """Pretrained models under attack, on all classes and, by their two logits, on pairs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -178,5 +178,8 @@ def on_pairs(
     for split in SPLITS:
         about = {"dataset": dataset.name, "split": split, "classifier": name_on_pairs(source.files.name)}
         inputs = pair_inputs(getattr(dataset, split), pairs, effort.n[split])
-        verdicts = attack_in_blocks(restricted, inputs, effort.threats, effort.attacks, machine, progress)
+        # Pairs share the network, so as many go together as fill a batch: a call has a cost that images do not.
+        at_once = max(1, machine.batch_size // int(np.bincount(inputs.networks).max()))
+        grouped = replace(machine, group_size=at_once)
+        verdicts = attack_in_blocks(restricted, inputs, effort.threats, effort.attacks, grouped, progress)
         yield from problem_records(about, inputs, pairs, verdicts, effort.threats)

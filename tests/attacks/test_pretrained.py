@@ -87,3 +87,12 @@ def test_a_network_that_cannot_be_loaded_stops_before_any_attack(source):
     (source.files.folder / "mine.pt").unlink()
     with pytest.raises(FetchError, match="mine: expected its file at"):
         next(on_all_classes(source, prepared(), "first", EFFORT, MACHINE))
+
+
+def test_how_many_pairs_go_together_changes_no_verdict(source):
+    effort = Effort(EFFORT.attacks, EFFORT.threats, {"train": None, "test": None})
+    one, other = (
+        pd.concat(on_pairs(source, prepared(), effort, Machine(torch.device("cpu"), 1, batch_size)))
+        for batch_size in (3, 100)
+    )
+    pd.testing.assert_frame_equal(one, other, rtol=1e-4)
