@@ -17,6 +17,7 @@ _SHA256 = "nnrobust.sha256"
 KINDS = ("exact", "certified", "attacked")
 ALL_CLASSES = "all"
 """What the column `pair` holds for the problem that has every class at once."""
+_ON_PAIRS = "|pairs"
 TRAINED, TRAINED_SLOWER, UNTRAINED = "ok", "ok at half the learning rate", "failed"
 """How the training of a pair ended, in the column `status` of the tables of training."""
 TEXT = pa.dictionary(pa.int16(), pa.string())
@@ -54,6 +55,11 @@ pixel range [0, 1], lies in [radius_lower, radius_upper]; infinity where nothing
 nearest adversarial image found, null where none was. `method` is the proof, or the attack that fooled; `attacks` are all that the
 image had to withstand, in order, joined by ` + `, empty for 1NN. `note` says what the attack met, such as vanishing gradients.
 `status` is `ok`, or says why the row has no verdict."""
+
+
+def name_on_pairs(model: str) -> str:
+    """What the column `classifier` holds for a model of all classes that tells each pair apart by its two logits."""
+    return f"{model}{_ON_PAIRS}"
 
 
 def to_frame(columns: Mapping[str, object]) -> pd.DataFrame:

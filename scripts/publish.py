@@ -164,7 +164,7 @@ def publish_here(name: str, note: str = "") -> Path:
     }
     if params.searched:
         extra |= {name: ROOT / "metrics" / name for name in ("search.json", "search_settings.json")}
-    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.made, *params.zoo.models})
+    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.made, *params.pretrained})
     publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
     return RESULTS / name
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from nnrobust.attacks.pairs import PairSource, RestrictedSource
-from nnrobust.attacks.pretrained import ZooSource
+from nnrobust.attacks.pretrained import PretrainedSource, ZooFiles
 from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import AttackSpec, Victim
 from nnrobust.config.params import Params, read_params
@@ -27,7 +27,7 @@ def victim_of(name: str, params: Params, prepared: Prepared, where: Machine) -> 
     options = params.examples
     path = Path(options.classifiers[name])
     if name not in params.variants:
-        return ZooSource(find(name), path, LOCK).victim(FIRST, where.device)
+        return PretrainedSource(ZooFiles(find(name), path, LOCK)).victim(FIRST, where.device)
     variant = params.variants[name]
     pairs = select_pairs(prepared.dataset.classes, [(options.problem[0], options.problem[1])])
     if variant.problem == "pairs":

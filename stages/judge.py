@@ -29,12 +29,14 @@ def changes(params: Params) -> pd.DataFrame:
 
 def read(params: Params, n_dimensions: int) -> Evidence:
     """What the run has measured."""
-    zoo = pd.read_csv(METRICS / "zoo.csv")
-    pairs, unions = (pd.read_csv(METRICS / f"{name}.csv") for name in ("pairs", "unions"))
+    zoo, published, pairs, unions = (
+        pd.read_csv(METRICS / f"{name}.csv") for name in ("zoo", "published", "pairs", "unions")
+    )
     return Evidence(
         scores=scores(pairs, unions),
         whole=whole_scores(pairs, unions),
         zoo=zoo[zoo["classifier"].isin(["1NN", *roster()])],
+        published=published[published["classifier"].isin(roster())],
         timings=read_timings(METRICS / "timings", params.made),
         distances=pd.read_csv(PREPARED / "class_distances.csv"),
         changes=changes(params),

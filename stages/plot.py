@@ -41,7 +41,7 @@ def main() -> None:
     ):
         drawings = [drawn(drawing, images, pdf, tables, params.plot.dots_per_inch) for drawing in gallery(run)]
     devices = [str(timing["device"]) for timing in run.timings.values()]
-    items = {*params.made, *params.zoo.models}
+    items = {*params.made, *params.pretrained}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))
     origin = provenance(Path(), COSTS, about, devices, items) | {"params": PARAMS.read_text(encoding="utf-8")}
     claims, controls = (pd.read_csv(METRICS / f"{name}.csv", keep_default_na=False) for name in ("claims", "controls"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnrobust.config.params import read_params
+from nnrobust.config.params import Params, read_params
 from nnrobust.data.datasets import load_dataset
 from nnrobust.records import ALL_CLASSES, read_records
 from nnrobust.runtime.outputs import write_csv, write_json
@@ -18,10 +18,32 @@ from nnrobust.tables.accuracy import (
     summary,
     union_table,
 )
+from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import Details, counts, fit_counts, fits_table
-from nnrobust.tables.zoo import zoo_counts, zoo_records, zoo_table
+from nnrobust.tables.zoo import Expected, about_networks, about_zoo, published_table, zoo_counts, zoo_records, zoo_table
 
 RECORDS, METRICS = Path("data/records"), Path("metrics")
+NO_CURVES = pd.DataFrame()
+"""Of networks of others, whose lines would hide the ones that are compared."""
+Found = dict[str, pd.DataFrame | None]
+
+
+def pretrained_records(params: Params, n_dimensions: int) -> tuple[Found, Found]:
+    """The records of each network of others on all classes, and on pairs; None where there are none of these settings."""
+    zoo, pairs, epsilon = params.zoo, params.attack, params.epsilon.model_dump()
+    on_all = Expected(
+        " + ".join(one.name for one in zoo.attacks), epsilon, {"train": zoo.n_train, "test": zoo.n_test}, n_dimensions
+    )
+    on_pairs = Expected(
+        " + ".join(one.name for one in pairs.attacks), epsilon,
+        {"train": pairs.n_train_per_class, "test": pairs.n_test_per_class}, n_dimensions,
+    )  # fmt: skip
+    found: tuple[Found, Found] = ({}, {})
+    for folder, names in (("models", params.models), ("zoo", params.zoo.models)):
+        for into, expected, without in ((found[0], on_all, "pairs"), (found[1], on_pairs, "all_classes")):
+            wanted = [name for name in names if params.pretrained[name] != without]
+            into.update(zoo_records(RECORDS / folder, wanted, expected, is_of_pairs=expected is on_pairs))
+    return found
 
 
 def main() -> None:
@@ -35,16 +57,19 @@ def main() -> None:
         check_certificates(records)
         curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
         parts.append((accuracy_table(records, confidence), union_table(records, confidence), curves))
+    pretrained, on_pairs = pretrained_records(params, dataset.n_dimensions)
+    for found in (*pretrained.values(), *on_pairs.values()):
+        if found is not None:
+            parts.append((accuracy_table(found, confidence), union_table(found, confidence), NO_CURVES))
     table, unions, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
-    pretrained = zoo_records(
-        RECORDS / "zoo", params.zoo.models, " + ".join(attack.name for attack in params.zoo.attacks),
-        params.epsilon.model_dump(), {"train": params.zoo.n_train, "test": params.zoo.n_test},
-    )  # fmt: skip
-    zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence)
+    about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
+    zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)
+    published = published_table(dataset.image_shape, dataset.classes, params.epsilon.Linf)
     fits = fits_table(RECORDS, list(params.classifiers))
     details = Details.read(RECORDS, list(params.variants))
     tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions, "curves": curves, "zoo": zoo}
     tables |= {"training": details.training, "strength": details.strength, "fits": fits}
+    tables |= {"published": published, "leaderboard": leaderboard(table, unions, published)}
     for name, content in tables.items():
         write_csv(METRICS / f"{name}.csv", content.round(6))
     write_csv(METRICS / "search_trials.csv", details.trials)
@@ -53,7 +78,7 @@ def main() -> None:
         content.setdefault(name, {}).update(ends)
     for name, outcomes in details.outcomes.items():
         content.setdefault(name, {}).update(counts(outcomes))
-    if params.zoo.models:
+    if params.pretrained:
         content["zoo"] = zoo_counts(zoo)
     write_json(METRICS / "summary.json", content)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from nnrobust.attacks.batches import Source
 from nnrobust.attacks.verdicts import AttackInputs, Verdicts, attack_records, untrained_records
 from nnrobust.attacks.victim import Predictor, Victim
 from nnrobust.data.datasets import Problem, Split, first_per_class
@@ -73,7 +74,7 @@ class RestrictedSource:
     """Victims out of one network of all classes: for each problem its outputs for the classes `class_ids` (problems, 2)."""
 
     keeps_failures: ClassVar[bool] = False
-    whole: PairSource
+    whole: Source
     class_ids: np.ndarray
 
     def victim(self, members: np.ndarray, device: torch.device) -> Victim:

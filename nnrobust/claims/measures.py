@@ -19,15 +19,16 @@ from nnrobust.tables.comparison import mean_interval, paired, ratio_interval, si
 class Evidence:
     """The tables of a run; a table is empty where its part was not run.
 
-    `scores` and `whole`: of `comparison.scores` and `whole_scores`. `zoo`: of `tables.zoo.zoo_table`. `timings`: by classifier.
-    `distances`: d0 of the run's pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D
-    problem. `trials`: of the search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the
-    paper has.
+    `scores` and `whole`: of `comparison.scores` and `whole_scores`. `zoo` and `published`: of `tables.zoo.zoo_table` and
+    `published_table`, the second for models that were not measured. `timings`: by classifier. `distances`: d0 of the run's
+    pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem. `trials`: of the
+    search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper has.
     """
 
     scores: pd.DataFrame
     whole: pd.DataFrame
     zoo: pd.DataFrame
+    published: pd.DataFrame
     timings: Mapping[str, Mapping[str, object]]
     distances: pd.DataFrame
     changes: pd.DataFrame
@@ -51,6 +52,7 @@ class Evidence:
             scores,
             nothing,
             zoo,
+            nothing,
             {},
             nothing,
             changes,
@@ -68,7 +70,7 @@ class Evidence:
 class Measured:
     """A number with its interval, in the claim's unit (percent and points as fractions), its sample and its kind.
 
-    `kind` is exact, certified, attacked, measured, or two of them where two numbers meet.
+    `kind` is exact, certified, attacked, published, measured, or two of them where two numbers meet.
     """
 
     value: float

@@ -260,6 +260,7 @@ class Zoo(Block):
     order: Literal["first", "first_per_class"]
     attacks: Attacks
     seed: Seed
+    problems: Literal["all_classes", "pairs", "both"]
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Zoo":

@@ -23,7 +23,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 N_DIMENSIONS = {"digits": 64, "cifar10": 3072, "mnist": 784, "fashion_mnist": 784}
 MOST_DIMENSIONS = 3 * 2**20
 """Pixel values of an image, where the source has the same size always; else the most that an image may have."""
-RESERVED = ("1nn", "zoo", "all", "strength", "training", "history", "examples")
+RESERVED = ("1nn", "zoo", "models", "all", "strength", "training", "history", "examples")
 """Names, in small letters, that no variant may have: folders of records, and words of tables, are called so."""
 SEVERAL_CLASSES = ("apgd-dlr", "apgd-t")
 """Attacks whose objective needs more classes than the two of a pair."""
@@ -217,10 +217,10 @@ def check_examples(
         raise ValueError(f"examples.problem: expected one of data.pairs, on which variants are trained, got {problem}")
 
 
-def check_objectives(key: str, names: Iterable[str], variants: "dict[str, Variant]") -> None:
-    """No attack on the variants, which have two classes, is one of those that need more."""
+def check_objectives(key: str, names: Iterable[str], on_pairs: Sequence[str]) -> None:
+    """No attack on networks of two classes is one of those that need more."""
     for name in names:
-        if variants and name in SEVERAL_CLASSES:
+        if on_pairs and name in SEVERAL_CLASSES:
             raise ValueError(
                 f"{key}: expected attacks for the two classes of a pair, got {name}; write apgd-margin in its place"
             )

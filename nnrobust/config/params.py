@@ -37,6 +37,7 @@ from nnrobust.config.checks import (
     check_variants,
 )
 from nnrobust.config.classifiers import KINDS, Classifier
+from nnrobust.config.networks import Network, Problems, check_networks
 from nnrobust.config.reader import read_text, read_yaml, shortened
 from nnrobust.config.rosters import did_you_mean
 from nnrobust.errors import ParamError
@@ -57,6 +58,7 @@ class Params(Block):
     imported: dict[str, str]
     search: Search
     attack: Attack
+    models: dict[str, Network]
     zoo: Zoo
     plane: Plane
     summary: Summary
@@ -70,6 +72,8 @@ class Params(Block):
         check_data(self.data)
         check_epsilons(self.epsilon, self.data)
         check_names("classifiers", self.classifiers, {"variant": self.variants, "zoo model": self.zoo.models})
+        check_names("models", self.models, {"zoo model": self.zoo.models, "classifier or variant": self.measured})
+        check_networks(self.models, self.data)
         check_names("variants", self.variants, {"zoo model": self.zoo.models})
         check_imported(
             self.imported,
@@ -80,8 +84,9 @@ class Params(Block):
         check_variants(self.variants, self.data)
         check_search(self.search, self.variants, self.data)
         check_examples(self.examples, self.variants, self.zoo.models, self.data)
-        check_objectives("attack.attacks", [attack.name for attack in self.attack.attacks], self.variants)
-        check_objectives("attack.strength.attacks", self.attack.strength.attacks, self.variants)
+        on_pairs = [*self.variants, *(name for name, problems in self.pretrained.items() if problems != "all_classes")]
+        check_objectives("attack.attacks", [attack.name for attack in self.attack.attacks], on_pairs)
+        check_objectives("attack.strength.attacks", self.attack.strength.attacks, [*self.variants])
         return self
 
     @property
@@ -93,6 +98,12 @@ class Params(Block):
     def measured(self) -> list[str]:
         """All that have records: those that the run makes, then those that are imported."""
         return [*self.made, *self.imported]
+
+    @property
+    def pretrained(self) -> dict[str, Problems]:
+        """The problems that each network of others is measured on, those of `models` first, in the order of the file."""
+        found: dict[str, Problems] = {name: block.problems for name, block in self.models.items()}
+        return found | dict.fromkeys(self.zoo.models, self.zoo.problems)
 
     @property
     def searched(self) -> str | None:

@@ -3,7 +3,8 @@
 `extends` names the profile below. An overlay is merged key by key: a mapping into the mapping there, a list or a value in the
 place of what is there, and `{}` empties a mapping. Under `variants`, `"*"` comes first and changes all of them, and a new one
 may be `like` another: a copy of it, with changes. Only the mappings of `OPEN` take new keys, and `null` takes one out.
-`zoo.models` may be the name of a roster, which stands for its list.
+`zoo.models` may be the name of a roster, which stands for its list. `models` may be `verification`, the networks of the
+roster for `data.source`, or `verification:DATASET`; or have that under `"*"`, beside what is changed of some of them.
 """
 
 import hashlib
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from nnrobust.config.reader import read_text, read_yaml
-from nnrobust.config.rosters import TABLES, did_you_mean, rows
+from nnrobust.config.rosters import TABLES, did_you_mean, networks, rows
 from nnrobust.errors import ParamError
 
-OPEN = ("classifiers", "variants", "imported", "examples.classifiers")
+OPEN = ("classifiers", "variants", "imported", "models", "examples.classifiers")
 """The mappings whose keys are names that a profile is free to choose."""
+ALLOWANCE = 0.05
+"""How far below its stated clean accuracy, in [0, 1], a network of the roster may be."""
 _FIRST_LINE = re.compile(r"# Profile (\S+), composed by `make profile`; content sha256 ([0-9a-f]{16})\.\n")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 Load = Callable[[Path], Any]
@@ -48,11 +51,12 @@ def compose(path: Path | str) -> str:
     if missing:
         raise ParamError(f"{path}: {missing[0]}: expected this key, got none; start it with `extends: base`")
     _add_footnotes(content)
+    _set_lists_flat(content)
     stream = io.StringIO()
     _round_trip().dump(content, stream)
     text = stream.getvalue()
     text = text[f"\n{text}".index("\nprofile:") :]
-    text = re.sub(r"\n+(?=[a-z])", "\n\n", text)
+    text = re.sub(r"\n+(?=[a-z])", "\n\n", re.sub(r"\n+(?=  )", "\n", text))
     parse_params(text, path)
     return f"# Profile {path.stem}, composed by `make profile`; content sha256 {_hash(text)}.\n{text}"
 
@@ -92,6 +96,7 @@ def _composed(path: Path, load: Load, above: tuple[Path, ...] = ()) -> Any:
     if path in above:
         raise ParamError(f"{path}: extends: expected a chain that ends in base, got one that comes back to {path.stem}")
     whole = _composed(path.with_name(f"{below}.yaml"), load, (*above, path))
+    _add_networks(whole, content, str(path))
     _merge(whole, content, str(path), "")
     whole["profile"] = path.stem
     zoo = whole.get("zoo")
@@ -99,6 +104,25 @@ def _composed(path: Path, load: Load, above: tuple[Path, ...] = ()) -> Any:
     if isinstance(models, str) and models in TABLES:
         whole["zoo"]["models"] = [row["name"] for row in rows(models)]
     return whole
+
+
+def _add_networks(whole: Any, overlay: Any, file: str) -> None:
+    """Adds the networks of the roster that the overlay's `models` names, and takes the name out."""
+    models: Any = overlay.get("models")
+    wanted = models.pop("*", None) if isinstance(models, dict) else overlay.pop("models", None)
+    if wanted is None:
+        return
+    data = overlay.get("data")
+    source = data.get("source") if isinstance(data, Mapping) else None
+    name, _, dataset = str(wanted).partition(":")
+    found = networks(dataset or source or whole["data"]["source"])
+    if name != "verification" or not found:
+        known = dict.fromkeys(block["dataset"] for block in networks().values())
+        raise ParamError(
+            f"{file}: models: expected verification:DATASET with one of {', '.join(known)}, or blocks of keys, got {wanted!r}"
+        )
+    for network, block in found.items():
+        whole["models"][network] = block | {"allowance": ALLOWANCE, "problems": "both"}
 
 
 def _merge(there: Any, overlay: Mapping[str, Any], file: str, place: str) -> None:
@@ -170,6 +194,17 @@ def _round_trip() -> Any:
         type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     return yaml
+
+
+def _set_lists_flat(content: Any) -> None:
+    """Writes the lists of `models` in one line each."""
+    from ruamel.yaml.comments import CommentedSeq
+
+    for block in content["models"].values() if isinstance(content.get("models"), Mapping) else ():
+        for key, value in block.items() if isinstance(block, Mapping) else ():
+            if isinstance(value, list):
+                block[key] = CommentedSeq(value)
+                block[key].fa.set_flow_style()
 
 
 def _add_footnotes(content: Any) -> None:

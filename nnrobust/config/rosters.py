@@ -1,9 +1,9 @@
-"""Rosters: the names of RobustBench's pretrained models, from the tables in `nnrobust/zoo`."""
+"""Rosters: RobustBench's pretrained models by name, and the networks of the roster `verification`, from the tables beside."""
 
 import difflib
 from csv import DictReader
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 Roster = Literal["published", "newer"]
 TABLES: dict[Roster, str] = {
@@ -16,6 +16,29 @@ def rows(roster: Roster) -> list[dict[str, str]]:
     """The lines of the table `published` or `newer`, by column."""
     with (files("nnrobust") / "zoo" / TABLES[roster]).open(encoding="utf-8") as stream:
         return list(DictReader(stream))
+
+
+def networks(dataset: str | None = None) -> dict[str, dict[str, Any]]:
+    """The roster `verification`, or its networks for one dataset: by name, what `params.yaml` states of each, in plain values."""
+    with (files("nnrobust") / "models" / "verification.csv").open(encoding="utf-8") as stream:
+        return {row["name"]: _stated(row) for row in DictReader(stream) if dataset in (None, row["dataset"])}
+
+
+def _stated(row: dict[str, str]) -> dict[str, Any]:
+    def numbers(key: str) -> list[float]:
+        return [float(text) for text in row[key].split()]
+
+    return {
+        **{key: row[key] for key in ("source", "commit", "path", "sha256", "licence", "copyright", "dataset")},
+        **{key: row[key] for key in ("architecture", "entry")},
+        "shape": [int(text) for text in row["shape"].split()],
+        **{key: numbers(key) for key in ("value_range", "mean", "std")},
+        "layout": row["layout"],
+        "classes": row["classes"].split("|"),
+        "trained_for": row["trained_for"],
+        "clean_accuracy": float(row["clean_accuracy"]) if row["clean_accuracy"] else None,
+        "published": row["published"],
+    }
 
 
 def did_you_mean(key: str, known: list[str]) -> str:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nnrobust.evaluation.claim import model_info
 from nnrobust.evaluation.page import page
 from nnrobust.runtime.outputs import finished_file, write_csv, write_json
 from nnrobust.tables.accuracy import check_threat_models, wilson_interval
@@ -63,14 +65,21 @@ class Evaluation:
         return found.rename_axis(columns=None).reset_index()
 
     def save(self, folder: Path | str) -> None:
-        """Writes table.csv, records.parquet, about.json and the page index.html into the folder."""
+        """Writes table.csv, records.parquet, about.json, the page index.html and model_info.json, the claims of the networks."""
         folder = Path(folder)
         write_csv(folder / "table.csv", self.to_frame())
         with finished_file(folder / "records.parquet") as temporary:
             self.records.to_parquet(temporary, index=False)
         write_json(folder / "about.json", self.about)
+        write_json(folder / "model_info.json", self.claims())
         with finished_file(folder / "index.html") as temporary:
             temporary.write_text(page(self.wide(), self.records, self.about), encoding="utf-8")
+
+    def claims(self) -> list[dict[str, Any]]:
+        """What it says of each network under each threat model, in RobustBench's fields: see `claim.model_info`."""
+        table = self.to_frame()
+        rows = table[(table["kind"] == "attacked") & (table["measure"] != UNION)]
+        return [model_info(table, str(row.classifier), str(row.measure)) for row in rows.itertuples()]
 
     def check(self, n_dimensions: int) -> None:
         """Checks that no image falls under a threat model and withstands one that contains it.

@@ -74,7 +74,8 @@ def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float
     n_pairs = table.groupby("classifier")["n_pairs"].min()
     fewer = {name: f"\n{n} pair{'s' * (n > 1)}" if n < n_pairs.max() else "" for name, n in n_pairs.items()}
     axes.set_xticks(
-        np.arange(len(classifiers)), [f"{name}\n{_kinds(table, name)}{fewer[name]}" for name in classifiers]
+        np.arange(len(classifiers)),
+        [f"{name.replace('|', chr(10))}\n{_kinds(table, name)}{fewer[name]}" for name in classifiers],
     )
     axes.set(ylabel="accuracy (%)", ylim=(0, 108))
     axes.grid(visible=False, axis="x")

@@ -10,12 +10,19 @@ from matplotlib.figure import Figure
 from nnrobust.figures import accuracies, curves, overview, plane, theorem
 from nnrobust.figures import examples as examples_figure
 from nnrobust.figures import zoo as zoo_figure
+from nnrobust.records import ALL_CLASSES
 from nnrobust.tables.runs import Run
 
 BARS = (
     "{n} pairs: the mean over them, whiskers its {confidence:.0%} interval (Student's, over pairs, which share classes). Filled "
     "bars are proven, hollow ones of networks attacked: an upper bound of their robustness."
 )
+PUBLISHED = (
+    "Crosses: {n} models that were not measured here, as RobustBench publishes them: attacked by AutoAttack, on the 10,000 "
+    "original images of CIFAR-10."
+)
+N_OTHERS = 6
+"""The most networks of others in figure 6."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,13 @@ def gallery(run: Run) -> Iterator[Drawing]:
     yield _bars(run, "figure_4", "train")
     yield _bars(run, "figure_5", "test")
     others = [name for name in (str(run.searched), *run.simple, *_widest(run)) if name in set(run.scores["classifier"])]
+    others += _strongest(run)
     if others:
         yield _pairs(run, others)
     if "1NN" in run.examples:
         yield _examples(run, "figure_7", "1NN")
     points = zoo_figure.zoo_points(run.tables["zoo"])
-    if (points["kind"] == "attacked").any():
+    if (points["kind"] == "attacked").any() or len(run.tables["published"]):
         yield _zoo(run, points)
     yield _times(run)
     beyond: list[Callable[[Run], Drawing]] = [_epsilons, _certificates, _growth, _distances]
@@ -55,7 +63,7 @@ def gallery(run: Run) -> Iterator[Drawing]:
 
 
 def _overview(run: Run) -> Drawing:
-    table = overview.overview_table(run.scores, run.classifiers, run.confidence)
+    table = overview.overview_table(run.scores, [*run.classifiers, *_strongest(run)], run.confidence)
     caption = (
         f"{overview.answer(table, run.simple, run.dataset)} Lines are {run.confidence:.0%} intervals of the mean (Student's, "
         "over pairs, which share classes). Filled dots are proven, hollow ones attacked: an upper bound."
@@ -113,7 +121,7 @@ def _theorem() -> Drawing:
 
 
 def _bars(run: Run, name: str, split: str) -> Drawing:
-    table = accuracies.bars_table(run.scores, split, run.classifiers, run.confidence)
+    table = accuracies.bars_table(run.scores, split, [*run.classifiers, *run.pretrained], run.confidence)
     figure = accuracies.bars(table, split, run.dataset, run.epsilon)
     n = int(table["n_pairs"].max())
     return Drawing(
@@ -123,6 +131,16 @@ def _bars(run: Run, name: str, split: str) -> Drawing:
         table,
         figure,
     )
+
+
+def _strongest(run: Run) -> list[str]:
+    """The few networks of others with the highest mean of both robust accuracies over pairs, on test images."""
+    scores = run.scores
+    mine = scores[
+        (scores["split"] == "test") & (scores["measure"] == "mean") & scores["classifier"].isin(run.pretrained)
+    ]
+    means = mine.groupby("classifier")["value"].mean().sort_values(ascending=False, kind="stable")
+    return [str(name) for name in means.index[:N_OTHERS]]
 
 
 def _pairs(run: Run, others: list[str]) -> Drawing:
@@ -136,12 +154,17 @@ def _pairs(run: Run, others: list[str]) -> Drawing:
         "images robust in both at once, the L2 accuracy, as the L2 ball contains the Linf ball. Above the line 1NN is ahead. "
         "Filled dots are proven, hollow ones attacked."
     )
+    if len(run.pretrained) > N_OTHERS:
+        caption += f" Of {len(run.pretrained)} networks of others the {N_OTHERS} with the highest mean of both."
     return Drawing("figure_6", "Figure 6: 1NN against others, pair by pair", caption, table, figure)
 
 
 def _zoo(run: Run, points: pd.DataFrame) -> Drawing:
     zoo = run.tables["zoo"]
     n = zoo.loc[zoo["architecture"].notna(), "classifier"].nunique()
+    published = zoo_figure.published_points(run.tables["published"], zoo)
+    if not len(points):
+        return _published(run, published)
     is_proven = points["kind"] != "attacked"
     kinds = " or ".join(sorted(set(points.loc[is_proven, "kind"]), reverse=True))
     proven = " and ".join(["1NN", *(["the simple classifiers"] if run.simple else [])])
@@ -149,8 +172,24 @@ def _zoo(run: Run, points: pd.DataFrame) -> Drawing:
         f"{zoo_figure.n_models(points)} of {n} models, {zoo_figure.images_of(points)}, Wilson intervals. "
         f"Models, hollow, attacked; {proven}, on all classes and the same images, {kinds}."
     )
+    if len(published):
+        caption += f" {PUBLISHED.format(n=len(published))}"
+        points = pd.concat([points, published], ignore_index=True)
     figure = zoo_figure.zoo_figure(points, n, run.dataset, run.epsilon)
     return Drawing("figure_8", "Figure 8: pretrained models against 1NN", caption, points, figure)
+
+
+def _published(run: Run, points: pd.DataFrame) -> Drawing:
+    """Figure 8 of a run that measured no pretrained model."""
+    table = run.tables["pairs"]
+    whole = zoo_figure.zoo_points(table[table["pair"] == ALL_CLASSES].assign(status="ok"))
+    nearest = whole[(whole["classifier"] == "1NN") & (whole["split"] == "test") & (whole["norm"] == "Linf")]
+    figure = zoo_figure.published_figure(points, nearest.iloc[0], run.dataset, run.epsilon)
+    caption = (
+        f"{PUBLISHED.format(n=len(points))} Line: 1NN on all classes, {int(nearest['n'].iloc[0]):,} test images here."
+    )
+    joined = pd.concat([nearest, points], ignore_index=True)
+    return Drawing("figure_8", "Figure 8: published models against 1NN", caption, joined, figure)
 
 
 def _times(run: Run) -> Drawing:

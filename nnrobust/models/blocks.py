@@ -1,11 +1,12 @@
 """What has to be stated of a model before it is loaded, and the roster `verification`: 24 networks that others published."""
 
 import re
-from csv import DictReader
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
+from typing import Any
 
+from nnrobust.config.rosters import networks
 from nnrobust.errors import FetchError, ParamError
 
 LAYOUTS = ("NCHW", "NHWC")
@@ -72,6 +73,19 @@ class Model:
             if not holds:
                 raise ParamError(f"models.{self.name}.{key}: expected {expected}, got {getattr(self, key)!r}")
 
+    @classmethod
+    def of(cls, name: str, values: Mapping[str, Any]) -> "Model":
+        """The model that a block of `params.yaml` states; keys that say how it is measured are left out.
+
+        Raises:
+            ParamError: when a value is not of its kind.
+        """
+        known = {field.name for field in fields(cls)} & set(values)
+        plain: dict[str, Any] = {
+            key: tuple(values[key]) if isinstance(values[key], list) else values[key] for key in known
+        }
+        return cls(name=name, **plain)
+
     @property
     def is_local(self) -> bool:
         return self.source == LOCAL
@@ -88,8 +102,7 @@ class Model:
 
 def verification() -> dict[str, Model]:
     """The networks of the roster `verification`, by name: CIFAR-10, MNIST and Fashion-MNIST, 24 of them in 23.5 MB."""
-    with (files("nnrobust") / "models" / "verification.csv").open(encoding="utf-8") as stream:
-        return {row["name"]: _of_row(row) for row in DictReader(stream)}
+    return {name: Model.of(name, values) for name, values in networks().items()}
 
 
 def find_model(name: str) -> Model:
@@ -103,22 +116,6 @@ def find_model(name: str) -> Model:
         raise FetchError(f"{name}: expected a network of the roster verification, got an unknown name; "
                          f"known here: {', '.join(models)}")  # fmt: skip
     return models[name]
-
-
-def _of_row(row: dict[str, str]) -> Model:
-    low, high = map(float, row["value_range"].split())
-    channels, height, width = map(int, row["shape"].split())
-    as_they_are = ("name", "source", "commit", "path", "sha256", "licence", "copyright", "dataset", "architecture", "entry",
-                   "layout", "trained_for", "published")  # fmt: skip
-    return Model(
-        **{key: row[key] for key in as_they_are},
-        shape=(channels, height, width),
-        value_range=(low, high),
-        mean=tuple(map(float, row["mean"].split())),
-        std=tuple(map(float, row["std"].split())),
-        classes=tuple(row["classes"].split("|")),
-        clean_accuracy=float(row["clean_accuracy"]) if row["clean_accuracy"] else None,
-    )
 
 
 def _is_hex(text: str, n: int) -> bool:

@@ -57,7 +57,7 @@ def fetch_model(
         return target
     with finished_file(target) as temporary:
         if local_dir is not None or model.is_local:
-            shutil.copyfile(located(model, local_dir or folder), temporary)
+            shutil.copyfile(located(model, local_dir or Path()), temporary)
         else:
             address = RAW.format(repository=model.repository, commit=model.commit, path=model.path)
             download(Wanted(f"{model.name}: {model.file_name}", address, _remedy(model)), temporary, progress, sleep)

@@ -8,6 +8,12 @@ ALLOWANCE = 0.05
 """How far below its stated clean accuracy, in [0, 1], a model may be. Wrong normalisations cost 0.02 to 0.6."""
 
 
+def clean_line(name: str, stated: float | None, is_correct: np.ndarray) -> str:
+    """The share of images (n,) that a model is right on, beside the clean accuracy stated, in words."""
+    said = "none is stated" if stated is None else f"{100 * stated:.1f} % is stated"
+    return f"{name}: clean accuracy {100 * is_correct.mean():.1f} % on {len(is_correct)} test images; {said}"
+
+
 def check_clean(name: str, stated: float, is_correct: np.ndarray, allowance: float = ALLOWANCE) -> None:
     """Compares the share of images (n,) that a model is right on with the clean accuracy stated, both in [0, 1].
 

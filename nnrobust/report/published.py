@@ -145,5 +145,6 @@ def _three(accuracies: Mapping[str, float], kind: str) -> str:
 def as_markdown(table: pd.DataFrame) -> str:
     """The table as a Markdown table of texts."""
     lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
+    rows = ([str(value).replace("|", r"\|") for value in row] for row in table.itertuples(index=False))
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"

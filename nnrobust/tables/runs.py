@@ -11,12 +11,13 @@ import pandas as pd
 
 from nnrobust.config.params import Params
 from nnrobust.examples import Examples, load_each
-from nnrobust.records import ALL_CLASSES, TRAINED_SLOWER, UNTRAINED
+from nnrobust.records import ALL_CLASSES, TRAINED_SLOWER, UNTRAINED, name_on_pairs
 from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.comparison import scores
 
 TABLES = (
     "pairs", "means", "unions", "curves", "zoo", "training", "strength", "growth", "plane", "changes", "paired", "seeds", "fits",
+    "published", "leaderboard",
 )  # fmt: skip
 
 
@@ -25,7 +26,8 @@ class Run:
     """What a run has to show.
 
     `classifiers` are all that have records, `simple` those of them with exact robustness beside 1NN, `imported` networks
-    that were measured elsewhere.
+    that were measured elsewhere; `pretrained` are networks of others that were measured on pairs, under the names of those
+    records.
     `tables` by the names of `metrics/`, and `class_distances`; `timings` and `examples` by classifier, in the order of params;
     `regions` of the 2-D problem. `searched` is the variant that figure 6 sets against 1NN; `epsilon` is by norm.
     """
@@ -36,6 +38,7 @@ class Run:
     classifiers: list[str]
     simple: list[str]
     imported: list[str]
+    pretrained: list[str]
     searched: str | None
     epsilon: dict[str, float]
     confidence: float
@@ -59,6 +62,9 @@ class Run:
                 classifiers=params.measured,
                 simple=list(params.classifiers),
                 imported=list(params.imported),
+                pretrained=[
+                    one for one in map(name_on_pairs, params.pretrained) if one in set(tables["pairs"]["classifier"])
+                ],
                 searched=params.searched,
                 epsilon=params.epsilon.model_dump(),
                 confidence=params.claims.confidence,

@@ -1,29 +1,52 @@
 """The table of the pretrained models, with the classifiers that have proofs on the same images beside them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from nnrobust.config.checks import CLASSES
 from nnrobust.records import ALL_CLASSES, read_records
 from nnrobust.tables.accuracy import TABLE_COLUMNS, accuracy_table, check_threat_models
-from nnrobust.zoo.models import IMAGE_SHAPE, find
+from nnrobust.zoo.models import IMAGE_SHAPE, find, newer, roster
 
 MISSING = "missing: not fetched, or not attacked with these settings"
-COLUMNS = [
-    *TABLE_COLUMNS, "status", "note", "architecture", "is_adversarially_trained", "trained_for", "has_extra_data",
-    "published_clean_accuracy", "published_autoattack_accuracy",
+ABOUT = [
+    "architecture", "is_adversarially_trained", "trained_for", "has_extra_data", "published_clean_accuracy",
+    "published_autoattack_accuracy", "published",
+]  # fmt: skip
+COLUMNS = [*TABLE_COLUMNS, "status", "note", *ABOUT]
+N_PUBLISHED = 10_000
+"""Images that RobustBench's numbers are of: CIFAR-10's official test images."""
+PUBLISHED_EPSILON = 8 / 255
+"""The Linf epsilon that they are of."""
+PUBLISHED = [
+    "classifier", "architecture", "has_extra_data", "trained_for", "n", "n_correct", "n_robust", "clean_accuracy",
+    "robust_accuracy",
 ]  # fmt: skip
 
 
-def zoo_records(
-    folder: Path, models: list[str], attacks: str, epsilon: Mapping[str, float], n: Mapping[str, int]
-) -> dict[str, pd.DataFrame | None]:
-    """The records of each model in `folder`; None where there are none, or only those of an earlier run of other settings.
+@dataclass(frozen=True)
+class Expected:
+    """What records are of that were made with these params: attacks joined by ` + `, epsilon by norm, images by split.
 
-    `attacks` are the attacks now, joined by ` + `; `epsilon` is by norm, `n` the number of images by split. A stage that failed
-    leaves the records of its last success where they are.
+    `n` counts all images, on pairs those of a class; None: all that there are, which is not checked.
+    """
+
+    attacks: str
+    epsilon: Mapping[str, float]
+    n: Mapping[str, int | None]
+    n_dimensions: int = math.prod(IMAGE_SHAPE)
+
+
+def zoo_records(
+    folder: Path, models: Sequence[str], expected: Expected, is_of_pairs: bool = False
+) -> dict[str, pd.DataFrame | None]:
+    """The records of each model in `folder`, on all classes or on pairs; None where there are none of these settings.
+
+    A stage that failed leaves the records of its last success where they are.
 
     Raises:
         RecordError: as `check_threat_models`.
@@ -33,23 +56,72 @@ def zoo_records(
         path = folder / f"{name}.parquet"
         records = read_records(path) if path.exists() else None
         if records is not None:
-            check_threat_models(records, math.prod(IMAGE_SHAPE))
-        found[name] = records if records is not None and _is_current(records, attacks, epsilon, n) else None
+            check_threat_models(records, expected.n_dimensions)
+            records = records[(records["pair"] != ALL_CLASSES) == is_of_pairs]
+        is_current = records is not None and (_are_of_pairs if is_of_pairs else _are_current)(records, expected)
+        found[name] = records if is_current else None
     return found
 
 
-def _is_current(records: pd.DataFrame, attacks: str, epsilon: Mapping[str, float], n: Mapping[str, int]) -> bool:
+def _are_current(records: pd.DataFrame, expected: Expected) -> bool:
     measured = records[records["status"] == "ok"]
     counts = records.astype({"norm": str, "split": str}).groupby(["norm", "epsilon", "split"]).size()
-    expected = {(norm, size, split): count for norm, size in epsilon.items() for split, count in n.items()}
-    return set(measured["attacks"].astype(str)) <= {attacks} and counts.to_dict() == expected
+    wanted = {(norm, size, split): n for norm, size in expected.epsilon.items() for split, n in expected.n.items()}
+    return set(measured["attacks"].astype(str)) <= {expected.attacks} and counts.to_dict() == wanted
 
 
-def zoo_table(models: Mapping[str, pd.DataFrame | None], proven: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def _are_of_pairs(records: pd.DataFrame, expected: Expected) -> bool:
+    """Whether all have the attacks and epsilons; and, of a number of images, every pair as many, where it has them."""
+    key = ["norm", "epsilon", "split"]
+    counts = records.astype(dict.fromkeys((*key[::2], "pair"), str)).groupby([*key, "pair"]).size()
+    most = counts.groupby(level=key).max()
+    wanted = {(norm, size, split): n for norm, size in expected.epsilon.items() for split, n in expected.n.items()}
+    attacks = set(records.loc[records["status"] == "ok", "attacks"].astype(str))
+    return (
+        attacks <= {expected.attacks}
+        and set(most.index) == set(wanted)
+        and all(n is None or most[place] <= 2 * n for place, n in wanted.items())
+    )
+
+
+def about_zoo(names: Sequence[str]) -> dict[str, dict[str, object]]:
+    """What RobustBench says of models: columns `ABOUT`, accuracies as fractions."""
+    return {
+        name: {
+            "architecture": model.architecture,
+            "is_adversarially_trained": model.is_adversarially_trained,
+            "trained_for": model.epsilon,
+            "has_extra_data": model.has_extra_data,
+            "published_clean_accuracy": round(model.clean_accuracy / 100, 4),
+            "published_autoattack_accuracy": round(model.autoattack_accuracy / 100, 4),
+        }
+        for name, model in ((name, find(name)) for name in names)
+    }
+
+
+def about_networks(blocks: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    """The same of networks of `models`, out of their blocks."""
+    return {
+        name: {
+            "architecture": block["architecture"],
+            "trained_for": block["trained_for"],
+            "published_clean_accuracy": block["clean_accuracy"],
+            "published": block["published"],
+        }
+        for name, block in blocks.items()
+    }
+
+
+def zoo_table(
+    models: Mapping[str, pd.DataFrame | None],
+    proven: pd.DataFrame,
+    confidence: float,
+    about: Mapping[str, Mapping[str, object]],
+) -> pd.DataFrame:
     """A row for each model, split, norm and set of attacks; one for each model that has no records or failed; and proven ones.
 
     `models` has the records of each, None where there are none; `proven` those of 1NN and of other classifiers with proofs, of
-    which all classes and the images that a model was attacked on count. Published accuracies are RobustBench's, as fractions.
+    which all classes and the images that a model was attacked on count; `about` the columns `ABOUT` of each model.
     """
     tables, there = [], [records for records in models.values() if records is not None]
     for name, records in models.items():
@@ -58,17 +130,7 @@ def zoo_table(models: Mapping[str, pd.DataFrame | None], proven: pd.DataFrame, c
             if records is None
             else _of_one(name, records, confidence)
         )
-        about = find(name)
-        tables.append(
-            table.assign(
-                architecture=about.architecture,
-                is_adversarially_trained=about.is_adversarially_trained,
-                trained_for=about.epsilon,
-                has_extra_data=about.has_extra_data,
-                published_clean_accuracy=round(about.clean_accuracy / 100, 4),
-                published_autoattack_accuracy=round(about.autoattack_accuracy / 100, 4),
-            )
-        )
+        tables.append(table.assign(**about[name]))
     if there:
         images = pd.concat([records[["split", "index"]].astype({"split": str}) for records in there]).drop_duplicates()
         everything = proven[proven["pair"] == ALL_CLASSES].astype({"split": str, "classifier": str})
@@ -93,3 +155,24 @@ def zoo_counts(table: pd.DataFrame) -> dict[str, object]:
     models = table[table["architecture"].notna()]
     is_whole = models.groupby("classifier")["status"].agg(lambda statuses: (statuses == "ok").all())
     return {"n_models": len(is_whole), "n_measured": int(is_whole.sum())}
+
+
+def published_table(image_shape: tuple[int, ...], classes: Sequence[str], epsilon: float) -> pd.DataFrame:
+    """RobustBench's accuracies, by AutoAttack on the official test images: a row of `PUBLISHED` for each of 76 models.
+
+    No rows where a run's images or classes are not CIFAR-10's, by shape and name, or its Linf `epsilon` is another.
+    """
+    if (
+        image_shape != IMAGE_SHAPE
+        or sorted(classes) != sorted(CLASSES["cifar10"])
+        or abs(epsilon - PUBLISHED_EPSILON) > 1e-9
+    ):
+        return pd.DataFrame(columns=PUBLISHED)
+    rows = []
+    for name, model in (roster() | newer()).items():
+        n_correct, n_robust = (
+            round(value / 100 * N_PUBLISHED) for value in (model.clean_accuracy, model.autoattack_accuracy)
+        )
+        rows.append((name, model.architecture, model.has_extra_data, model.epsilon, N_PUBLISHED, n_correct, n_robust,
+                     n_correct / N_PUBLISHED, n_robust / N_PUBLISHED))  # fmt: skip
+    return pd.DataFrame(rows, columns=PUBLISHED)

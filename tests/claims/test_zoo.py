@@ -224,3 +224,46 @@ def test_a_zoo_table_out_of_a_file_gives_the_same_verdicts(tmp_path):
     assert samples["best_model"] == "3 of 4 models, 1,000 test images"
     assert samples["best_model_extra_data"] == "4 of 5 models, 1,000 test images"
     assert samples["zoo_test_linf"] == "3 of 4 models, 1,000 test images"
+
+
+def published(**n_robust):
+    """What others publish of the models of `ZOO`, of 10,000 images."""
+    return pd.DataFrame([
+        {"classifier": name, "architecture": "made", "has_extra_data": ZOO[name], "n": 10_000, "n_robust": n,
+         "robust_accuracy": n / 10_000}
+        for name, n in n_robust.items()
+    ])  # fmt: skip
+
+
+EVERY = {PRETRAINED_TRADES: 5500, BEST_ALONE: 7100, BEST_EXTRA: 7200, STANDARD: 0}
+
+
+def test_without_a_measured_model_published_numbers_decide_in_linf_on_test_images_and_say_so():
+    evidence = made(zoo=made().zoo.iloc[:0], published=published(**EVERY), n_models=4)
+    entries = entries_of(evidence)
+    decided = ("best_model", "best_model_extra_data", "trades_linf", "zoo_test_linf")
+    assert {name: entries[name]["verdict"] for name in decided} == dict.fromkeys(decided, HOLDS)
+    for name in decided:
+        assert entries[name]["kind"] == "published"
+        assert "by published numbers (AutoAttack, original images)" in entries[name]["note"]
+        assert entries[name]["sample"].endswith("10,000 official test images (published)")
+    for name in ("trades_l2", "abstract_zoo", "zoo_train_linf", "zoo_test_l2"):
+        assert entries[name]["verdict"] == NOT_RUN
+
+
+def test_a_measured_model_is_judged_by_its_own_number_and_the_others_by_published_ones():
+    table = zoo_rows({PRETRAINED_TRADES: {("test", "Linf"): 100}})
+    evidence = made(zoo=table, published=published(**EVERY), n_models=4)
+    found = zoo_best(evidence, "Linf", without_extra_data=True)
+    assert (found.value, found.kind, found.note) == (
+        0.71, "attacked and published", f"{BEST_ALONE}; by published numbers (AutoAttack, original images) of 2 models",
+    )  # fmt: skip
+    assert found.sample == "3 of 3 models, 1,000 test images and 10,000 official test images (published)"
+    gain = zoo_gain(evidence, "Linf", STANDARD)
+    assert (gain.value, gain.low, gain.high) == (1.0, 1.0, 1.0)
+    assert zoo_gain(evidence, "L2", STANDARD) is None
+
+
+def test_where_every_model_is_measured_no_published_number_counts():
+    whole = made()
+    assert entries_of(made(published=published(**EVERY))) == entries_of(whole)

@@ -5,6 +5,7 @@ from made.project import ROOT, params_of, profile
 from nnrobust.attacks.attack import KINDS
 from nnrobust.config.checks import SEVERAL_CLASSES
 from nnrobust.config.params import read_params
+from nnrobust.config.rosters import networks
 from nnrobust.errors import ParamError
 
 
@@ -190,3 +191,43 @@ def test_a_file_that_is_no_parameters_file_is_refused(tmp_path, text, expected):
         path.write_text(text)
     with pytest.raises(ParamError, match=expected):
         read_params(path)
+
+
+def with_network(content, **changes):
+    content["data"]["source"] = "mnist"
+    content["variants"], content["search"]["variants"], content["examples"]["classifiers"] = (
+        {},
+        [],
+        {"1NN": "data/prepared"},
+    )
+    content["models"] = {"kw_mnist": networks("mnist")["kw_mnist"] | {"allowance": 0.05, "problems": "both"} | changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"mean": [0.0, 0.0]}, r"models\.kw_mnist\.mean: expected 1 numbers, one a channel of shape, got 2"),
+        ({"std": [0.0]}, r"models\.kw_mnist\.std\.0: expected greater than 0, got 0\.0"),
+        ({"classes": ["0", "1"]}, r"models\.kw_mnist\.classes: expected those of mnist, 0, 1, .*got 0, 1;"),
+        ({"problems": "three"}, r"models\.kw_mnist\.problems: expected 'all_classes', 'pairs' or 'both', got 'three'"),
+        ({"allowance": 5}, r"models\.kw_mnist\.allowance: expected less than or equal to 1, got 5"),
+        ({"stdd": [1.0]}, r"models\.kw_mnist\.stdd: unknown key; did you mean std\?"),
+    ],
+)
+def test_a_wrong_block_of_a_network_is_refused_with_its_key(tmp_path, changes, expected):
+    with pytest.raises(ParamError, match=expected):
+        read_params(written(tmp_path, lambda content: with_network(content, **changes)))
+
+
+def test_attacks_that_need_more_than_two_classes_are_refused_where_a_network_is_measured_on_pairs(tmp_path):
+    def change(content, **changes):
+        with_network(content, **changes)
+        content["attack"]["attacks"] = [{"name": "apgd-dlr", "steps": 1, "restarts": 1}]
+
+    assert read_params(written(tmp_path, lambda c: change(c, problems="all_classes"))).pretrained == {
+        "kw_mnist": "all_classes"
+    }
+    with pytest.raises(
+        ParamError, match=r"attack\.attacks: expected attacks for the two classes of a pair, got apgd-dlr"
+    ):
+        read_params(written(tmp_path, change))

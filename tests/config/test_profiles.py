@@ -9,6 +9,7 @@ from made.project import ROOT, params_of, profile
 from nnrobust.config.params import parse_params
 from nnrobust.config.profiles import compose, is_edited, read_profile, write_params
 from nnrobust.errors import ParamError
+from nnrobust.models.blocks import Model, verification
 from nnrobust.zoo.models import find, newer, roster
 
 PROFILES = ROOT / "profiles"
@@ -164,3 +165,31 @@ def test_a_file_that_was_never_composed_counts_as_edited(tmp_path):
     path.write_text((PROFILES / "base.yaml").read_text())
     with pytest.raises(ParamError, match="FORCE=1"):
         write_params(PROFILES / "smoke.yaml", path)
+
+
+def test_the_roster_verification_is_written_out_as_the_blocks_of_its_networks(folder):
+    text = compose(overlay(folder, "extends: base\ndata: {source: mnist}\nmodels: verification\n"))
+    written = yaml.safe_load(text)["models"]
+    assert list(written) == [name for name, model in verification().items() if model.dataset == "mnist"]
+    for name, block in written.items():
+        assert Model.of(name, block) == verification()[name]
+        assert (block["allowance"], block["problems"]) == (0.05, "both")
+    assert all("    classes: [" in text for _ in written)
+
+
+def test_networks_of_a_roster_are_changed_or_taken_out_where_it_is_named(folder):
+    models = "{'*': 'verification:cifar10', resnet20: {allowance: 0.15}, resnet56: null}"
+    written = yaml.safe_load(
+        compose(overlay(folder, f"extends: base\ndata: {{source: image_folder}}\nmodels: {models}\n"))
+    )
+    assert written["models"]["resnet20"]["allowance"] == 0.15
+    assert written["models"]["resnet2b"]["allowance"] == 0.05
+    assert "resnet56" not in written["models"]
+
+
+@pytest.mark.parametrize("wanted", ["verification", "verified", "'verification:svhn'", "[resnet20]"])
+def test_a_roster_that_has_no_network_for_the_dataset_is_refused(folder, wanted):
+    with pytest.raises(
+        ParamError, match=r"mine\.yaml: models: expected verification:DATASET with one of cifar10, mnist"
+    ):
+        compose(overlay(folder, f"extends: base\nmodels: {wanted}\n"))

@@ -150,6 +150,11 @@ def test_the_files_of_an_evaluation_say_what_its_frame_does(tmp_path):
     about = json.loads((tmp_path / "out" / "about.json").read_text())
     assert about["threat_models"] == [{"norm": "Linf", "epsilon": 0.08}, {"norm": "L2", "epsilon": 0.3}]
     assert list(about["attacks"]) == ["net"]
+    claims = json.loads((tmp_path / "out" / "model_info.json").read_text())
+    assert [(one["name"], one["eps"], one["autoattack_acc"]) for one in claims] == [
+        ("net", "0.08", None),
+        ("net", "0.3", None),
+    ]
     page = (tmp_path / "out" / "index.html").read_text()
     assert "1NN &lt;b&gt;" in page
     assert "<b>" not in page

@@ -14,6 +14,7 @@ from made.radii import records as radii
 from made.records import attacked, exact
 from nnrobust.claims.judge import NOT_RUN
 from nnrobust.config.blocks import Epsilons
+from nnrobust.config.checks import CLASSES
 from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table
 from nnrobust.experiments.plane import PlaneProblem, measure, nearest_panel
@@ -23,8 +24,9 @@ from nnrobust.report.contents import not_run, report_of
 from nnrobust.report.report import CLAIM_COLUMNS, render
 from nnrobust.tables.accuracy import accuracy_table, epsilon_curves, mean_over_pairs, union_table
 from nnrobust.tables.comparison import paired_table, scores
+from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import FITS, Run
-from nnrobust.tables.zoo import zoo_table
+from nnrobust.tables.zoo import PUBLISHED, about_zoo, published_table, zoo_table
 
 PAIRS, SPLITS, NORMS = ("a-b", "a-c", "b-c"), ("train", "test"), ("Linf", "L2")
 WHOLE, OTHER = "Standard", "Zhang2019Theoretically"
@@ -95,7 +97,7 @@ def zoo_of(models):
     mine = [
         exact("all", norm, split).assign(classifier="1NN", index=np.arange(4)) for split, norm in product(SPLITS, NORMS)
     ]
-    return zoo_table(frames, pd.concat(mine, ignore_index=True), 0.95)
+    return zoo_table(frames, pd.concat(mine, ignore_index=True), 0.95, about_zoo(list(models)))
 
 
 def examples_of(predictions):
@@ -140,6 +142,8 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     there = networks if trained_names is None else trained_names
     tables = accuracy_tables(there, simple) | trained(there) | {"curves": curve_table(there), "growth": growth()}
     tables["zoo"] = zoo_of(models or {})
+    tables["published"] = pd.DataFrame(columns=PUBLISHED)
+    tables["leaderboard"] = leaderboard(tables["pairs"], tables["unions"], tables["published"])
     tables["plane"], regions = plane()
     examples = {name: examples_of([0, 1, 0] if name == "1NN" else [0, 0, 0]) for name in illustrated}
     changes = [changes_table(one, name, {"Linf": 0.1, "L2": 0.5}) for name, one in examples.items()]
@@ -174,12 +178,24 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     return read(folder, networks, illustrated, simple)
 
 
-def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S"), simple=(), imported=()):
+def read(folder, networks=("S", "T_B"), illustrated=("1NN", "S"), simple=(), imported=(), pretrained=()):
     params = SimpleNamespace(
+        pretrained=dict.fromkeys(pretrained, "both"),
         made=["1NN", *simple, *networks], measured=["1NN", *simple, *networks, *imported], imported=dict.fromkeys(imported), classifiers=dict.fromkeys(simple), searched="T_B", epsilon=Epsilons(Linf=0.1, L2=0.5),
         claims=SimpleNamespace(confidence=0.9), plane=SimpleNamespace(seed=3), examples=SimpleNamespace(classifiers=dict.fromkeys(illustrated)),
     )  # fmt: skip
     return Run.read(params, folder / "prepared", folder / "metrics", folder / "examples", folder / "regions.npz")
+
+
+def with_others(folder, names):
+    """The run of `made`, with networks of others that were measured on pairs, one a little stronger than the other."""
+    made(folder)
+    parts = [every(attacked, classifier=f"{name}|pairs") for name in names]
+    parts[0].loc[parts[0]["is_correct"], "is_robust"] = True
+    for file, table_of in (("pairs", accuracy_table), ("unions", union_table)):
+        found = pd.concat([pd.read_csv(folder / "metrics" / f"{file}.csv"), *(table_of(part, 0.95) for part in parts)])
+        found.to_csv(folder / "metrics" / f"{file}.csv", index=False)
+    return read(folder, pretrained=(*names, "not_measured"))
 
 
 def drawings(run):
@@ -242,10 +258,50 @@ def test_a_run_without_networks_sets_1nn_against_the_simple_classifiers_in_figur
     assert 'id="controls"' in text
     assert 'id="claim-control"' in text
     assert page.not_run == [
-        "The pretrained models (figure 8): none is named in zoo.models.",
+        "The pretrained models (figure 8): none is named in models or zoo.models.",
         "Figure 1: examples.classifiers names no network, or its stage failed.",
         "The trained variants: params name none, so the networks' numbers are missing, in figure 6 too.",
     ]
+
+
+@pytest.mark.slow
+def test_networks_of_others_stand_on_pairs_beside_those_trained_here(tmp_path):
+    run = with_others(tmp_path, ("strong", "weak"))
+    assert run.pretrained == ["strong|pairs", "weak|pairs"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nnrobust.figures.gallery.N_OTHERS", 1)
+        found = drawings(run)
+    for name in ("figure_4", "figure_5"):
+        assert set(found[name].table["classifier"]) == {"1NN", "S", "T_B", "strong|pairs", "weak|pairs"}
+    assert "strong|pairs_sum" in found["figure_6"].table
+    assert "weak|pairs_sum" not in found["figure_6"].table
+    assert "Of 2 networks of others the 1 with the highest mean" in found["figure_6"].caption
+
+
+def test_published_accuracies_are_crosses_apart_from_what_is_measured(whole):
+    run, _ = whole
+    published = published_table((3, 32, 32), CLASSES["cifar10"], 8 / 255)
+    one = drawings(replace(run, tables={**run.tables, "published": published}))["figure_8"]
+    assert "Crosses: 74 models that were not measured here, as RobustBench publishes them" in one.caption
+    crosses = one.table[one.table["kind"] == "published"]
+    assert len(crosses) == 74
+    assert not set(crosses["classifier"]) & {WHOLE, OTHER}
+    assert set(crosses["norm"]) == {"Linf"}
+    titles = [axes.get_title() for axes in one.figure.axes]
+    assert all(title.endswith("of 2") for title in titles), titles
+
+
+def test_where_no_model_is_measured_the_published_ones_have_a_figure_of_their_own(tmp_path):
+    run = made(tmp_path)
+    assert "figure_8" not in drawings(run)
+    whole = accuracy_table(exact("all", "Linf"), 0.95)
+    tables = {**run.tables, "published": published_table((3, 32, 32), CLASSES["cifar10"], 8 / 255)}
+    tables["pairs"] = pd.concat([tables["pairs"], whole], ignore_index=True)
+    one = drawings(replace(run, tables=tables))["figure_8"]
+    assert one.title == "Figure 8: published models against 1NN"
+    assert one.table["kind"].value_counts().to_dict() == {"published": 76, "exact": 1}
+    texts = [text.get_text() for text in one.figure.legends[0].get_texts()]
+    assert texts == ["published, attacked, original images", "1NN, all classes, made (exact)"]
 
 
 @pytest.mark.slow
@@ -377,7 +433,7 @@ def test_the_report_has_every_drawing_with_its_caption_and_data(whole):
 
 def test_the_reports_tables_are_in_percent_and_points(whole):
     tables = tables_of(whole[0])
-    assert list(tables) == ["means", "paired", "pairs", "changes", "zoo"]
+    assert list(tables) == ["leaderboard", "means", "paired", "pairs", "changes", "zoo"]
     means = tables["means"].set_index(["classifier", "split", "norm", "method"])
     assert means.loc[("1NN", "test", "L2", "exact"), ["kind", "n_pairs", "clean_accuracy", "robust_accuracy"]].tolist() == [
         "exact", 3, 75.0, 75.0,
@@ -432,7 +488,7 @@ def test_the_report_says_what_was_not_run(whole):
         replace(run, tables={**run.tables, "zoo": zoo_of({})}), claims(one="holds", two=NOT_RUN, three=NOT_RUN)
     )
     assert lines == [
-        "2 of 3 claims: two, three.", "The pretrained models (figure 8): none is named in zoo.models.", WITHOUT_SIMPLE,
+        "2 of 3 claims: two, three.", "The pretrained models (figure 8): none is named in models or zoo.models.", WITHOUT_SIMPLE,
     ]  # fmt: skip
 
 

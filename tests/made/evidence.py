@@ -177,6 +177,7 @@ def _parts():
     return {
         "scores": scores_of(SCORES),
         "whole": pd.DataFrame(),
+        "published": pd.DataFrame(),
         "zoo": zoo_of((1000, 999, 43, 80), (700, 30, 600, 20), (800, 40, 700, 30), (850, 50, 780, 40)),
         "timings": {"1NN": timing(0.34034, 0.00001), "T_R": timing(7467.693, 0.00009), "E_S": timing(99.84268, 0.00009), "S": timing(549.0, 0.00009)},
         "distances": pd.DataFrame({"distance": np.linspace(3.5, 6.8, 45)}),

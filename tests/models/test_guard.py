@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnrobust.errors import AttackError
-from nnrobust.models.guard import check_clean
+from nnrobust.models.guard import check_clean, clean_line
 
 
 def right_on(n_right, n):
@@ -32,3 +32,9 @@ def test_few_images_allow_for_chance():
 
 def test_more_points_may_be_allowed_for():
     check_clean("net", 0.9178, right_on(806, 1000), allowance=0.15)
+
+
+def test_the_clean_accuracy_is_shown_beside_the_stated_one():
+    right = np.array([True, True, False, True])
+    assert clean_line("mine", 0.8, right) == "mine: clean accuracy 75.0 % on 4 test images; 80.0 % is stated"
+    assert clean_line("mine", None, right).endswith("none is stated")

@@ -140,3 +140,8 @@ def test_the_page_of_published_runs_lists_every_one_of_them():
     runs = {path.parent.name for path in (ROOT / "results").glob("*/provenance.json")}
     assert runs
     assert all(f"[{name}]({name}/)" in page for name in runs)
+
+
+def test_a_bar_in_a_cell_ends_no_column():
+    table = pd.DataFrame({"run": ["one"], "best": ["resnet2b|pairs 90.0"]})
+    assert as_markdown(table).splitlines()[2] == r"| one | resnet2b\|pairs 90.0 |"

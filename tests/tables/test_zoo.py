@@ -5,10 +5,21 @@ import pandas as pd
 import pytest
 
 from made.records import attacked, exact
+from nnrobust.config.checks import CLASSES
 from nnrobust.errors import DataError
 from nnrobust.records import write_records
 from nnrobust.runtime.outputs import write_csv
-from nnrobust.tables.zoo import COLUMNS, MISSING, zoo_counts, zoo_records, zoo_table
+from nnrobust.tables.zoo import (
+    COLUMNS,
+    MISSING,
+    Expected,
+    about_networks,
+    about_zoo,
+    published_table,
+    zoo_counts,
+    zoo_records,
+    zoo_table,
+)
 from nnrobust.zoo.models import zoo_images
 
 WHOLE, BROKEN, ABSENT = "Standard", "Zhang2019Theoretically", "Wong2020Fast"
@@ -22,12 +33,16 @@ def nearest(n=8):
     return pd.concat([exact(pair="all")] * 2, ignore_index=True).assign(classifier="1NN", index=np.arange(n))
 
 
+def table_of(models, proven):
+    return zoo_table(models, proven, 0.95, about_zoo(list(models)))
+
+
 @pytest.fixture
 def table():
     failed = of_model(BROKEN)
     failed["status"] = ["ok", "ok", "attack failed: AttackError: nan", "attack failed: AttackError: nan"]
     noted = of_model(WHOLE, note="probabilities")
-    return zoo_table({WHOLE: noted, BROKEN: failed, ABSENT: None}, nearest(), 0.95)
+    return table_of({WHOLE: noted, BROKEN: failed, ABSENT: None}, nearest())
 
 
 def test_each_model_has_its_accuracies_and_what_robustbench_says_of_it(table):
@@ -41,7 +56,7 @@ def test_each_model_has_its_accuracies_and_what_robustbench_says_of_it(table):
 
 def test_it_is_known_which_models_saw_more_images_than_cifar10s(tmp_path):
     with_more = "Carmon2019Unlabeled"
-    write_csv(tmp_path / "zoo.csv", zoo_table({WHOLE: of_model(WHOLE), with_more: None}, nearest(), 0.95))
+    write_csv(tmp_path / "zoo.csv", table_of({WHOLE: of_model(WHOLE), with_more: None}, nearest()))
     read = pd.read_csv(tmp_path / "zoo.csv").drop_duplicates("classifier").set_index("classifier")["has_extra_data"]
     assert (read[WHOLE], read[with_more]) == (False, True)
     assert pd.isna(read["1NN"])
@@ -66,7 +81,7 @@ def test_1nn_is_beside_them_on_the_same_images_alone(table):
 
 def test_other_classifiers_with_proofs_are_beside_them_too():
     bare = nearest().assign(classifier="linear", radius_half_gap=np.nan, radius_bisector=np.nan)
-    table = zoo_table({WHOLE: of_model(WHOLE)}, pd.concat([nearest(), bare], ignore_index=True), 0.95)
+    table = table_of({WHOLE: of_model(WHOLE)}, pd.concat([nearest(), bare], ignore_index=True))
     mine = table[table["classifier"] == "linear"]
     assert mine[["method", "n", "n_robust"]].values.tolist() == [["exact", 4, 2], ["exact in box", 4, 2]]
     assert (table["classifier"] == "1NN").sum() == 4
@@ -74,7 +89,7 @@ def test_other_classifiers_with_proofs_are_beside_them_too():
 
 
 def test_no_models_are_an_empty_table_with_its_head():
-    empty = zoo_table({}, nearest(), 0.95)
+    empty = table_of({}, nearest())
     assert (len(empty), empty.columns.tolist()) == (0, COLUMNS)
 
 
@@ -114,5 +129,44 @@ def test_records_of_an_earlier_run_with_other_settings_are_not_taken_for_this_on
     tmp_path, attacks, epsilon, n, is_current
 ):
     write_records([of_model(WHOLE).assign(index=np.arange(4, dtype=np.int32))], tmp_path / f"{WHOLE}.parquet")
-    found = zoo_records(tmp_path, [WHOLE, ABSENT], attacks, {"L2": epsilon}, {"test": n})
+    found = zoo_records(tmp_path, [WHOLE, ABSENT], Expected(attacks, {"L2": epsilon}, {"test": n}))
     assert [found[name] is not None for name in (WHOLE, ABSENT)] == [is_current, False]
+
+
+def test_networks_on_pairs_are_read_apart_from_all_classes_and_only_with_the_attacks_and_images_of_now(tmp_path):
+    whole = of_model(WHOLE)
+    pairs = pd.concat([attacked(pair="0-1"), attacked(pair="0-2")], ignore_index=True).assign(
+        classifier="Standard|pairs"
+    )
+    write_records([whole, pairs], tmp_path / f"{WHOLE}.parquet")
+    attacks, size = whole["attacks"][0], whole["epsilon"][0]
+
+    def found(n, attacks=attacks, is_of_pairs=True):
+        expected = Expected(attacks, {"L2": size}, {"test": n})
+        return zoo_records(tmp_path, [WHOLE], expected, is_of_pairs=is_of_pairs)[WHOLE]
+
+    for n in (None, 2, 3):
+        assert set(found(n)["pair"]) == {"0-1", "0-2"}
+    assert found(1) is None
+    assert found(None, attacks="fmn") is None
+    assert set(found(4, is_of_pairs=False)["pair"]) == {"all"}
+
+
+def test_published_accuracies_are_of_the_official_images_at_one_epsilon():
+    table = published_table((3, 32, 32), CLASSES["cifar10"], 8 / 255).set_index("classifier")
+    assert len(table) == 76
+    row = table.loc["Zhang2019Theoretically"]
+    assert (row["n"], row["n_robust"], row["robust_accuracy"], row["trained_for"]) == (10_000, 5308, 0.5308, "0.031")
+    for other in (
+        ((1, 28, 28), CLASSES["cifar10"], 8 / 255),
+        ((3, 32, 32), ["cat", "dog"], 8 / 255),
+        ((3, 32, 32), CLASSES["cifar10"], 0.1),
+    ):
+        assert published_table(*other).empty
+
+
+def test_a_network_of_others_has_what_its_block_states():
+    block = {"architecture": "wide", "trained_for": "PGD", "clean_accuracy": 0.7, "published": "so"}
+    table = zoo_table({"mine": of_model("mine")}, nearest(), 0.95, about_networks({"mine": block}))
+    row = table[table["classifier"] == "mine"].iloc[0]
+    assert (row["architecture"], row["published_clean_accuracy"], row["published"]) == ("wide", 0.7, "so")

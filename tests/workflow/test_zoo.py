@@ -6,12 +6,14 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from made.project import copy_project, dvc, environment, profile, write_profile
 from made.zoo import SMALL, import_zoo, write_checkpoints
 from nnrobust.errors import FetchError
+from nnrobust.models.architectures import ARCHITECTURES
 from nnrobust.zoo.load import zoo_module
 from nnrobust.zoo.models import find, newer, roster
 
@@ -126,6 +128,64 @@ def test_the_stages_bring_and_attack_a_model_and_judge_and_draw_it_beside_1nn(wo
     assert {"figure_1", "figure_7", "figure_8"} <= images
     assert not images & {"figure_6", "training", "attack_strength"}
     assert "1 of 1 models" in (workspace / "report" / "index.html").read_text()
+
+
+def network_block(**changes):
+    """The block of a network for the made images, whose file lies in `weights`."""
+    return {
+        "source": "local", "commit": "", "path": "mine.pt", "sha256": None, "licence": "MIT", "copyright": "me", "dataset": "made",
+        "architecture": "base", "entry": "", "shape": [3, 32, 32], "value_range": [0.0, 1.0], "mean": [0.5] * 3, "std": [0.5] * 3,
+        "layout": "NCHW", "classes": [f"class{i}" for i in range(10)], "trained_for": "nothing", "clean_accuracy": None,
+        "published": "", "allowance": 0.05, "problems": "both",
+    } | changes  # fmt: skip
+
+
+@pytest.fixture
+def with_network(workspace):
+    """The workspace with a network of random weights in place of the zoo's model."""
+    params = yaml.safe_load((workspace / "params.yaml").read_text())
+    params["models"] = {"mine": network_block()}
+    params["zoo"]["models"], params["examples"]["classifiers"] = [], {"1NN": "data/prepared"}
+    (workspace / "params.yaml").write_text(yaml.safe_dump(params))
+    torch.manual_seed(0)
+    torch.save(ARCHITECTURES["base"]((3, 32, 32), 10).state_dict(), workspace / "weights" / "mine.pt")
+    return workspace
+
+
+@pytest.mark.slow
+def test_a_network_of_a_block_is_fetched_attacked_on_all_classes_and_on_pairs_and_drawn_beside_1nn(with_network):
+    dvc(with_network, "repro")
+    metrics = with_network / "metrics"
+    pairs = pd.read_csv(metrics / "pairs.csv")
+    assert set(pairs.loc[pairs["classifier"] == "mine", "pair"]) == {"all"}
+    assert pairs.loc[pairs["classifier"] == "mine|pairs", "pair"].nunique() == 45
+    zoo = pd.read_csv(metrics / "zoo.csv")
+    assert set(zoo.loc[zoo["classifier"] == "mine", "status"]) == {"ok"}
+    assert set(zoo.loc[zoo["classifier"] == "mine", "trained_for"]) == {"nothing"}
+    board = pd.read_csv(metrics / "leaderboard.csv")
+    assert {("mine", "all classes"), ("mine|pairs", "pairs"), ("1NN", "pairs"), ("1NN", "all classes")} == set(
+        zip(board["classifier"], board["problem"], strict=True)
+    )
+    assert pd.read_csv(metrics / "published.csv").empty
+    assert "mine|pairs" in set(pd.read_csv(metrics / "paired.csv")["second"])
+    assert "mine|pairs" in set(pd.read_csv(with_network / "plots" / "tables" / "figure_5.csv")["classifier"])
+    assert {"figure_6", "figure_8"} <= {path.stem for path in (with_network / "plots" / "images").iterdir()}
+    assert not [path for path in with_network.rglob("*|*") if ".dvc" not in path.parts]
+    assert json.loads((metrics / "summary.json").read_text())["zoo"] == {"n_measured": 1, "n_models": 1}
+
+
+@pytest.mark.slow
+def test_a_network_that_is_less_accurate_than_stated_stops_before_it_is_attacked_and_is_listed_as_missing(with_network):
+    params = yaml.safe_load((with_network / "params.yaml").read_text())
+    params["models"]["mine"]["clean_accuracy"] = 0.99
+    (with_network / "params.yaml").write_text(yaml.safe_dump(params))
+    command = ["dvc", "repro", "attack_model@mine"]
+    done = subprocess.run(command, cwd=with_network, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "mine: clean accuracy " in done.stderr
+    assert "99.0 % is stated" in done.stderr
+    assert "AttackError: mine: expected a clean accuracy of about 99.0 %" in done.stderr
+    assert not (with_network / "data" / "records" / "models").exists()
 
 
 @pytest.mark.slow
