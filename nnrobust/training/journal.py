@@ -1,0 +1,35 @@
+"""The journal of a search on disk, each line with its hash."""
+
+import hashlib
+import json
+from collections.abc import Generator
+from typing import Any
+
+from optuna.storages.journal import JournalFileBackend
+
+_SHA256 = "sha256"
+
+
+class HashedJournal(JournalFileBackend):
+    """Optuna's file of one JSON object a line, each with the sha256 of what else is in it; a last line that was cut is none."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Adds lines."""
+        super().append_logs([{**log, _SHA256: _sha256(log)} for log in logs])
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """The lines from a number on.
+
+        Raises:
+            ValueError: when a line is another than was added.
+        """
+        for log in super().read_logs(log_number_from):
+            written = log.pop(_SHA256, None) if isinstance(log, dict) else None
+            if written is None or written != _sha256(log):
+                raise ValueError("a line is another than was written")
+            yield log
+
+
+def _sha256(log: dict[str, Any]) -> str:
+    content = json.loads(json.dumps(log))  # keys that are numbers become texts
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
