@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import JournalFileBackend
@@ -11,7 +13,21 @@ _SHA256 = "sha256"
 
 
 class HashedJournal(JournalFileBackend):
-    """Optuna's file of one JSON object a line, each with the sha256 of what else is in it; a last line that was cut is none."""
+    """Optuna's file of one JSON object a line, each with the sha256 of what else is in it.
+
+    A last line that a kill or a full disk cut off is removed: what is added would else be no line of its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        content = path.read_bytes()
+        *whole, last = content.splitlines(keepends=True) or [b""]
+        try:
+            is_cut = last != b"" and not (last.endswith(b"\n") and json.loads(last))
+        except ValueError:
+            is_cut = True
+        if is_cut:
+            os.truncate(path, sum(map(len, whole)))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Adds lines."""

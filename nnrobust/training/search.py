@@ -193,7 +193,7 @@ def _begun(keys: dict[Pair, str], plan: SearchPlan, journal: Path) -> list[PairS
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
     try:
-        storage = JournalStorage(HashedJournal(str(journal)))
+        storage = JournalStorage(HashedJournal(journal))
         return [PairSearch(pair, key, plan, storage) for pair, key in keys.items()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if not journal.stat().st_size:
