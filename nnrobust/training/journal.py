@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 _SHA256 = "sha256"
 
@@ -19,7 +19,7 @@ class HashedJournal(JournalFileBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
+        super().__init__(str(path), _Alone(str(path)))
         content = path.read_bytes()
         *whole, last = content.splitlines(keepends=True) or [b""]
         try:
@@ -44,6 +44,16 @@ class HashedJournal(JournalFileBackend):
             if written is None or written != _sha256(log):
                 raise ValueError("a line is another than was written")
             yield log
+
+
+class _Alone(JournalFileOpenLock):
+    """No lock: one process searches at a time, and one that is killed leaves none to wait for."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        return None
 
 
 def _sha256(log: dict[str, Any]) -> str:
