@@ -56,8 +56,8 @@ def load_networks(path: Path | str, pairs: Sequence[Problem], checkpoint: str) -
     """
     states: dict[str, dict[str, Tensor]] = {f"{pair}/{checkpoint}": {} for pair in pairs}
     for name, value in _checked(path):
-        pair, which, parameter = name.split("/", 2)
-        if (state := states.get(f"{pair}/{which}")) is not None:
+        *place, parameter = name.split("/", 2)
+        if (state := states.get("/".join(place))) is not None:
             state[parameter] = value
     for problem in pairs:
         if not states[f"{problem}/{checkpoint}"]:
