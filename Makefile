@@ -1,4 +1,4 @@
-# make repro | make test [JOBS=2] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make verify (every output and the cache against their hashes) | make test [JOBS=2] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
 JOBS ?= 2
@@ -6,14 +6,18 @@ VENV := .venv
 READY := $(VENV)/.ready-$(FAISS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint profile campaign publish compare lock
+.PHONY: repro verify test lint profile campaign publish compare lock
 
 repro: $(READY)
+	python scripts/mend.py
 	dvc repro
 	@echo "summary:  metrics/summary.json, metrics/pairs.csv"
 	@echo "report:   report/index.html: the paper's claims with their verdicts, figures, tables, provenance"
 	@echo "figures:  plots/images (as PDF: plots/pdf; their data: plots/*.csv)"
 	@echo "page:     . $(VENV)/bin/activate && dvc plots show"
+
+verify: $(READY)
+	python scripts/mend.py --all
 
 test: $(READY)
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile

@@ -14,7 +14,11 @@ class DataError(NnrobustError, ValueError):
 
 
 class DataWarning(UserWarning):
-    """Images or files were skipped, scaled or taken on trust: how many, and why."""
+    """Images or files were skipped, scaled or taken on trust: how many, and why; or saved work was damaged and is done again."""
+
+
+class DiskError(NnrobustError, OSError):
+    """There is no room for an output; none was begun."""
 
 
 class SolverError(NnrobustError):

@@ -1,16 +1,14 @@
 """A few training images with the nearest image that fools a classifier on each, for the figures that show them."""
 
-import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from nnrobust.errors import DataError
-from nnrobust.runtime.outputs import finished_file
+from nnrobust.runtime.seals import load_arrays, save_arrays
 
 CHANGES = [
     "classifier", "index", "label", "is_found", "is_inside", "norm", "largest_change", "share_below", "share_above",
@@ -40,8 +38,7 @@ class Examples:
 
     def save(self, path: Path) -> None:
         """Writes them as one npz file, whole or not at all."""
-        with finished_file(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **asdict(self))
+        save_arrays(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> "Examples":
@@ -50,12 +47,11 @@ class Examples:
         Raises:
             DataError: when the file is missing or damaged.
         """
-        try:
-            # Opened here, as NumPy leaves a file open that is no archive.
-            with path.open("rb") as file, np.load(file) as stored:
-                return cls(**{field.name: stored[field.name] for field in fields(cls)})
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-            raise DataError(f"{path}: expected examples: {error}; run `dvc repro examples`") from error
+        stored = load_arrays(path, "run `dvc repro examples`")
+        names = [field.name for field in fields(cls)]
+        if sorted(stored) != sorted(names):
+            raise DataError(f"{path}: expected the arrays {names}, got {list(stored)}; run `dvc repro examples`")
+        return cls(**stored)
 
 
 def load_each(folder: Path, classifiers: Iterable[str]) -> dict[str, Examples]:

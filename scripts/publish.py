@@ -27,6 +27,7 @@ from nnrobust.report.published import as_markdown, keep_records, publish_run, ru
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
 from nnrobust.runtime.process import COSTS
 from nnrobust.runtime.provenance import provenance
+from nnrobust.runtime.seals import unbroken
 from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.accuracy import accuracy_table, check_threat_models, mean_over_pairs, summary, union_table
 from nnrobust.tables.comparison import scores
@@ -154,6 +155,7 @@ def publish_here(name: str, note: str = "") -> Path:
             f"expected outputs of this code and these params, got changes; run `dvc repro` first:\n{state.stdout}"
         )
     about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
+    about["sha256"] = unbroken(ROOT / "data/prepared", "run `dvc repro prepare`")
     params = read_params(ROOT / "params.yaml")
     devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.made).values()]
     extra = {

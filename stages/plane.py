@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from nnrobust.config.params import read_params
 from nnrobust.experiments.plane import PlaneProblem, Schedule, made_points, measure, nearest_panel, network_panel
-from nnrobust.runtime.outputs import finished_file, write_csv
+from nnrobust.runtime.outputs import write_csv
 from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.seals import save_arrays
 
 TABLE = Path("metrics/plane.csv")
 GRIDS = Path("data/plane.npz")
@@ -22,8 +21,7 @@ def main() -> None:
     panels = [*trades, nearest_panel(problem), network_panel(problem, schedule, None, one.square_size)]
     table, regions = measure(panels, problem, one.grid_size)
     write_csv(TABLE, table.round(6))
-    with finished_file(GRIDS) as temporary:
-        np.savez_compressed(temporary, axis=problem.axis(one.grid_size), regions=regions)
+    save_arrays(GRIDS, {"axis": problem.axis(one.grid_size), "regions": regions})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from nnrobust.report.report import render
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv
 from nnrobust.runtime.process import COSTS, run_stage
 from nnrobust.runtime.provenance import provenance
+from nnrobust.runtime.seals import unbroken
 from nnrobust.tables.runs import Run
 
 PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
@@ -43,7 +44,9 @@ def main() -> None:
     devices = [str(timing["device"]) for timing in run.timings.values()]
     items = {*params.made, *params.pretrained}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))
-    origin = provenance(Path(), COSTS, about, devices, items) | {"params": PARAMS.read_text(encoding="utf-8")}
+    hashes = unbroken(PREPARED, "run `dvc repro prepare`")
+    origin = provenance(Path(), COSTS, about | {"sha256": hashes}, devices, items)
+    origin["params"] = PARAMS.read_text(encoding="utf-8")
     claims, controls = (pd.read_csv(METRICS / f"{name}.csv", keep_default_na=False) for name in ("claims", "controls"))
     page = render(report_of(run, drawings, claims, controls, setting_of(params.profile, run.dataset), origin))
     with finished_file(REPORT) as temporary:

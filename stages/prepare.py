@@ -9,6 +9,7 @@ from nnrobust.nearest.neighbors import class_distances
 from nnrobust.runtime.outputs import finished_folder, write_csv
 from nnrobust.runtime.process import run_stage
 from nnrobust.runtime.progress import shown
+from nnrobust.runtime.seals import seal
 
 OUTPUT = Path("data/prepared")
 
@@ -21,6 +22,7 @@ def main() -> None:
         save_dataset(dataset, pairs, folder)
         distances = class_distances(dataset.train, dataset.classes, shown)
         write_csv(folder / "class_distances.csv", distances)
+        seal(folder)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table, class_ids_of, first_in_turn, load_each
 from nnrobust.experiments.illustrate import fool_nearest_neighbor, fool_network
 from nnrobust.nearest.estimator import OneNearestNeighbor
+from nnrobust.runtime.seals import save_arrays
 from nnrobust.threat import ThreatModel
 
 CPU = torch.device("cpu")
@@ -214,7 +215,7 @@ def test_a_damaged_file_is_an_error_that_names_it_and_says_what_to_run(tmp_path,
 def test_a_missing_file_or_array_is_the_same_error(tmp_path):
     with pytest.raises(DataError, match="No such file.*run `dvc repro examples`"):
         Examples.load(tmp_path / "none.npz")
-    np.savez(tmp_path / "part.npz", images=np.zeros(3))
+    save_arrays(tmp_path / "part.npz", {"images": np.zeros(3)})
     with pytest.raises(DataError, match="adversarial.*run `dvc repro examples`"):
         Examples.load(tmp_path / "part.npz")
 

@@ -19,6 +19,8 @@ Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 N_SAMPLES = 20
 """Passes that the gradient of a randomised model is averaged over, and that its answer is voted by. Source: as AutoAttack's
 version `rand`, arXiv 2003.01690, section 5.2."""
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""The types that logits may have."""
 SAME = 5e-5
 """Relative difference of logits up to which two passes count as the same: float32 sums in another order differ by some 1e-6, the
 answers of the model of the zoo that does depend on its batch by 2.6e-4."""
@@ -152,7 +154,7 @@ def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tens
     """Logits (n, classes) of the images, checked to be that.
 
     Raises:
-        AttackError: when the model raises; gives anything but a tensor of floating-point numbers on the images' device; or logits
+        AttackError: when the model raises; gives anything but a dense tensor of `FLOATS` on the images' device; or logits
             of another shape, fewer than two classes, or a value that is not finite: such outputs run silently through attacks
             and look robust.
     """
@@ -166,10 +168,13 @@ def checked_logits(predict: Predictor, images: Tensor, networks: Tensor) -> Tens
         raise AttackError(
             f"expected a tensor of logits (n, classes), got {_kind(logits)}; wrap the model, so that it returns its logits alone"
         )
-    if not logits.is_floating_point():
+    if logits.dtype not in FLOATS:
         raise AttackError(
-            f"expected logits in floating point, got {logits.dtype}; return scores of the classes, not their numbers"
+            f"expected logits in floating point of 16 bits or more, got {logits.dtype}; return scores of the classes, not their "
+            "numbers"
         )
+    if logits.is_nested or logits.layout != torch.strided:
+        raise AttackError("expected a dense tensor of logits, got a sparse or nested one; return logits.to_dense()")
     if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
         raise AttackError(f"expected logits of shape ({len(images)}, classes >= 2), got {tuple(logits.shape)}")
     if logits.device != images.device:

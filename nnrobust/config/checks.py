@@ -23,8 +23,10 @@ CLASSES: dict[str, tuple[str, ...]] = {
 N_DIMENSIONS = {"digits": 64, "cifar10": 3072, "mnist": 784, "fashion_mnist": 784}
 MOST_DIMENSIONS = 3 * 2**20
 """Pixel values of an image, where the source has the same size always; else the most that an image may have."""
-RESERVED = ("1nn", "zoo", "models", "all", "strength", "training", "history", "examples")
+RESERVED = ("1nn", "zoo", "models", "all", "strength", "training", "history", "examples", "fits")
 """Names, in small letters, that no variant may have: folders of records, and words of tables, are called so."""
+WHOLE = "_all_classes"
+"""How the name ends under which the summary has a classifier's accuracies on all classes."""
 SEVERAL_CLASSES = ("apgd-dlr", "apgd-t")
 """Attacks whose objective needs more classes than the two of a pair."""
 LARGEST = {
@@ -113,10 +115,10 @@ def check_names(place: str, names: Iterable[str], others: Mapping[str, Iterable[
     check_each_once(f"{place}, in capitals or not", [name.lower() for name in names])
     for name in names:
         is_plain = name.isascii() and name.replace("_", "").isalnum() and name[0] != "_" and len(name) <= 40
-        if not is_plain or name.isdigit() or name.lower() in RESERVED:
+        if not is_plain or name.isdigit() or name.lower() in RESERVED or name.lower().endswith(WHOLE):
             raise ValueError(
                 f"{place}: expected names of letters, digits and _, not 1NN, got {name[:60]!r}; not digits alone, no _ first, "
-                f"at most 40 characters, and none of {', '.join(RESERVED)}"
+                f"at most 40 characters, no {WHOLE} last, and none of {', '.join(RESERVED)}"
             )
         taken = [kind for kind, known in others.items() if name in known]
         if taken:

@@ -1,6 +1,5 @@
 """A labelled image dataset: its two splits, its caps, its pairs of classes, and its form on disk."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -11,8 +10,10 @@ import numpy as np
 
 from nnrobust.errors import DataError
 from nnrobust.runtime.outputs import write_json
+from nnrobust.runtime.seals import seal, unbroken
 
 SPLITS = ("train", "test")
+_REMEDY = "run `dvc repro prepare`"
 
 
 @dataclass(frozen=True)
@@ -168,15 +169,12 @@ def first_per_class(labels: np.ndarray, n_per_class: int | None) -> np.ndarray:
 
 
 def save_dataset(dataset: Dataset, pairs: list[Pair], folder: Path) -> None:
-    """Writes the splits, and `dataset.json` with classes, pairs, channel statistics of the training images and hashes."""
-    hashes = {}
+    """Writes the splits, `dataset.json` with classes, pairs and channel statistics of the training images, and all hashes."""
     for split in SPLITS:
         part: Split = getattr(dataset, split)
         np.save(folder / f"{split}_images.npy", np.ascontiguousarray(part.images))
         np.save(folder / f"{split}_labels.npy", part.labels)
         (folder / f"{split}_names.txt").write_text("\n".join(part.names) + "\n", encoding="utf-8")
-        for kind in ("images.npy", "labels.npy", "names.txt"):
-            hashes[f"{split}_{kind}"] = hashlib.sha256((folder / f"{split}_{kind}").read_bytes()).hexdigest()
     mean, std = channel_statistics(dataset.train.images)
     about = {
         "name": dataset.name,
@@ -187,9 +185,9 @@ def save_dataset(dataset: Dataset, pairs: list[Pair], folder: Path) -> None:
         "pairs": [[pair.first, pair.second] for pair in pairs],
         "channel_mean": mean,
         "channel_std": std,
-        "sha256": hashes,
     }
     write_json(folder / "dataset.json", about)
+    seal(folder)
 
 
 def channel_statistics(images: np.ndarray) -> tuple[list[float], list[float]]:
@@ -215,9 +213,10 @@ def load_dataset(folder: Path | str) -> Prepared:
     """The dataset that `save_dataset` wrote; images stay on disk until read.
 
     Raises:
-        DataError: when a file is missing or damaged.
+        DataError: when a file is missing, damaged, or another than was written.
     """
     folder = Path(folder)
+    unbroken(folder, _REMEDY)
     try:
         about: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         splits = {
@@ -228,8 +227,8 @@ def load_dataset(folder: Path | str) -> Prepared:
             )
             for split in SPLITS
         }
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{folder}: expected a prepared dataset: {error}; run `dvc repro prepare`") from error
-    dataset = Dataset(about["name"], about["classes"], splits["train"], splits["test"])
-    pairs = [Pair(first, second) for first, second in about["pairs"]]
-    return Prepared(dataset, pairs, about["channel_mean"], about["channel_std"])
+        dataset = Dataset(about["name"], about["classes"], splits["train"], splits["test"])
+        pairs = [Pair(first, second) for first, second in about["pairs"]]
+        return Prepared(dataset, pairs, about["channel_mean"], about["channel_std"])
+    except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{folder}: expected a prepared dataset: {error}; {_REMEDY}") from error

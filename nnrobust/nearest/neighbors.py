@@ -12,6 +12,7 @@ from nnrobust.data.datasets import Split
 from nnrobust.errors import DataError
 from nnrobust.nearest.references import References, centre_of, squared_norms
 from nnrobust.runtime.progress import Progress, silent
+from nnrobust.runtime.seals import seal, unbroken
 
 UNIT = 255.0
 """Distances are computed on pixel values 0 to 255, where squared distances are integers and float64 holds them exactly."""
@@ -52,23 +53,25 @@ def _references(train: Split, n_classes: int, centre: np.ndarray, device: str) -
 
 
 def save_indexes(indexes: list[ClassIndex], folder: Path) -> None:
-    """Writes `<class id>.faiss` for each class, and the common centre."""
+    """Writes `<class id>.faiss` for each class, the common centre, and the hashes of all."""
     import faiss
 
     np.save(folder / "centre.npy", indexes[0].references.centre)
     for class_id, built in enumerate(indexes):
         faiss.write_index(built.index, str(folder / f"{class_id}.faiss"))
+    seal(folder)
 
 
 def load_indexes(folder: Path | str, train: Split, n_classes: int, device: str = "cpu") -> list[ClassIndex]:
     """The indexes that `save_indexes` wrote for this training split, with references on `device`.
 
     Raises:
-        DataError: when a file is missing, or was built over another number of images.
+        DataError: when a file is missing, another than was written, or was built over another number of images.
     """
     import faiss
 
     folder = Path(folder)
+    unbroken(folder, "run `dvc repro index`")
     try:
         centre = np.load(folder / "centre.npy")
         read = [faiss.read_index(str(folder / f"{class_id}.faiss")) for class_id in range(n_classes)]

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nnrobust.errors import NnrobustError, ParamError
@@ -42,22 +43,32 @@ def die_with_parent(parent: int) -> None:
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Runs a stage's `main`; an error of ours is one message and exit status 1.
+    """Runs a stage's `main`; an error of ours, a full disk or Ctrl-C is one message, and exit status 1 or 130.
 
     Under `dvc repro`, which names the stage in DVC_STAGE, the seconds and the peak memory go to `.work/stages/`, for provenance.
     """
+    from nnrobust.runtime.outputs import room, write_json  # here: pandas behind it would delay die_with_parent
+
     start = time.perf_counter()
-    try:
+    with _one_sentence(), room("go on"):
         main()
+        if "DVC_STAGE" in os.environ:
+            name = os.environ["DVC_STAGE"].rpartition(":")[2]  # from a folder below, dvc says ../dvc.yaml:train@S
+            path = Path(os.environ["DVC_ROOT"]) / COSTS / f"{name.replace('@', ' ')}.json"
+            write_json(path, {"seconds": round(time.perf_counter() - start, 1), "peak_memory_gb": _peak_memory_gb()})
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Ends the process with one message after an error of ours, or Ctrl-C."""
+    try:
+        yield
     except NnrobustError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(1)
-    if "DVC_STAGE" in os.environ:
-        from nnrobust.runtime.outputs import write_json  # here: pandas behind it would delay die_with_parent
-
-        name = os.environ["DVC_STAGE"].rpartition(":")[2]  # from a folder below, dvc says ../dvc.yaml:train@S
-        path = Path(os.environ["DVC_ROOT"]) / COSTS / f"{name.replace('@', ' ')}.json"
-        write_json(path, {"seconds": round(time.perf_counter() - start, 1), "peak_memory_gb": _peak_memory_gb()})
+    except KeyboardInterrupt:
+        print("Interrupted: no output is half written; run it again, and it goes on where it was", file=sys.stderr)
+        sys.exit(130)
 
 
 def stage_item() -> str:
@@ -86,4 +97,5 @@ if __name__ == "__main__":
     # Before the script's own imports, which take seconds in which dvc may be killed.
     die_with_parent(int(sys.argv[1]))
     sys.argv = sys.argv[2:]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    with _one_sentence():
+        runpy.run_path(sys.argv[0], run_name="__main__")

@@ -31,7 +31,7 @@ def provenance(
     Args:
         folder: the workflow's, a git repository or not.
         costs: where `run_stage` leaves what stages cost; those that only ever came from DVC's cache have no entry.
-        dataset: the content of `dataset.json`.
+        dataset: the content of `dataset.json`, and `sha256`, the hash of each prepared file.
         devices: what classifiers were trained on.
         items: what stages may be of: classifiers, variants and models of the params. Costs of others are left from older runs.
     """

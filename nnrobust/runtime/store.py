@@ -5,13 +5,14 @@ import io
 import json
 import pickle
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nnrobust.errors import DataError
+from nnrobust.errors import DataError, DataWarning
 from nnrobust.runtime.outputs import finished_file
 
 
@@ -59,6 +60,25 @@ class WorkStore:
             ) from error
         return content
 
+    def found(self, key: str) -> dict[str, Any] | None:
+        """What `load` gives; a damaged file is deleted, and its work is to be done again, as if it had not been there.
+
+        Warns:
+            DataWarning: naming that file.
+        """
+        try:
+            return self.load(key)
+        except DataError as error:
+            path = self._path(key)
+            if not path.is_file():
+                raise
+            path.unlink()
+            warnings.warn(
+                f"{path}: was damaged ({error.__cause__}), and is deleted; its work is done again",
+                DataWarning, stacklevel=2,
+            )  # fmt: skip
+            return None
+
     def save(self, key: str, content: dict[str, Any]) -> None:
         """Keeps tensors, numbers and texts in dictionaries and lists, whole or not at all."""
         stream = io.BytesIO()
@@ -87,7 +107,7 @@ class NoStore:
     def has(self, key: str) -> bool:
         return False
 
-    def load(self, key: str) -> None:
+    def found(self, key: str) -> None:
         return None
 
     def save(self, key: str, content: dict[str, Any]) -> None:

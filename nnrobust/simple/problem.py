@@ -76,7 +76,7 @@ def measured_once(
              for rows in (problem.indices(part.labels),)]  # fmt: skip
     data = [np.ascontiguousarray(array).tobytes() for part in parts for array in part]
     key = fingerprint(options.model_dump(), [(one.norm, one.epsilon) for one in threats], str(problem), *data)
-    kept = store.load(key)
+    kept = store.found(key)
     if kept is not None:
         return Measured(**kept | {"columns": _each(kept["columns"], lambda tensor: tensor.numpy())})
     found = measure(options, dataset, problem, threats, progress)

@@ -12,6 +12,7 @@ import pandas as pd
 from nnrobust.config.params import Params
 from nnrobust.examples import Examples, load_each
 from nnrobust.records import ALL_CLASSES, TRAINED_SLOWER, UNTRAINED, name_on_pairs
+from nnrobust.runtime.seals import load_arrays, unbroken
 from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.comparison import scores
 
@@ -51,30 +52,34 @@ class Run:
 
     @classmethod
     def read(cls, params: Params, prepared: Path, metrics: Path, examples: Path, regions: Path) -> "Run":
-        """From the folders of the prepared data, the metrics and the examples, and the file of the regions."""
+        """From the folders of the prepared data, the metrics and the examples, and the file of the regions.
+
+        Raises:
+            DataError: when prepared data, examples or regions are missing, or other than were written.
+        """
+        unbroken(prepared, "run `dvc repro prepare`")
         about = json.loads((prepared / "dataset.json").read_text(encoding="utf-8"))
         tables = {name: pd.read_csv(metrics / f"{name}.csv") for name in TABLES}
-        with np.load(regions) as stored:
-            return cls(
-                dataset=about["name"],
-                classes=about["classes"],
-                n_dimensions=int(np.prod(about["image_shape"])),
-                classifiers=params.measured,
-                simple=list(params.classifiers),
-                imported=list(params.imported),
-                pretrained=[
-                    one for one in map(name_on_pairs, params.pretrained) if one in set(tables["pairs"]["classifier"])
-                ],
-                searched=params.searched,
-                epsilon=params.epsilon.model_dump(),
-                confidence=params.claims.confidence,
-                plane_seed=params.plane.seed,
-                scores=scores(tables["pairs"], tables["unions"]),
-                tables=tables | {"class_distances": pd.read_csv(prepared / "class_distances.csv")},
-                timings=read_timings(metrics / "timings", params.made),
-                examples=load_each(examples, params.examples.classifiers),
-                regions=dict(stored),
-            )
+        return cls(
+            dataset=about["name"],
+            classes=about["classes"],
+            n_dimensions=int(np.prod(about["image_shape"])),
+            classifiers=params.measured,
+            simple=list(params.classifiers),
+            imported=list(params.imported),
+            pretrained=[
+                one for one in map(name_on_pairs, params.pretrained) if one in set(tables["pairs"]["classifier"])
+            ],
+            searched=params.searched,
+            epsilon=params.epsilon.model_dump(),
+            confidence=params.claims.confidence,
+            plane_seed=params.plane.seed,
+            scores=scores(tables["pairs"], tables["unions"]),
+            tables=tables | {"class_distances": pd.read_csv(prepared / "class_distances.csv")},
+            timings=read_timings(metrics / "timings", params.made),
+            examples=load_each(examples, params.examples.classifiers),
+            regions=load_arrays(regions, "run `dvc repro plane`"),
+        )
 
 
 STRENGTH = ["norm", "epsilon", "attack", "steps", "restarts", "n", "robust_accuracy", "classifier"]

@@ -6,6 +6,7 @@ with more trials adds to it.
 
 import hashlib
 import json
+import warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,13 +15,14 @@ import numpy as np
 import optuna
 import pandas as pd
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nnrobust.config.recipes import Setting
 from nnrobust.data.datasets import Pair
+from nnrobust.errors import DataWarning
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import fingerprint
+from nnrobust.training.journal import HashedJournal
 
 AS_IN_PARAMS = "as in params.yaml"
 """The fingerprint of a variant that is not searched."""
@@ -183,6 +185,26 @@ class PairSearch:
         )
 
 
+def _begun(keys: dict[Pair, str], plan: SearchPlan, journal: Path) -> list[PairSearch]:
+    """The search of each pair, as far as the journal has it; a damaged one is deleted, and its trials are to be made again.
+
+    Warns:
+        DataWarning: naming that file.
+    """
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        storage = JournalStorage(HashedJournal(journal))
+        return [PairSearch(pair, key, plan, storage) for pair, key in keys.items()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if not journal.stat().st_size:
+            raise
+        journal.unlink()
+        warnings.warn(
+            f"{journal}: was damaged ({error}), and is deleted; its trials are made again", DataWarning, stacklevel=3
+        )
+        return _begun(keys, plan, journal)
+
+
 def search(
     keys: dict[Pair, str], plan: SearchPlan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
 ) -> pd.DataFrame:
@@ -192,9 +214,7 @@ def search(
     trainings), clean_accuracy, robust_accuracy, and of complete trials test_clean_accuracy and test_robust_accuracy; seconds.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    Path(journal).parent.mkdir(parents=True, exist_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    searches = [PairSearch(pair, key, plan, storage) for pair, key in keys.items()]
+    searches = _begun(keys, plan, Path(journal))
     n_left = sum(len(part.live) + part.n_missing for part in searches)
     ticks = iter(progress(range(n_left), "search"))
     next(ticks, None)

@@ -25,7 +25,7 @@ from nnrobust.training.validation import Validation
 Group = list[int]
 """Positions of the tasks that are trained side by side."""
 Watch = Callable[[list[Task], int, list[Row]], None]
-"""Callback on each epoch (from 1) of each group that is trained, or trained on: its tasks, and a row for each."""
+"""Callback on each epoch (from 1) of each group, also of one that the store holds: its tasks, and a row for each."""
 
 
 def unwatched(tasks: list[Task], epoch: int, rows: list[Row]) -> None:
@@ -57,9 +57,12 @@ def train_all(
         for group in _groups(tasks, list(range(len(tasks))), machine.group_size)
         if machine.store.has(_under_way(group, keys))
     ]
-    there = {*results, *(i for group in groups for i in group)}
-    groups += _groups(tasks, [i for i in range(len(tasks)) if i not in there], machine.group_size)
+    begun = {i for group in groups for i in group}
+    kept = _groups(tasks, [i for i in results if i not in begun], machine.group_size)
+    groups += _groups(tasks, [i for i in range(len(tasks)) if i not in {*results, *begun}], machine.group_size)
     report = _Report(tasks, groups, progress, watch)
+    for group in kept:
+        report.kept(group, [results[i].rows for i in group])
     units = [groups[start : start + machine.n_streams] for start in range(0, len(groups), machine.n_streams)]
     is_here = isinstance(machine.engine, Local)
     workshop = _Workshop(tasks, keys, data, validation, replace(machine, engine=Local()))
@@ -97,6 +100,12 @@ class _Report:
         self.ticks: Iterator[int] = iter(progress(range(n_epochs), "train"))
         next(self.ticks, None)
 
+    def kept(self, group: Group, rows: list[list[Row]]) -> None:
+        """Tells the epochs of a group that was trained before; of those in it that failed early, fewer."""
+        for epoch in range(max(map(len, rows))):
+            there = [(self.tasks[i], mine[epoch]) for i, mine in zip(group, rows, strict=True) if epoch < len(mine)]
+            self.watch([task for task, _ in there], epoch + 1, [row for _, row in there])
+
     def __call__(self, group: Group, rows: list[list[Row]]) -> None:
         members, n_epochs = [self.tasks[i] for i in group], len(rows[0])
         for epoch in range(self.n_told[group[0]], n_epochs):
@@ -123,7 +132,7 @@ def fingerprints(tasks: list[Task], data: TrainingSet, validation: Validation, m
 
 def _kept(keys: list[str], machine: Machine) -> Iterator[tuple[int, dict[str, Any]]]:
     for i, key in enumerate(keys):
-        found = machine.store.load(key)
+        found = machine.store.found(key)
         if found is not None:
             yield i, found
 
@@ -174,7 +183,7 @@ class _Workshop:
         live = []
         for group in groups:
             run = GroupRun([self.tasks[i] for i in group], self.data, pixels, self.validation, machine)
-            state = machine.store.load(_under_way(group, self.keys))
+            state = machine.store.found(_under_way(group, self.keys))
             if state is not None:
                 run.restore(state)
                 report(group, run.rows)

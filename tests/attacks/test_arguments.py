@@ -126,6 +126,7 @@ class Reversed(torch.autograd.Function):
         raise RuntimeError("no backward here")
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support", "ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -135,9 +136,13 @@ class Reversed(torch.autograd.Function):
         (lambda m, x, z: OrderedDict(logits=z), r"got a OrderedDict with the keys"),
         (lambda m, x, z: None, r"got None"),
         (lambda m, x, z: z.detach().numpy(), r"got a ndarray"),
-        (lambda m, x, z: (100 * z).long(), r"expected logits in floating point, got torch\.int64"),
-        (lambda m, x, z: z > 0, r"expected logits in floating point, got torch\.bool"),
-        (lambda m, x, z: z.to(torch.complex64), r"expected logits in floating point, got torch\.complex64"),
+        (lambda m, x, z: (100 * z).long(), r"expected logits in floating point of 16 bits or more, got torch\.int64"),
+        (lambda m, x, z: z > 0, r"expected logits in floating point of 16 bits or more, got torch\.bool"),
+        (lambda m, x, z: z.to(torch.float8_e4m3fn), r"expected logits in floating point of 16 bits or more, got torch\.float8"),
+        (lambda m, x, z: z.to_sparse(), r"expected a dense tensor of logits, got a sparse or nested one"),
+        (lambda m, x, z: z.to_sparse_csr(), r"expected a dense tensor of logits, got a sparse or nested one"),
+        (lambda m, x, z: torch.nested.nested_tensor(list(z)), r"expected a dense tensor of logits, got a sparse or nested one"),
+        (lambda m, x, z: z.to(torch.complex64), r"expected logits in floating point of 16 bits or more, got torch\.complex64"),
         (lambda m, x, z: z.double() * 1e300, r"expected finite logits"),
         (lambda m, x, z: z.detach(), r"expected logits with a gradient to the images, got some without.*square alone"),
         (lambda m, x, z: z.detach() + nn.Parameter(torch.zeros(2)), r"expected logits with a gradient to the images"),

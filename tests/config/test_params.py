@@ -86,6 +86,7 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["variants"]["S"].update(learning_rate=1e30), r"variants\.S\.learning_rate: expected at most 1000, got 1e\+30"),
         (lambda c: c["variants"].update(s=c["variants"]["S"]), r"variants, in capitals or not: expected each value once, got 's' again"),
         (lambda c: c["variants"].update(zoo=c["variants"]["S"]), r"variants: expected names of letters.*got 'zoo'"),
+        (lambda c: c["variants"].update({"1NN_all_classes": c["variants"]["S"]}), r"variants: expected names of letters.*got '1NN_all_classes'.*no _all_classes last"),
         (lambda c: c["variants"].update({"V" * 300: c["variants"]["S"]}), r"variants: expected names of letters.*at most 40"),
         (lambda c: c["variants"].update({"\u00dcn\u00ef": c["variants"]["S"]}), r"variants: expected names of letters"),
         (lambda c: c["data"].update(pairs=[]), r"data\.pairs: expected all, or at least one pair of class names, got \[\]"),

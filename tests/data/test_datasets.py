@@ -15,6 +15,7 @@ from nnrobust.data.datasets import (
     select_pairs,
 )
 from nnrobust.errors import DataError
+from nnrobust.runtime.seals import seal
 
 
 def test_ten_classes_make_45_pairs():
@@ -86,6 +87,25 @@ def test_a_saved_dataset_is_loaded_as_it_was(dataset, tmp_path):
 def test_a_damaged_dataset_on_disk_is_an_error(dataset, tmp_path):
     save_dataset(dataset, select_pairs(dataset.classes, "all"), tmp_path)
     (tmp_path / "train_images.npy").write_bytes(b"")
+    with pytest.raises(DataError, match=r"run `dvc repro prepare`"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["test_labels.npy", "train_images.npy", "train_names.txt", "dataset.json"])
+def test_a_flipped_bit_of_a_label_an_image_a_name_or_a_class_is_an_error_that_names_the_file(dataset, tmp_path, name):
+    save_dataset(dataset, select_pairs(dataset.classes, "all"), tmp_path)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[-8] ^= 1
+    (tmp_path / name).write_bytes(bytes(content))
+    with pytest.raises(DataError, match=f"{name}: expected the sha256 .*run `dvc repro prepare`"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("about", ["[]", "{}", '{"name": "x", "classes": ["a", "b", "c"], "pairs": [[1]]}'])
+def test_a_description_of_another_form_is_an_error(dataset, tmp_path, about):
+    save_dataset(dataset, select_pairs(dataset.classes, "all"), tmp_path)
+    (tmp_path / "dataset.json").write_text(about)
+    seal(tmp_path)
     with pytest.raises(DataError, match=r"run `dvc repro prepare`"):
         load_dataset(tmp_path)
 

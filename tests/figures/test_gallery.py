@@ -22,6 +22,7 @@ from nnrobust.figures.gallery import gallery
 from nnrobust.figures.style import save, style
 from nnrobust.report.contents import not_run, report_of
 from nnrobust.report.report import CLAIM_COLUMNS, render
+from nnrobust.runtime.seals import save_arrays, seal
 from nnrobust.tables.accuracy import accuracy_table, epsilon_curves, mean_over_pairs, union_table
 from nnrobust.tables.comparison import paired_table, scores
 from nnrobust.tables.leaderboard import leaderboard
@@ -172,7 +173,8 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     (folder / "prepared/dataset.json").write_text(json.dumps(about))
     distances = pd.DataFrame({"first": ["a", "a", "b"], "second": ["b", "c", "c"], "distance": [0.5, 0.8, 2.0]})
     distances.to_csv(folder / "prepared/class_distances.csv", index=False)
-    np.savez(folder / "regions.npz", **regions)
+    seal(folder / "prepared")
+    save_arrays(folder / "regions.npz", regions)
     for name, one in examples.items():
         one.save(folder / "examples" / f"{name}.npz")
     return read(folder, networks, illustrated, simple)
@@ -308,7 +310,7 @@ def test_where_no_model_is_measured_the_published_ones_have_a_figure_of_their_ow
 def test_examples_whose_stage_failed_are_left_out_and_damaged_ones_are_an_error_that_names_the_file(tmp_path):
     made(tmp_path)
     (tmp_path / "examples" / "S.npz").write_bytes(b"PK\x03\x04")
-    with pytest.raises(DataError, match="S.npz: expected examples.* run `dvc repro examples`"):
+    with pytest.raises(DataError, match="S.npz: expected arrays as they were written.* run `dvc repro examples`"):
         read(tmp_path)
     (tmp_path / "examples" / "S.npz").unlink()
     run = read(tmp_path)

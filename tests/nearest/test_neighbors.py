@@ -11,6 +11,7 @@ from nnrobust.nearest.neighbors import (
     save_indexes,
     search,
 )
+from nnrobust.runtime.seals import seal
 
 
 def brute_force(queries, references):
@@ -92,10 +93,22 @@ def test_saved_indexes_find_what_the_built_ones_do(tmp_path):
         assert np.array_equal(search(before, queries), search(after, queries))
 
 
+def test_a_flipped_bit_of_a_vector_and_exchanged_classes_are_errors_that_name_the_file(tmp_path):
+    train = made(100)
+    save_indexes(build_indexes(train, 2), tmp_path)
+    first, second = tmp_path / "0.faiss", tmp_path / "1.faiss"
+    whole, other = first.read_bytes(), second.read_bytes()
+    for content in (whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:], other):
+        first.write_bytes(content)
+        with pytest.raises(DataError, match=r"0\.faiss: expected the sha256 .*run `dvc repro index`"):
+            load_indexes(tmp_path, train, 2)
+
+
 def test_indexes_of_other_data_are_refused(tmp_path):
     save_indexes(build_indexes(made(100), 2), tmp_path)
     with pytest.raises(DataError, match=r"0\.faiss: expected 45 images of 768 values, got 50 of 768"):
         load_indexes(tmp_path, made(90), 2)
     (tmp_path / "1.faiss").write_bytes(b"no index")
+    seal(tmp_path)
     with pytest.raises(DataError, match="expected the indexes of 2 classes"):
         load_indexes(tmp_path, made(100), 2)

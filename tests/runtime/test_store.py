@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nnrobust.errors import DataError
+from nnrobust.errors import DataError, DataWarning
 from nnrobust.runtime.store import WorkStore, fingerprint
 
 
@@ -49,6 +49,21 @@ def test_changed_bytes_are_found_wherever_they_are(tmp_path, spoil):
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(DataError, match=f"{path}: expected saved work, got .*; delete the file"):
         store.load("key")
+
+
+def test_damaged_work_is_named_and_deleted_so_that_it_is_done_again(tmp_path):
+    store = WorkStore(tmp_path, "code")
+    assert store.found("key") is None
+    store.save("key", {"losses": [0.1]})
+    assert store.found("key") == {"losses": [0.1]}
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.warns(DataWarning, match=f"{path}: was damaged .*, and is deleted; its work is done again"):
+        assert store.found("key") is None
+    assert list(tmp_path.iterdir()) == []
+    path.mkdir()
+    with pytest.raises(DataError, match="expected saved work"):  # what it did not make is not deleted
+        store.found("key")
 
 
 def test_work_under_the_name_of_other_work_is_refused(tmp_path):

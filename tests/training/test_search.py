@@ -1,6 +1,8 @@
 """The search on scores that are known, killed and resumed; and its choice."""
 
-from dataclasses import asdict
+import json
+import random
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from nnrobust.config.blocks import Space
 from nnrobust.config.recipes import Setting
 from nnrobust.data.datasets import Pair
+from nnrobust.errors import DataWarning
+from nnrobust.training.journal import HashedJournal
 from nnrobust.training.search import (
     AS_IN_PARAMS,
     PairSearch,
@@ -57,6 +61,45 @@ class Scorer:
 
 def tried(scorer):
     return {(pair, setting) for pair, setting, _ in scorer.requests}
+
+
+LOGS = [{"op_code": n, "values": {3: 0.1 * n, "text": "é"}, "state": None} for n in range(6)]
+
+
+def test_a_flipped_bit_in_the_journal_is_an_error_or_cuts_its_last_lines_off(tmp_path):
+    path, generator = tmp_path / "journal", random.Random(0)
+    HashedJournal(path).append_logs(LOGS)
+    whole, as_read = path.read_bytes(), json.loads(json.dumps(LOGS))
+    assert list(HashedJournal(path).read_logs(0)) == as_read
+    n_refused = 0
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[generator.randrange(len(whole))] ^= 1 << generator.randrange(8)
+        path.write_bytes(bytes(damaged))
+        try:
+            found = list(HashedJournal(path).read_logs(0))
+            assert found == as_read[: len(found)]
+        except ValueError:
+            n_refused += 1
+    assert n_refused > 150
+
+
+@pytest.mark.parametrize("n_cut", [1, 2, 30])
+def test_a_last_line_that_was_cut_off_is_removed_and_what_is_added_is_read(tmp_path, n_cut):
+    path = tmp_path / "journal"
+    HashedJournal(path).append_logs(LOGS)
+    path.write_bytes(path.read_bytes()[:-n_cut])
+    HashedJournal(path).append_logs(LOGS[:1])
+    assert [log["op_code"] for log in HashedJournal(path).read_logs(0)] == [0, 1, 2, 3, 4, 0]
+
+
+def test_a_damaged_journal_is_named_and_its_trials_are_made_again(tmp_path):
+    plan, pairs, path, scorer = replace(PLAN, n_trials=2), {Pair(0, 1): "a"}, tmp_path / "journal", Scorer()
+    expected = search(pairs, plan, Scorer(), path)
+    path.write_bytes(path.read_bytes().replace(b"0.9", b"0.8", 1))
+    with pytest.warns(DataWarning, match="journal: was damaged .*, and is deleted; its trials are made again"):
+        pd.testing.assert_frame_equal(search(pairs, plan, scorer, path), expected)
+    assert len(tried(scorer)) == 2
 
 
 def test_every_setting_of_the_space_is_tried_once_for_every_pair(tmp_path):

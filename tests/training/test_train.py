@@ -10,13 +10,13 @@ from torch.nn import functional as F
 import nnrobust.training.train as module
 from made.training import BUILD, CPU, TRADES, VALIDATION, recipe, tasks_of, train, training_set
 from nnrobust.data.datasets import AllClasses
-from nnrobust.errors import ParamError, TrainingError
+from nnrobust.errors import DataWarning, ParamError, TrainingError
 from nnrobust.networks.architectures import build_network
 from nnrobust.runtime.machine import Machine, machine
 from nnrobust.runtime.store import WorkStore
 from nnrobust.training.epoch import GroupRun, crop_and_flip
 from nnrobust.training.tasks import Task, hold_out
-from nnrobust.training.train import train_all, train_with_retry
+from nnrobust.training.train import fingerprints, train_all, train_with_retry
 
 
 def test_a_network_is_trained_as_torch_sgd_trains_it(dataset):
@@ -378,7 +378,8 @@ def test_groups_at_the_same_time_train_what_they_train_one_after_the_other(datas
         assert all(torch.equal(value, second.last[name]) for name, value in first.last.items())
 
 
-def test_each_epoch_of_what_is_trained_is_told_once_also_those_before_a_kill(dataset, tmp_path):
+@pytest.mark.parametrize("n_epochs", [2, 3, 5])
+def test_each_epoch_is_told_once_in_the_same_order_also_those_before_a_kill(dataset, tmp_path, n_epochs):
     tasks, told = tasks_of(dataset, recipe()), []
 
     def watch(some, epoch, rows):
@@ -386,12 +387,44 @@ def test_each_epoch_of_what_is_trained_is_told_once_also_those_before_a_kill(dat
 
     computer = Machine(CPU, 2, 100, store=WorkStore(tmp_path, "code"))
     with pytest.raises(KeyboardInterrupt):
-        train_all(tasks, training_set(dataset), VALIDATION, computer, killed_after(5))
-    train_all(tasks, training_set(dataset), VALIDATION, computer, watch=watch)
-    assert told == [(["1-2"], epoch, 1) for epoch in (1, 2, 3)]
-    told.clear()
-    train_all(tasks, training_set(dataset), VALIDATION, Machine(CPU, 2, 100), watch=watch)
-    assert told == [(["0-1", "0-2"], e, 2) for e in (1, 2, 3)] + [(["1-2"], e, 1) for e in (1, 2, 3)]
+        train_all(tasks, training_set(dataset), VALIDATION, computer, killed_after(n_epochs))
+    for _ in range(2):  # the second time, all of it is there
+        train_all(tasks, training_set(dataset), VALIDATION, computer, watch=watch)
+        assert told == [(["0-1", "0-2"], e, 2) for e in (1, 2, 3)] + [(["1-2"], e, 1) for e in (1, 2, 3)]
+        told.clear()
+
+
+def test_what_was_trained_before_is_told_as_far_as_each_network_came(dataset, tmp_path):
+    tasks, told = tasks_of(dataset, recipe()), []
+    store = WorkStore(tmp_path, "code")
+    results = train(dataset, tasks, store=store)
+    for key, result in zip(
+        fingerprints(tasks, training_set(dataset), VALIDATION, Machine(CPU, 3, 100, store=store)), results, strict=True
+    ):
+        kept = store.load(key)
+        store.save(key, kept | {"rows": result.rows[:1] if result is results[1] else result.rows})
+    computer = Machine(CPU, 3, 100, store=store)
+    train_all(
+        tasks,
+        training_set(dataset),
+        VALIDATION,
+        computer,
+        watch=lambda some, epoch, rows: told.append((len(some), epoch, rows)),
+    )
+    assert [one[:2] for one in told] == [(3, 1), (2, 2), (2, 3)]
+    assert told[1][2] == [results[0].rows[1], results[2].rows[1]]
+
+
+def test_damaged_work_is_trained_again_to_the_same_weights(dataset, tmp_path):
+    tasks, store = tasks_of(dataset, recipe()), WorkStore(tmp_path, "code")
+    before = train(dataset, tasks, store=store)
+    path = min(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.warns(DataWarning, match=f"{path}: was damaged .*; its work is done again"):
+        after = train(dataset, tasks, store=store)
+    for one, two in zip(before, after, strict=True):
+        for name in one.state:
+            torch.testing.assert_close(one.state[name], two.state[name], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -298,6 +298,36 @@ def test_a_killed_dvc_takes_its_stage_with_it(workspace, shell):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="forks after its imports")
+def test_stages_killed_at_32_moments_end_with_the_same_bytes_and_leave_nothing_else(workspace, tmp_path):
+    """Every stage twice, and then whole, from work stores that are empty at first; weights, images, indexes and live curves too."""
+    folder = shutil.copytree(workspace, tmp_path / "killed", symlinks=True)
+    for path in [*folder.glob(".work/*.pt"), folder / ".work" / "search.journal"]:
+        path.unlink()
+    names = {str(path.relative_to(folder)) for path in files_of(folder)}
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests" / "made" / "kills.py", "2", "0"],
+        cwd=folder, env=environment() | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    log = (folder / "kills.log").read_text()
+    assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 32, "failed": []}, done.stderr + log
+    assert "Traceback" not in log
+    assert {str(path.relative_to(folder)) for path in files_of(folder)} == names
+    one, other = deterministic_files(workspace), deterministic_files(folder)
+    kept = ("data/prepared", "models/index", "models/trained", "metrics/live")
+    for name in names:
+        if name.startswith(kept):
+            one[name], other[name] = (workspace / name).read_bytes(), (folder / name).read_bytes()
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+def files_of(folder):
+    """Whatever stages have left beside saved work."""
+    return [path for top in ("data", "models", "metrics", "plots", "report", ".work") for path in (folder / top).rglob("*")
+            if path.is_file() and path.suffix != ".pt"]  # fmt: skip
+
+
+@pytest.mark.slow
 def test_training_killed_at_any_moment_ends_with_the_same_weights(workspace, tmp_path):
     """SIGKILL of the stage while epochs are being saved, several times; then the weights of the run that was not disturbed."""
     made = workspace / "models" / "trained" / "T_B_A.safetensors"
