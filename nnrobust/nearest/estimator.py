@@ -244,6 +244,7 @@ class _Answers:
     def note(self, rows: np.ndarray, radii: Radii, own: np.ndarray, others: np.ndarray) -> None:
         """Takes in radii against the references `others`; `own` are the positions of those of the queries' class."""
         self.lower[rows] = np.minimum(self.lower[rows], radii.lower)
+        self.is_close[rows] |= radii.is_delicate
         is_nearer = radii.upper < self.upper[rows]
         self.upper[rows[is_nearer]], self.x_adv[rows[is_nearer]] = radii.upper[is_nearer], radii.witness[is_nearer]
         for n, row in enumerate(rows):

@@ -43,7 +43,8 @@ def distance_and_point(
     if box is None:
         size = distance(normals, depths, norm, None)
         return size, -np.sign(normals) * _along(weights, norm) * np.where(np.isfinite(size), size, 0.0)[:, None]
-    caps = np.where(normals < 0, box[1], -box[0])
+    # Where a box has no side, a coordinate that gains nothing must not count as nothing times infinity.
+    caps = np.where(weights > 0, np.where(normals < 0, box[1], -box[0]), 0.0)
     if norm == "L1":
         lengths = _heaviest_first(weights, caps, depths)
     else:

@@ -45,6 +45,10 @@ class Plain:
         """The normals (..., d) that ways (..., k) between places have."""
         return ways
 
+    def ways_to(self, ways: np.ndarray) -> np.ndarray:
+        """The shortest ways (m, d) of a query that take its place along ways (m, k)."""
+        return ways
+
     def between(self, own: References, other: References) -> tuple[np.ndarray, float]:
         """The squared l2 lengths of all normals, float32 (n, m), and a bound on the error of any."""
         return cross_distances(own, other)
@@ -114,6 +118,9 @@ class Metric(Plain):
 
     def normals(self, ways: np.ndarray) -> np.ndarray:
         return ways @ self.matrix
+
+    def ways_to(self, ways: np.ndarray) -> np.ndarray:
+        return ways @ np.linalg.pinv(self.matrix).T
 
     def between(self, own: References, other: References) -> tuple[np.ndarray, float]:
         return cross_distances(self._rooted(own), self._rooted(other))
