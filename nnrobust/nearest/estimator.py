@@ -133,20 +133,18 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         """The classifier as a `torch.nn.Module`: logits (n, n_classes) = minus the distance to each of `classes_`.
 
         AutoAttack, Foolbox and this project's attacks run on it; no success of theirs is nearer than `robust_radius` in a box.
+        Its largest logit is always that of `predict`. References are searched on `device`, wherever the module is moved.
 
         Args:
             scale: what inputs are multiplied by to be in the units of the references: 255 for uint8 and images in [0, 1].
-        """
-        import torch
 
+        Raises:
+            DataError: for a scale that is not above 0.
+        """
         from nnrobust.nearest.module import NearestNeighborModule
 
         check_is_fitted(self)
-        references = [torch.from_numpy(self._points[ids].astype(np.float64)).to(self.device) for ids in self._ids]
-        matrix = _matrix(self._metric)
-        return NearestNeighborModule(
-            references, scale, None if matrix is None else torch.from_numpy(matrix).to(self.device)
-        )
+        return NearestNeighborModule(self._references, self._metric, number("scale", scale, 0, is_open=True))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
