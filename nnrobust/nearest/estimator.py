@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
 from nnrobust.nearest.arguments import adversary_of, checked, codes_of, number
+from nnrobust.nearest.checker import provable, shows_upper
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.metric import PLAIN, Metric, Plain
-from nnrobust.nearest.proof import Certificate, RobustRadius
-from nnrobust.nearest.radius import EXACT_WITHIN, PAST, Radii, exact_radii
+from nnrobust.nearest.proof import Certificate, RobustRadius, digest_of
+from nnrobust.nearest.radius import PAST, Radii, exact_radii
 from nnrobust.nearest.references import References, centre_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
@@ -80,6 +81,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
         X = self._metric.kept(X)  # noqa: N806
         self._points, self._labels = X, y
+        self._digest = digest_of(X, y, _matrix(self._metric))
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
         centre = centre_of(X)
         self._references = [References.of(X[ids], centre, self.device) for ids in self._ids]
@@ -127,7 +129,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         answers = _Answers(x, codes, squared, adversary, limit, self._metric)
         for code, rivals, others in self._facing(answers):
             self._refine(answers, code, rivals, others)
-        return answers.result(self._points, self._labels, self.classes_, np.shape(X))
+        classifier = {"references": self._points, "labels": self._labels, "digest": self._digest}
+        return answers.result(classifier, self.classes_, np.shape(X))
 
     def as_module(self, scale: float = 1.0) -> "NearestNeighborModule":
         """The classifier as a `torch.nn.Module`: logits (n, n_classes) = minus the distance to each of `classes_`.
@@ -247,30 +250,26 @@ class _Answers:
         self.upper[rows[is_nearer]], self.x_adv[rows[is_nearer]] = radii.upper[is_nearer], radii.witness[is_nearer]
         for n, row in enumerate(rows):
             self.own[row].append(own[radii.own[n]])
-            self.multipliers[row] |= {int(others[j]): (own[i], m) for j, (i, m) in radii.proofs[n].items()}
+            self.multipliers[row] |= {
+                int(others[j]): (own[i], _of_size_1(m)) for j, (i, m) in radii.proofs[n].items() if len(i)
+            }
 
-    def result(
-        self, references: np.ndarray, labels: np.ndarray, classes: np.ndarray, shape: tuple[int, ...]
-    ) -> RobustRadius:
-        """The radii and their certificates, for queries of this shape, against references (n, d) with labels (n,)."""
+    def result(self, classifier: dict[str, Any], classes: np.ndarray, shape: tuple[int, ...]) -> RobustRadius:
+        """The radii and their certificates, for queries of this shape, against a classifier: references, labels and digest."""
         # A query that fell within epsilon was not compared with the classes that came after.
         lower = np.where(self.has_fallen, 0.0, self.lower)
         lower = np.maximum(self.metric.reported(lower, self.nearest_other), 0.0)
         certificates = [
             Certificate(
-                query=self.x[row], label=classes[self.codes[row]], references=references,
-                labels=labels, adversary=self.adversary, lower=float(lower[row]), upper=float(self.upper[row]),
-                x_adv=self.x_adv[row], own=_together(self.own[row]), multipliers=self.multipliers[row],
-                metric=_matrix(self.metric),
+                query=self.x[row], label=classes[self.codes[row]], adversary=self.adversary, lower=float(lower[row]),
+                upper=float(self.upper[row]), x_adv=self.x_adv[row], own=_together(self.own[row]),
+                multipliers=self.multipliers[row], metric=_matrix(self.metric), **classifier,
             )
             for row in range(len(self.x))
         ]  # fmt: skip
         for row in np.flatnonzero(self.is_won & self.is_close):
-            near = certificates[row] = _within_rounding(certificates[row])
-            lower[row], self.upper[row], self.x_adv[row] = near.lower, near.upper, near.x_adv
-        agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
-        status = np.where(agree, "exact", "bounded")
-        return RobustRadius(lower, self.upper, status, self.x_adv.reshape(shape), certificates)
+            certificates[row] = _within_rounding(certificates[row])
+        return RobustRadius.of(certificates, self.x, shape)
 
 
 def _matrix(metric: Plain) -> np.ndarray | None:
@@ -279,17 +278,22 @@ def _matrix(metric: Plain) -> np.ndarray | None:
 
 def _within_rounding(found: Certificate) -> Certificate:
     """With bounds that float64 shows: a lower one as proven, and the point a little farther away until it is seen to win."""
-    lower = min(found.lower, found.provable()) if found.lower > 0 else found.lower
-    if np.isinf(found.upper) or found.shows_upper():
+    lower = min(found.lower, provable(found)) if found.lower > 0 else found.lower
+    if np.isinf(found.upper) or shows_upper(found):
         return replace(found, lower=lower)
     box = found.adversary.box or (-np.inf, np.inf)
     for push in _PUSHES:
         point = np.clip(found.query + (1 + push) * (found.x_adv - found.query), *box)
         upper = float(norm_of(point[None] - found.query, found.adversary.norm)[0])
         moved = replace(found, lower=lower, upper=upper, x_adv=point)
-        if moved.shows_upper():
+        if shows_upper(moved):
             return moved
     return replace(found, lower=lower, upper=np.inf, x_adv=np.full_like(found.x_adv, np.nan))
+
+
+def _of_size_1(weights: np.ndarray) -> np.ndarray:
+    """Weights times a power of two, so that the largest is from 1/2 to 1."""
+    return np.ldexp(weights, -np.frexp(weights.max())[1])
 
 
 def _together(parts: list[np.ndarray]) -> np.ndarray:

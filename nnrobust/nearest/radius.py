@@ -15,6 +15,7 @@ import numpy as np
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.metric import Metric
 from nnrobust.nearest.problems import FEW_DIMENSIONS, Apart, Problems, Solution, propose, solve, with_care
+from nnrobust.nearest.proof import EXACT_WITHIN
 from nnrobust.nearest.screening import Effort, Rivals, Screened, lowest, screen
 from nnrobust.nearest.witness import moved_until_won
 from nnrobust.threat import ORDER
@@ -23,8 +24,6 @@ DOWN, UP = 1 - 1e-10, 1 + 1e-12
 """Factors that round bounds in float64 to the safe side: their relative errors are below 1e-11 from below, 1e-12 from above."""
 _OF_SQUARES = 1e-14
 """More than the error of a difference of two squared distances that `proof` takes off, relative to their sum."""
-EXACT_WITHIN = 1e-6
-"""Distance of the bounds of an exact radius at most, relative to the upper one."""
 _TIGHT_WITHIN = 0.9 * EXACT_WITHIN
 """The same before a bound is rounded down to what its certificate reaches."""
 PAST = 1 + 1e-6
@@ -310,7 +309,7 @@ class _Search:
         self._fall_back(np.flatnonzero(is_open & np.isinf(self.upper)))
         proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in self.x]
         for (row, place), multipliers in self.proofs.items():
-            is_kept = multipliers > 0
+            is_kept = (multipliers > 0) & np.isfinite(multipliers)
             used = self.constraints[row, : len(multipliers)][is_kept]
             proofs[row][int(self.others[row, place])] = used, multipliers[is_kept]
         own = [row[row >= 0] for row in self.constraints]
