@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.rigorous import ROUNDING, TINY, Classifier, Place, bisectors, products, weighed
 from nnrobust.threat import DUAL, norm_of
 
@@ -90,15 +89,8 @@ def _scaled(certificates: list["Certificate"], classifier: Classifier) -> tuple[
     largest = max(classifier.largest, *(float(np.abs(point).max()) for point in points))
     if largest == 0 or 2.0**-60 < largest < 2.0**60:
         return certificates, classifier
-    scale = float(np.ldexp(1.0, min(max(-int(np.frexp(largest)[1]), -1000), 1000)))
-
-    def moved(one: "Certificate") -> "Certificate":
-        box = None if one.adversary.box is None else (one.adversary.box[0] * scale, one.adversary.box[1] * scale)
-        lower = max(one.lower * scale, np.finfo(float).smallest_subnormal if one.lower > 0 else 0.0)
-        return replace(one, query=one.query * scale, x_adv=one.x_adv * scale, lower=lower, upper=one.upper * scale,
-                       adversary=Adversary(one.adversary.norm, box))  # fmt: skip
-
-    return [moved(one) for one in certificates], replace(classifier, scale=scale)
+    unit = float(np.ldexp(1.0, min(max(int(np.frexp(largest)[1]), -1000), 1000)))
+    return [one.in_units(unit) for one in certificates], replace(classifier, scale=1 / unit)
 
 
 def _check(certificates: list["Certificate"], classifier: Classifier) -> np.ndarray:

@@ -11,16 +11,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
+from nnrobust.nearest.answers import Answers, matrix_of
 from nnrobust.nearest.arguments import adversary_of, checked, codes_of, number
-from nnrobust.nearest.checker import provable, shows_upper
-from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.metric import PLAIN, Metric, Plain
-from nnrobust.nearest.proof import Certificate, RobustRadius, digest_of
-from nnrobust.nearest.radius import PAST, Radii, exact_radii
-from nnrobust.nearest.references import References, centre_of
+from nnrobust.nearest.metric import PLAIN, Metric
+from nnrobust.nearest.proof import RobustRadius, digest_of
+from nnrobust.nearest.radii import Radii
+from nnrobust.nearest.radius import exact_radii
+from nnrobust.nearest.references import References, centre_of, unit_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
-from nnrobust.threat import norm_of
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
@@ -28,10 +27,10 @@ if TYPE_CHECKING:
 _MEBI = 2**20
 _MOST = 256
 """Queries handled at once, however much memory there is: more are no faster."""
-_CLOSE = 1e-4
-"""Difference of the squared distances to two classes, relative to them, below which their rounding shows in a lower bound."""
-_PUSHES = 2.0 ** np.arange(-40, 1)
-"""Of a point that ties within rounding: how much farther it is tried, relative to its distance."""
+_LEAST = 1e-280
+"""Squared distances below this, in units of the largest coordinate, may have lost digits."""
+_FARTHEST = 2.0**300
+"""The largest coordinate of a query in these units: squares of sums of squares of such are numbers."""
 
 
 class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
@@ -81,8 +80,10 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
         X = self._metric.kept(X)  # noqa: N806
         self._points, self._labels = X, y
-        self._digest = digest_of(X, y, _matrix(self._metric))
+        self._digest = digest_of(X, y, matrix_of(self._metric))
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
+        self._unit = unit_of(X)
+        self._in_units = X = X if self._unit == 1 else X.astype(np.float64) / self._unit  # noqa: N806
         centre = centre_of(X)
         self._references = [References.of(X[ids], centre, self.device) for ids in self._ids]
         return self
@@ -95,7 +96,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X, _ = checked(self, X)  # noqa: N806
-        return self.classes_[self._squared_distances(X).argmin(axis=1)]
+        return self.classes_[self._squared_distances(self._scaled(X)).argmin(axis=1)]
 
     def robust_radius(
         self,
@@ -124,13 +125,17 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         x, _ = checked(self, X)
         adversary = adversary_of(norm, box, x)
         limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
+        x = self._scaled(x)
         squared = self._squared_distances(x)
         codes = squared.argmin(axis=1) if y is None else codes_of(y, self.classes_, len(x))
-        answers = _Answers(x, codes, squared, adversary, limit, self._metric)
+        answers = Answers(x, codes, squared, adversary.in_units(self._unit), limit / self._unit, self._metric)
         for code, rivals, others in self._facing(answers):
             self._refine(answers, code, rivals, others)
-        classifier = {"references": self._points, "labels": self._labels, "digest": self._digest}
-        return answers.result(classifier, self.classes_, np.shape(X))
+        classifier = {"references": self._in_units, "labels": self._labels, "digest": self._digest}
+        certificates = answers.certificates(classifier, self.classes_)
+        if self._unit != 1:
+            certificates = [replace(one.in_units(1 / self._unit), references=self._points) for one in certificates]
+        return RobustRadius.of(certificates, np.stack([one.query for one in certificates]), np.shape(X))
 
     def as_module(self, scale: float = 1.0) -> "NearestNeighborModule":
         """The classifier as a `torch.nn.Module`: logits (n, n_classes) = minus the distance to each of `classes_`.
@@ -147,15 +152,29 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         from nnrobust.nearest.module import NearestNeighborModule
 
         check_is_fitted(self)
-        return NearestNeighborModule(self._references, self._metric, number("scale", scale, 0, is_open=True))
+        factor = number("scale", scale, 0, is_open=True)
+        return NearestNeighborModule(self._references, self._metric, factor / self._unit)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        """Queries in the units of the references in `_in_units`."""
+        x = x if self._unit == 1 else x.astype(np.float64) / self._unit
+        largest = max(float(x.max()), -float(x.min()))
+        if largest > _FARTHEST:
+            raise DataError(f"X: expected queries within {_FARTHEST:.3g} times the references, got values of up to "
+                            f"{largest * self._unit:g}; drop fill values")  # fmt: skip
+        return x
+
     def _squared_distances(self, x: np.ndarray) -> np.ndarray:
-        """Squared distances (m, n_classes) to the nearest reference of each class."""
+        """Squared distances (m, n_classes) to the nearest reference of each class.
+
+        Raises:
+            DataError: where they are so small, beside the largest value, that squares cannot tell classes apart.
+        """
         found = np.empty((len(x), len(self.classes_)))
         width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
 
@@ -165,12 +184,24 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
         for rows, squared in fitting(nearest, np.arange(len(x)), self._block_size(width)):
             found[rows] = squared
+        is_blurred = ((found < _LEAST).sum(axis=1) > 1) & (found.min(axis=1) < found.max(axis=1))
+        for row in np.flatnonzero(is_blurred | (found == 0).all(axis=1)).tolist():
+            self._require_ties(row, x[[row]], np.flatnonzero(found[row] < _LEAST))
         return found
+
+    def _require_ties(self, row: int, x: np.ndarray, codes: np.ndarray) -> None:
+        """Nothing, where a query (1, d) is at the very place of a reference of each of these classes; else a DataError."""
+        place = self._metric.mapped(x.astype(np.float64))[0]
+        for references in (self._references[code] for code in codes):
+            if not (references.points == place).all(axis=1).any():
+                raise DataError(f"X: expected distances that float64 tells from 0 beside values of up to "
+                                f"{np.abs(references.points).max() * self._unit:g}, got a query closer to two classes, in row "
+                                f"{row}; drop fill values, or scale columns alike")  # fmt: skip
 
     def _block_size(self, bytes_per_query: int) -> int:
         return int(np.clip(self.working_memory * _MEBI // (2 * bytes_per_query), 1, _MOST))
 
-    def _facing(self, answers: "_Answers") -> Iterator[tuple[int, Rivals, np.ndarray]]:
+    def _facing(self, answers: Answers) -> Iterator[tuple[int, Rivals, np.ndarray]]:
         """Each class with open queries, against the references of all others, and the positions of these.
 
         In parts, where they and their distances to the class do not fit in half the working memory.
@@ -191,7 +222,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
                 rivals = Rivals.of(own, others, metric=self._metric)
             yield code, rivals, ids
 
-    def _refine(self, answers: "_Answers", own: int, rivals: Rivals, others: np.ndarray) -> None:
+    def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:
         """Notes the radii of the open queries of class `own` against these rivals."""
         rows = answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * answers.x.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
@@ -202,100 +233,3 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
         for block, found in fitting(radii, rows, self._block_size(width)):
             answers.note(block, found, self._ids[own], others)
-
-
-class _Answers:
-    """Bounds on the radii of m queries, with points and proofs, as their rivals are gone through."""
-
-    def __init__(
-        self,
-        x: np.ndarray,
-        codes: np.ndarray,
-        squared: np.ndarray,
-        adversary: Adversary,
-        epsilon: float,
-        metric: Plain,
-    ) -> None:
-        self.metric, rows = metric, np.arange(len(x))
-        self.x, self.codes, self.adversary, self.epsilon = x.astype(np.float64), codes, adversary, epsilon
-        others = squared.copy()
-        others[rows, codes] = np.inf
-        self.nearest_other = np.sqrt(others.min(axis=1))
-        self.is_won = squared[rows, codes] < others.min(axis=1)
-        self.is_close = others.min(axis=1) - squared[rows, codes] < _CLOSE * others.min(axis=1)
-        self.lower = np.where(self.is_won, np.inf, 0.0)
-        self.upper = self.lower.copy()
-        self.x_adv = np.where(self.is_won[:, None], np.nan, self.x)
-        self.own: list[list[np.ndarray]] = [[] for _ in rows]
-        self.multipliers: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in rows]
-
-    def open_rows(self, code: int) -> np.ndarray:
-        """The queries of a class whose bounds further rivals may move."""
-        return np.flatnonzero((self.codes == code) & self.is_won & ~self.has_fallen)
-
-    @property
-    def has_fallen(self) -> np.ndarray:
-        """Queries (m,) with a known point within epsilon, if there is an epsilon."""
-        return (self.upper <= self.epsilon) & np.isfinite(self.epsilon)
-
-    def stop_above(self, rows: np.ndarray) -> np.ndarray:
-        """The radius beyond which a rival class does not matter."""
-        return np.minimum(self.upper[rows], self.epsilon * PAST)
-
-    def note(self, rows: np.ndarray, radii: Radii, own: np.ndarray, others: np.ndarray) -> None:
-        """Takes in radii against the references `others`; `own` are the positions of those of the queries' class."""
-        self.lower[rows] = np.minimum(self.lower[rows], radii.lower)
-        self.is_close[rows] |= radii.is_delicate
-        is_nearer = radii.upper < self.upper[rows]
-        self.upper[rows[is_nearer]], self.x_adv[rows[is_nearer]] = radii.upper[is_nearer], radii.witness[is_nearer]
-        for n, row in enumerate(rows):
-            self.own[row].append(own[radii.own[n]])
-            self.multipliers[row] |= {
-                int(others[j]): (own[i], _of_size_1(m)) for j, (i, m) in radii.proofs[n].items() if len(i)
-            }
-
-    def result(self, classifier: dict[str, Any], classes: np.ndarray, shape: tuple[int, ...]) -> RobustRadius:
-        """The radii and their certificates, for queries of this shape, against a classifier: references, labels and digest."""
-        # A query that fell within epsilon was not compared with the classes that came after.
-        lower = np.where(self.has_fallen, 0.0, self.lower)
-        lower = np.maximum(self.metric.reported(lower, self.nearest_other), 0.0)
-        certificates = [
-            Certificate(
-                query=self.x[row], label=classes[self.codes[row]], adversary=self.adversary, lower=float(lower[row]),
-                upper=float(self.upper[row]), x_adv=self.x_adv[row], own=_together(self.own[row]),
-                multipliers=self.multipliers[row], metric=_matrix(self.metric), **classifier,
-            )
-            for row in range(len(self.x))
-        ]  # fmt: skip
-        for row in np.flatnonzero(self.is_won & self.is_close):
-            certificates[row] = _within_rounding(certificates[row])
-        return RobustRadius.of(certificates, self.x, shape)
-
-
-def _matrix(metric: Plain) -> np.ndarray | None:
-    return metric.matrix if isinstance(metric, Metric) else None
-
-
-def _within_rounding(found: Certificate) -> Certificate:
-    """With bounds that float64 shows: a lower one as proven, and the point a little farther away until it is seen to win."""
-    lower = min(found.lower, provable(found)) if found.lower > 0 else found.lower
-    if np.isinf(found.upper) or shows_upper(found):
-        return replace(found, lower=lower)
-    box = found.adversary.box or (-np.inf, np.inf)
-    for push in _PUSHES:
-        point = np.clip(found.query + (1 + push) * (found.x_adv - found.query), *box)
-        upper = float(norm_of(point[None] - found.query, found.adversary.norm)[0])
-        moved = replace(found, lower=lower, upper=upper, x_adv=point)
-        if shows_upper(moved):
-            return moved
-    return replace(found, lower=lower, upper=np.inf, x_adv=np.full_like(found.x_adv, np.nan))
-
-
-def _of_size_1(weights: np.ndarray) -> np.ndarray:
-    """Weights times a power of two, so that the largest is from 1/2 to 1."""
-    return np.ldexp(weights, -np.frexp(weights.max())[1])
-
-
-def _together(parts: list[np.ndarray]) -> np.ndarray:
-    """All positions, the first of each part first: they come nearest first."""
-    return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())) if parts else [], dtype=np.int64)

@@ -21,6 +21,10 @@ class Adversary:
         """The lowest and the highest v for queries x (m, d)."""
         return None if self.box is None else (self.box[0] - x, self.box[1] - x)
 
+    def in_units(self, unit: float) -> "Adversary":
+        """The same for points divided by `unit`."""
+        return self if self.box is None or unit == 1 else Adversary(self.norm, (self.box[0] / unit, self.box[1] / unit))
+
 
 UNBOXED = Adversary()
 

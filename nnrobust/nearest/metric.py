@@ -90,6 +90,10 @@ class Metric(Plain):
         if len(bad):
             row, column = bad[0].tolist()
             raise DataError(f"metric: expected finite values, got {matrix[row, column]} in row {row}, column {column}")
+        largest = np.abs(matrix).max()
+        if largest > 0 and not 2.0**-60 < largest < 2.0**60:
+            # Distances times a power of two are the same metric, and squares of these are numbers.
+            matrix = np.ldexp(matrix, -int(np.frexp(largest)[1]))
         left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
         rank = int((sizes > sizes[0] * max(matrix.shape) * np.finfo(float).eps).sum())
         if rank == 0:

@@ -27,6 +27,10 @@ FEW_DIMENSIONS = 256
 """Dimensions up to which another solution of a problem takes milliseconds."""
 _MOST_LOSS = 1e6
 """How many times as long multiplied normals may be as their sum, which rounding blurs by so much more."""
+_BLURRED = 1e-6
+"""Squared length of a normal, relative to the squared distances of its references, below which it has lost digits."""
+_SLIGHT = 1e-11
+"""Relative loss of a depth that the rounding of reported bounds covers."""
 _FAR = 1e9
 """Where sides of a box are at the farthest, in lengths of the l2 solution without the box."""
 _AT_ONCE = 64
@@ -118,6 +122,11 @@ class Problems:
         farthest = np.maximum((-self.limits / lengths).max(axis=1, keepdims=True), 0)
         return self.limits - np.minimum(_OF_SLACK / 2 * self.squared, _OF_WAY * farthest * lengths) - self.errors
 
+    @property
+    def are_blurred(self) -> np.ndarray:
+        """Where references next to each other are so far from x that rounding shows in the length of a normal (n,)."""
+        return np.any(self.is_used & (diagonals(self.gram) < _BLURRED * self.sizes), axis=1)
+
     def take(self, rows: slice) -> "Problems":
         return Problems(*(getattr(self, field.name)[rows] for field in fields(self)))
 
@@ -126,9 +135,13 @@ class Problems:
         return np.vecmat(multipliers, self.offsets) - multipliers.sum(axis=1, keepdims=True) * self.towards
 
     def depths(self, multipliers: np.ndarray, room: Box | None) -> np.ndarray:
-        """-sum_i multipliers_i b_i (n,), in a box rounded down: a corner that just reaches it must not fall short of it."""
+        """-sum_i multipliers_i b_i (n,), rounded down as `proof` does it, where that is more than what every bound loses.
+
+        In a box always: a corner that just reaches it must not fall short of it.
+        """
         depths: np.ndarray = -np.vecdot(multipliers, self.limits)
-        return depths if room is None else depths - _OF_DEPTH * np.vecdot(multipliers, self.sizes)
+        lost = _OF_DEPTH * np.vecdot(multipliers, self.sizes)
+        return depths - lost if room is not None else np.where(lost > _SLIGHT * depths, depths - lost, depths)
 
     def normals(self) -> np.ndarray:
         """a_i (n, p, d), 0 where a constraint is not used."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,8 @@ from nnrobust.nearest.halfspace import Adversary
 
 EXACT_WITHIN = 1e-6
 """Distance of the bounds of an exact radius at most, relative to the upper one."""
+_SMALLEST = 2.0**-1074
+"""The smallest number above 0: what claims to be above 0 is so in other units too."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Certificate:
     def digest_now(self) -> str:
         """The digest of the references, labels and metric that are here now."""
         return digest_of(self.references, self.labels, self.metric)
+
+    def in_units(self, unit: float) -> "Certificate":
+        """The same for points divided by `unit`, a power of two; its references are still those of before."""
+        lower = max(self.lower / unit, _SMALLEST if self.lower > 0 else 0.0)
+        return replace(self, query=self.query / unit, x_adv=self.x_adv / unit, lower=lower, upper=self.upper / unit,
+                       adversary=self.adversary.in_units(unit))  # fmt: skip
 
     @staticmethod
     def to_arrays(certificates: "Sequence[Certificate]") -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ are never looked at. Constraints are generated: a problem starts with the own-cl
 that its solution violates most is added.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.metric import Metric
 from nnrobust.nearest.problems import FEW_DIMENSIONS, Apart, Problems, Solution, propose, solve, with_care
 from nnrobust.nearest.proof import EXACT_WITHIN
+from nnrobust.nearest.radii import Radii
 from nnrobust.nearest.screening import Effort, Rivals, Screened, lowest, screen
 from nnrobust.nearest.witness import moved_until_won
 from nnrobust.threat import ORDER
@@ -35,32 +36,6 @@ _TOGETHER = 4
 """Violated constraints that are added at once, at most."""
 _SCREENED, _PROPOSED, _SOLVED = 0, 1, 2
 """How far the problem of a reference has come: a bisector bound alone, the multipliers of the proposal, a point."""
-
-
-@dataclass(frozen=True)
-class Radii:
-    """For m queries: bounds (m,) of the radius, a witness (m, d), and the bisector bound (m,), in the units of the points.
-
-    At `witness`, `upper` away, some other-class reference is strictly nearer than every own-class one (infinity where none was
-    looked for). `is_exact` (m,): the bounds agree within a relative 1e-6. `bisector` is the best bound that single own-class
-    references give, without the box: for a reference that no problem was solved for, it is no lower than `lower`.
-    `own`: for each query, the positions of the own-class references that its bounds rest on. `proofs`: for each query, by
-    position of the other-class reference, the own-class positions and multipliers of its problem. `is_delicate` (m,): a corner
-    of the polytope or of the box decided, so that both bounds should be checked.
-    """
-
-    lower: np.ndarray
-    upper: np.ndarray
-    witness: np.ndarray
-    bisector: np.ndarray
-    own: list[np.ndarray]
-    proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]]
-    is_delicate: np.ndarray
-
-    @property
-    def is_exact(self) -> np.ndarray:
-        agree = np.isfinite(self.upper) & (self.upper - self.lower <= EXACT_WITHIN * self.upper)
-        return agree | (np.isinf(self.lower) & np.isinf(self.upper))
 
 
 @np.errstate(all="ignore")
@@ -162,7 +137,9 @@ class _Search:
             errors = self.errors[rows, None] * np.sqrt(lengths) + _OF_SQUARES * (squared + length[:, None])
             apart = Apart(length, lengths, errors)
         is_used, towards = self.constraints[rows] >= 0, self.metric.normals(ways)
-        return Problems.of(self.offsets[rows], (squared, self.gram[rows]), is_used, towards, apart)
+        problems = Problems.of(self.offsets[rows], (squared, self.gram[rows]), is_used, towards, apart)
+        self.is_delicate[rows] |= problems.are_blurred
+        return problems
 
     def _propose(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         problems = self._problems(rows, j)

@@ -59,6 +59,9 @@ def _way(a, b, norm, low, high):
 
 def _least_distance(a, b):
     """Lawson and Hanson's reduction of the nearest point with a v <= b to non-negative least squares."""
-    stacked, target = np.vstack([-a.T, -b]), np.r_[np.zeros(a.shape[1]), 1.0]
+    lengths = np.linalg.norm(a, axis=1)
+    a, b = a[lengths > 0] / lengths[lengths > 0, None], b[lengths > 0] / lengths[lengths > 0]
+    size = max(-b.min(), 1e-12)
+    stacked, target = np.vstack([-a.T, -b / size]), np.r_[np.zeros(a.shape[1]), 1.0]
     residual = stacked @ nnls(stacked, target)[0] - target
-    return np.linalg.norm(residual[:-1] / residual[-1]) if -residual[-1] > 1e-9 else np.inf
+    return size * np.linalg.norm(residual[:-1] / residual[-1]) if -residual[-1] > 1e-9 else np.inf
