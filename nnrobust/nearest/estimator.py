@@ -12,7 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
 from nnrobust.nearest.answers import Answers, matrix_of
-from nnrobust.nearest.arguments import adversary_of, checked, codes_of, number
+from nnrobust.nearest.arguments import (
+    adversary_of,
+    checked,
+    codes_of,
+    known_device,
+    number,
+    warn_of_units,
+    whole_number,
+)
 from nnrobust.nearest.metric import PLAIN, Metric
 from nnrobust.nearest.proof import RobustRadius, digest_of
 from nnrobust.nearest.radii import Radii
@@ -72,6 +80,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         Raises:
             DataError: for values that are not finite, fewer than two classes, or a metric of the wrong shape or rank.
         """
+        self._check_parameters()
         X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -80,6 +89,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
         X = self._metric.kept(X)  # noqa: N806
         self._points, self._labels = X, y
+        self._range = None if self.metric is not None else (float(X.min()), float(X.max()))
         self._digest = digest_of(X, y, matrix_of(self._metric))
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
         self._unit = unit_of(X)
@@ -95,7 +105,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             DataError: for values that are not finite; ValueError for another number of features.
         """
         check_is_fitted(self)
-        X, _ = checked(self, X)  # noqa: N806
+        X = self._queries(X)  # noqa: N806
         return self.classes_[self._squared_distances(self._scaled(X)).argmin(axis=1)]
 
     def robust_radius(
@@ -122,7 +132,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             MemoryError: when a single query does not fit.
         """
         check_is_fitted(self)
-        x, _ = checked(self, X)
+        self._check_parameters()
+        x = self._queries(X)
         adversary = adversary_of(norm, box, x)
         limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
         x = self._scaled(x)
@@ -159,6 +170,19 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+    def _check_parameters(self) -> None:
+        for name in ("n_own", "n_screened"):
+            whole_number(name, getattr(self, name), 1)
+        number("working_memory", self.working_memory, 0, is_open=True)
+        known_device(self.device)
+
+    def _queries(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+        """Queries (m, ...) as (m, n_features), checked."""
+        x, _ = checked(self, X)
+        if self._range is not None:
+            warn_of_units(self._range, x)
+        return x
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
         """Queries in the units of the references in `_in_units`."""
@@ -198,8 +222,13 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
                                 f"{np.abs(references.points).max() * self._unit:g}, got a query closer to two classes, in row "
                                 f"{row}; drop fill values, or scale columns alike")  # fmt: skip
 
+    @property
+    def _memory(self) -> int:
+        """The working memory in bytes."""
+        return int(self.working_memory * _MEBI)
+
     def _block_size(self, bytes_per_query: int) -> int:
-        return int(np.clip(self.working_memory * _MEBI // (2 * bytes_per_query), 1, _MOST))
+        return int(np.clip(self._memory // (2 * bytes_per_query), 1, _MOST))
 
     def _facing(self, answers: Answers) -> Iterator[tuple[int, Rivals, np.ndarray]]:
         """Each class with open queries, against the references of all others, and the positions of these.
@@ -209,10 +238,10 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         rivals: Rivals | None = None
         for code in (code for code in range(len(self._ids)) if len(answers.open_rows(code))):
             own, ids = self._references[code], np.concatenate(self._ids[:code] + self._ids[code + 1 :])
-            size = max(1, self.working_memory * _MEBI // 2 // (4 * len(own) + 8 * own.points.shape[1]))
+            size = max(1, self._memory // 2 // (4 * len(own) + 8 * own.points.shape[1]))
             if size < len(ids):
                 for part in (ids[start : start + size] for start in range(0, len(ids), size)):
-                    others = References.of(self._points[part], own.centre, self.device)
+                    others = References.of(self._in_units[part], own.centre, self.device)
                     yield code, Rivals.of(own, others, metric=self._metric), part
                 continue
             if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
