@@ -1,7 +1,8 @@
-"""The command `nnrobust`: `evaluate` and `radius`, on the functions of the library."""
+"""The command `nnrobust`: `evaluate`, `radius` and `verify`, on the functions of the library."""
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from nnrobust import __version__
-from nnrobust.errors import DataError, NnrobustError
+from nnrobust.errors import DataError, DataWarning, NnrobustError
 from nnrobust.threat import NORMS, parse_epsilon
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command with these arguments (None: those of the process) and returns its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (NnrobustError, OSError) as error:
         print(f"nnrobust: {' '.join(str(error).split())}", file=sys.stderr)
         return FAULT
@@ -36,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"nnrobust: {error}; `pip install 'nnrobust[attacks]'`, or [zoo], [onnx] for such models", file=sys.stderr
         )
         return FAULT
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_evaluate(commands.add_parser)
     _add_radius(commands.add_parser)
+    _add_verify(commands.add_parser)
     return parser
 
 
@@ -79,7 +80,19 @@ def _add_radius(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("--no-box", action="store_true", help="perturbed images may leave [0, 1]")
     parser.add_argument("--epsilon", help="only decides whether radii exceed it, which is faster, as 8/255")
     parser.add_argument("--out", help="a file for the table, in CSV, which else is printed")
+    parser.add_argument("--proofs", help="a file for the radii with their proofs, for `nnrobust verify`")
     parser.set_defaults(run=_radius)
+
+
+def _add_verify(add: Callable[..., argparse.ArgumentParser]) -> None:
+    about = "Checks the proofs of radii without the solver; exit status 1 where one does not hold."
+    parser = add("verify", help="checks a file of radii with their proofs", description=about)
+    parser.add_argument(
+        "proofs", metavar="FILE", help="what `nnrobust radius --proofs`, or save() of a result, has written"
+    )
+    known = "an .npz file of what the proofs are about: references as X and y, or weights as coef and intercept"
+    parser.add_argument("--references", required=True, help=known)
+    parser.set_defaults(run=_verify)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -139,6 +152,8 @@ def _radius(options: argparse.Namespace) -> None:
     epsilon = None if options.epsilon is None else _epsilon(options.epsilon) * data.unit
     box = None if options.no_box else (0.0, data.unit)
     radius = model.robust_radius(data.images, data.labels, norm=options.norm, box=box, epsilon=epsilon)
+    if options.proofs:
+        radius.save(options.proofs)
     bounds = radius.lower / data.unit, radius.upper / data.unit
     rows = zip(range(len(data.labels)), data.labels, model.predict(data.images), *bounds, radius.status, strict=True)
     lines = ["index,label,prediction,lower,upper,status", *(",".join(map(str, row)) for row in rows)]
@@ -148,8 +163,21 @@ def _radius(options: argparse.Namespace) -> None:
         print("\n".join(lines))
 
 
-def read_arrays(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels in an .npz file.
+def _verify(options: argparse.Namespace) -> int:
+    from nnrobust.nearest.storage import verify
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        holds = verify(options.proofs, read_arrays(options.references, (*NAMES, ("coef", "intercept"))))
+    for one in caught:
+        print(f"nnrobust: {one.message}", file=sys.stderr)
+    wrong = np.flatnonzero(~holds)
+    print(f"{holds.sum()} of {len(holds)} radii hold" + (f"; not that of query {wrong[0]}" if len(wrong) else ""))
+    return 1 if len(wrong) else 0
+
+
+def read_arrays(path: str, known: Sequence[tuple[str, str]] = NAMES) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels in an .npz file, or the first pair of `known` names that it has.
 
     Raises:
         DataError: when it is missing, is none, holds objects, or has them under other names.
@@ -157,13 +185,13 @@ def read_arrays(path: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         # Opened here, as NumPy leaves a file open that is no archive.
         with Path(path).open("rb") as file, np.load(file) as stored:
-            for names in NAMES:
+            for names in known:
                 if set(names) <= set(stored):
                     return stored[names[0]], stored[names[1]]
             got = ", ".join(stored)
     except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise DataError(f"{path}: expected an .npz file of arrays ({error})") from error
-    raise DataError(f"{path}: expected arrays called {' or '.join(' and '.join(names) for names in NAMES)}, got {got}")
+    raise DataError(f"{path}: expected arrays called {' or '.join(' and '.join(names) for names in known)}, got {got}")
 
 
 def _threat(text: str) -> tuple[str, float]:

@@ -1,12 +1,16 @@
 """The linear form of scikit-learn's linear classifiers: one score a class."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
 from nnrobust.errors import DataError
+
+_LEAST = 2.0**-60
+"""The largest weight is from here to its inverse, else all are scaled."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,19 @@ class LinearForm:
         return cls._finite(weights, biases, classes)
 
     @classmethod
+    def of_pair(cls, pair: Any) -> "LinearForm":
+        """That of weights (k, d) and intercepts (k,), or of one score for two classes, as `coef_` and `intercept_` have them.
+
+        Raises:
+            DataError: for others.
+        """
+        if len(pair) != 2:
+            raise DataError(f"references: expected a pair, coef_ and intercept_, got {len(pair)} parts")
+        coef = np.atleast_2d(np.asarray(pair[0], dtype=np.float64))
+        classes = np.arange(max(2, len(coef)))
+        return cls.of(SimpleNamespace(coef_=coef, intercept_=np.asarray(pair[1]), classes_=classes))
+
+    @classmethod
     def _of_centroids(cls, estimator: Any, classes: np.ndarray) -> "LinearForm":
         priors = np.asarray(getattr(estimator, "class_prior_", 1 / len(classes)))
         if getattr(estimator, "metric", "euclidean") != "euclidean" or not np.isclose(priors, 1 / len(classes)).all():
@@ -58,4 +75,13 @@ class LinearForm:
     def _finite(cls, weights: np.ndarray, biases: np.ndarray, classes: np.ndarray) -> "LinearForm":
         if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
             raise DataError("estimator: expected finite weights and intercepts, got NaN or inf")
+        largest = np.abs(weights).max(initial=0)
+        if largest > 0 and not _LEAST < largest < 1 / _LEAST:
+            # Scores times a power of two have the same largest, and squares that float64 holds.
+            step = -int(np.frexp(largest)[1])
+            weights, biases = np.ldexp(weights, step), np.ldexp(biases, step)
+            if not np.isfinite(biases).all():
+                raise DataError(
+                    f"estimator: expected intercepts that weights of up to {largest:g} can outweigh, got larger ones"
+                )
         return cls(weights, biases, classes)

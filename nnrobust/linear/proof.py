@@ -1,13 +1,18 @@
 """The radius of a linear classifier with its proof, checked from the weights, the query and the certificate alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from nnrobust.errors import DataError
+from nnrobust.linear.form import LinearForm
 from nnrobust.linear.signs import rough_error, score_gap
 from nnrobust.nearest import halfspace
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.threat import norm_of
+from nnrobust.nearest.proof import digest_of
+from nnrobust.threat import DUAL, norm_of
 
 _ROUNDING = 64 * 2.0**-53
 """More than the relative error of each factor of a distance, and of a sum that NumPy takes pairwise."""
@@ -19,20 +24,72 @@ class LinearCertificate:
 
     `weights` (k, d) and `biases` (k,) of the classifier, float64, not copies; the class of the highest score wins. A rival j wins
     or ties only at a v with (w_j - w_code).v >= the gap of the scores at the query, a half-space, whose distance is the bound.
+    `digest` is that of weights and biases.
     """
 
     query: np.ndarray
     code: int
     weights: np.ndarray
     biases: np.ndarray
+    digest: str
     adversary: Adversary
     lower: float
     upper: float
     x_adv: np.ndarray
 
     def verify(self) -> bool:
-        """True when both bounds hold: who wins by exact signs, distances by float64 with rounding on the safe side."""
-        return self._holds_above() and self._holds_below()
+        """True when both bounds hold: who wins by exact signs, distances by float64 with rounding on the safe side.
+
+        False also where a part is malformed, or weights and biases are not those of the digest.
+        """
+        return self._is_well_formed() and self._holds_above() and self._holds_below()
+
+    def digest_now(self) -> str:
+        """The digest of the weights and biases that are here now."""
+        return digest_of(self.weights, np.arange(len(self.weights)), self.biases)
+
+    def _is_well_formed(self) -> bool:
+        """Whether numbers are finite, and so large or small that no product leaves float64, and the parts fit together."""
+        k, d = self.weights.shape
+        points = [self.query] if np.isinf(self.upper) else [self.query, self.x_adv]
+        largest, box = np.abs(self.weights).max(), self.adversary.box
+        return bool(
+            self.digest == self.digest_now()
+            and self.adversary.norm in DUAL
+            and self.biases.shape == (k,) and np.isfinite(self.biases).all()
+            and (largest == 0 or 2.0**-100 < largest < 2.0**100)
+            and isinstance(self.code, int) and 0 <= self.code < k
+            and 0 <= self.lower <= self.upper
+            and all(point.shape == (d,) and np.abs(point).max() < 2.0**500 for point in points)
+            and (box is None or (box[0] < box[1] and all(box[0] <= p.min() and p.max() <= box[1] for p in points)))
+        )  # fmt: skip
+
+    @staticmethod
+    def to_arrays(certificates: "Sequence[LinearCertificate]") -> dict[str, np.ndarray]:
+        """What `of_arrays` takes, besides what all proofs have."""
+        return {"code": np.array([one.code for one in certificates], dtype=np.int64)}
+
+    @classmethod
+    def of_arrays(
+        cls, arrays: dict[str, np.ndarray], references: Any, digest: str, adversary: Adversary
+    ) -> "list[LinearCertificate]":
+        """The certificates that `to_arrays` made arrays of, about a pair of `coef_` and `intercept_`, or a fitted classifier.
+
+        Raises:
+            DataError: for others.
+        """
+        form = LinearForm.of_pair(references) if isinstance(references, (tuple, list)) else LinearForm.of(references)
+        if form.weights.shape[1] != arrays["query"].shape[1]:
+            raise DataError(
+                f"references: expected weights of {arrays['query'].shape[1]} features, got {form.weights.shape[1]}"
+            )
+        return [
+            cls(
+                query=arrays["query"][n], code=int(arrays["code"][n]), weights=form.weights, biases=form.biases, digest=digest,
+                adversary=adversary, lower=float(arrays["lower"][n]), upper=float(arrays["upper"][n]), x_adv=arrays["x_adv"][n],
+            )
+            for n in range(len(arrays["query"]))
+        ]  # fmt: skip
 
     def _rivals(self) -> list[int]:
         return [j for j in range(len(self.biases)) if j != self.code]

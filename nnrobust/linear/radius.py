@@ -16,11 +16,9 @@ from nnrobust.linear.signs import rough_error, score_gap
 from nnrobust.nearest import halfspace
 from nnrobust.nearest.arguments import TYPES, adversary_of, as_rows, codes_of, number, require_finite
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.proof import RobustRadius, digest_of
 from nnrobust.threat import DUAL, norm_of
 
-_EXACT = 1e-6
-"""How far apart, relative to the upper one, bounds of an exact radius may be."""
 _DOWN, _UP = 1 - 1e-9, 1 + 1e-12
 """Rounding of the bounds to the safe side; a gap that rounding may have changed by a quarter of the first is taken exactly."""
 _NEAR = 1e-8
@@ -113,16 +111,16 @@ class _Radii:
         x_adv = np.where(self.is_won[:, None], np.nan, self.x)
         for rows in _parts(np.flatnonzero(self.is_won & np.isfinite(lower) & (lower <= limit))):
             x_adv[rows], upper[rows] = self._crossed(rows, self.bounds[rows].argmin(axis=1))
-        status = np.where((lower == upper) | (lower >= (1 - _EXACT) * upper), "exact", "bounded")
         weights, biases = self.form.weights, self.form.biases
+        digest = digest_of(weights, np.arange(len(weights)), biases)
         proofs = [
             LinearCertificate(
-                query=self.x[row], code=int(self.codes[row]), weights=weights, biases=biases, adversary=self.adversary,
-                lower=float(lower[row]), upper=float(upper[row]), x_adv=x_adv[row],
+                query=self.x[row], code=int(self.codes[row]), weights=weights, biases=biases, digest=digest,
+                adversary=self.adversary, lower=float(lower[row]), upper=float(upper[row]), x_adv=x_adv[row],
             )
             for row in self.rows
         ]  # fmt: skip
-        return RobustRadius(lower, upper, status, x_adv.reshape(shape), proofs)
+        return RobustRadius.of(proofs, self.x, shape)
 
     def _normals(self, rows: np.ndarray, rivals: np.ndarray) -> np.ndarray:
         """w_own - w_rival (n, d): a rival gains on the way against it."""

@@ -1,12 +1,13 @@
 """What callers pass, checked: one DataError names the argument, what was expected, and the first value that is wrong."""
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from nnrobust.errors import DataError
+from nnrobust.errors import DataError, DataWarning
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.threat import NORMS
 
@@ -14,9 +15,23 @@ TYPES = (np.float64, np.float32, np.uint8)
 """The types of points that are kept as they are; all others become float64."""
 
 
+SPELLINGS = {"linf": "Linf", "l_inf": "Linf", "inf": "Linf", "l2": "L2", "2": "L2", "l1": "L1", "1": "L1"}
+"""How norms are written elsewhere, in small letters."""
+
+
 def as_rows(X: Any) -> Any:  # noqa: N803
-    """X (n, ...) as (n, features); left alone where it is no array, for scikit-learn to judge."""
+    """X (n, ...) as (n, features); left alone where it is no array, for scikit-learn to judge.
+
+    Raises:
+        DataError: for a masked array with masked values, and for no images.
+    """
+    n_masked = int(np.ma.getmaskarray(X).sum()) if isinstance(X, np.ma.MaskedArray) else 0
+    if n_masked:
+        raise DataError(f"X: expected values throughout, got a masked array with {n_masked} missing ones; "
+                        "drop their rows, or fill them in")  # fmt: skip
     X = X if hasattr(X, "ndim") else np.asarray(X)  # noqa: N806
+    if X.ndim > 2 and 0 in X.shape:
+        raise DataError(f"X: expected one image at least, got an array of shape {tuple(X.shape)}")
     return np.asarray(X).reshape(len(X), -1) if X.ndim > 2 else X
 
 
@@ -38,11 +53,40 @@ def require_finite(X: np.ndarray) -> None:  # noqa: N803
                         f"({len(bad)} such values in all); drop those rows, or impute them")  # fmt: skip
 
 
-def known_norm(norm: str) -> str:
-    """The norm, if it is one of the three."""
-    if norm not in NORMS:
+def known_norm(norm: object) -> str:
+    """The norm, if it is one of the three, or spelt as elsewhere: `linf`, `l2`, `np.inf`, 2."""
+    is_spelt = isinstance(norm, (str, int, float, np.integer)) and not isinstance(norm, bool)
+    known = norm if norm in NORMS else SPELLINGS.get(f"{norm:g}" if isinstance(norm, float) else str(norm).lower())
+    if not is_spelt or known is None:
         raise DataError(f"norm: expected one of {', '.join(NORMS)}, got {norm!r}")
-    return norm
+    return str(known)
+
+
+def whole_number(name: str, value: object, least: int) -> int:
+    """The whole number of at least `least` that the argument is."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least:
+        return int(value)
+    raise DataError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+
+
+def known_device(device: object) -> str:
+    """The device, if it is `cpu`, or PyTorch finds one of that name.
+
+    Raises:
+        DataError: for any other.
+    """
+    if device == "cpu":
+        return "cpu"
+    try:
+        import torch
+
+        torch.empty(0, device=torch.device(device) if isinstance(device, str) else "none")
+    except (ImportError, RuntimeError, TypeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"device: expected cpu, or a device that PyTorch finds here, got {device!r} ({reason})"
+        ) from error
+    return str(device)
 
 
 def number(name: str, value: object, least: float, is_open: bool) -> float:
@@ -54,11 +98,14 @@ def number(name: str, value: object, least: float, is_open: bool) -> float:
     raise DataError(f"{name}: expected a finite number {wanted}, got {value!r}")
 
 
-def adversary_of(norm: str, box: tuple[float, float] | None, X: np.ndarray) -> Adversary:  # noqa: N803
-    """The adversary of this norm, and of this box, which holds every query X (m, d)."""
-    known_norm(norm)
+def adversary_of(norm: object, box: tuple[float, float] | None, X: np.ndarray) -> Adversary:  # noqa: N803
+    """The adversary of this norm, and of this box, which holds every query X (m, d); without sides it is none."""
+    known = known_norm(norm)
     if box is None:
-        return Adversary(norm)
+        return Adversary(known)
+    is_pair = isinstance(box, (tuple, list, np.ndarray)) and len(box) == 2
+    if not is_pair or not all(isinstance(side, (int, float, np.integer, np.floating)) for side in box):
+        raise DataError(f"box: expected (low, high), two numbers, or None, got {box!r}")
     low, high = (float(side) for side in box)
     if not low < high:
         raise DataError(f"box: expected (low, high) with low < high, got {box!r}")
@@ -67,7 +114,27 @@ def adversary_of(norm: str, box: tuple[float, float] | None, X: np.ndarray) -> A
         row, column = outside[0].tolist()
         raise DataError(f"box: expected every query within [{low:g}, {high:g}], got {X[row, column]:g} in row {row}, "
                         f"feature {column}; give the box in the units of the data")  # fmt: skip
-    return Adversary(norm, (low, high))
+    return Adversary(known, None if math.isinf(low) and math.isinf(high) else (low, high))
+
+
+def warn_of_units(references: tuple[float, float], X: np.ndarray) -> None:  # noqa: N803
+    """A DataWarning, where one of references, from low to high, and queries X are 0 to 255 as it seems, and the other 0 to 1."""
+    queries = float(X.min()), float(X.max())
+    is_share = any(
+        _are_shares(*one) and _are_bytes(*other) for one, other in ((references, queries), (queries, references))
+    )
+    if is_share and X.shape[1] > 1 and queries[1] > 0:
+        said = f"{references[0]:g} to {references[1]:g}, got values from {queries[0]:g} to {queries[1]:g}"
+        warnings.warn(f"X: expected queries in the units of the references, {said}; multiply or divide them by 255",
+                      DataWarning, stacklevel=4)  # fmt: skip
+
+
+def _are_shares(low: float, high: float) -> bool:
+    return low >= 0 and high <= 1
+
+
+def _are_bytes(low: float, high: float) -> bool:
+    return low >= 0 and 100 < high <= 255
 
 
 def codes_of(y: object, classes: np.ndarray, n: int) -> np.ndarray:

@@ -11,15 +11,23 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
-from nnrobust.nearest.arguments import adversary_of, checked, codes_of, number
-from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.metric import PLAIN, Metric, Plain
-from nnrobust.nearest.proof import Certificate, RobustRadius
-from nnrobust.nearest.radius import EXACT_WITHIN, PAST, Radii, exact_radii
-from nnrobust.nearest.references import References, centre_of
+from nnrobust.nearest.answers import Answers, matrix_of
+from nnrobust.nearest.arguments import (
+    adversary_of,
+    checked,
+    codes_of,
+    known_device,
+    number,
+    warn_of_units,
+    whole_number,
+)
+from nnrobust.nearest.metric import PLAIN, Metric
+from nnrobust.nearest.proof import RobustRadius, digest_of
+from nnrobust.nearest.radii import Radii
+from nnrobust.nearest.radius import exact_radii
+from nnrobust.nearest.references import References, centre_of, unit_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
-from nnrobust.threat import norm_of
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
@@ -27,10 +35,10 @@ if TYPE_CHECKING:
 _MEBI = 2**20
 _MOST = 256
 """Queries handled at once, however much memory there is: more are no faster."""
-_CLOSE = 1e-4
-"""Difference of the squared distances to two classes, relative to them, below which their rounding shows in a lower bound."""
-_PUSHES = 2.0 ** np.arange(-40, 1)
-"""Of a point that ties within rounding: how much farther it is tried, relative to its distance."""
+_LEAST = 1e-280
+"""Squared distances below this, in units of the largest coordinate, may have lost digits."""
+_FARTHEST = 2.0**300
+"""The largest coordinate of a query in these units: squares of sums of squares of such are numbers."""
 
 
 class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
@@ -72,6 +80,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         Raises:
             DataError: for values that are not finite, fewer than two classes, or a metric of the wrong shape or rank.
         """
+        self._check_parameters()
         X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -80,7 +89,11 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
         X = self._metric.kept(X)  # noqa: N806
         self._points, self._labels = X, y
+        self._range = None if self.metric is not None else (float(X.min()), float(X.max()))
+        self._digest = digest_of(X, y, matrix_of(self._metric))
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
+        self._unit = unit_of(X)
+        self._in_units = X = X if self._unit == 1 else X.astype(np.float64) / self._unit  # noqa: N806
         centre = centre_of(X)
         self._references = [References.of(X[ids], centre, self.device) for ids in self._ids]
         return self
@@ -92,8 +105,8 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             DataError: for values that are not finite; ValueError for another number of features.
         """
         check_is_fitted(self)
-        X, _ = checked(self, X)  # noqa: N806
-        return self.classes_[self._squared_distances(X).argmin(axis=1)]
+        X = self._queries(X)  # noqa: N806
+        return self.classes_[self._squared_distances(self._scaled(X)).argmin(axis=1)]
 
     def robust_radius(
         self,
@@ -119,42 +132,73 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             MemoryError: when a single query does not fit.
         """
         check_is_fitted(self)
-        x, _ = checked(self, X)
+        self._check_parameters()
+        x = self._queries(X)
         adversary = adversary_of(norm, box, x)
         limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
+        x = self._scaled(x)
         squared = self._squared_distances(x)
         codes = squared.argmin(axis=1) if y is None else codes_of(y, self.classes_, len(x))
-        answers = _Answers(x, codes, squared, adversary, limit, self._metric)
+        answers = Answers(x, codes, squared, adversary.in_units(self._unit), limit / self._unit, self._metric)
         for code, rivals, others in self._facing(answers):
             self._refine(answers, code, rivals, others)
-        return answers.result(self._points, self._labels, self.classes_, np.shape(X))
+        classifier = {"references": self._in_units, "labels": self._labels, "digest": self._digest}
+        certificates = answers.certificates(classifier, self.classes_)
+        if self._unit != 1:
+            certificates = [replace(one.in_units(1 / self._unit), references=self._points) for one in certificates]
+        return RobustRadius.of(certificates, np.stack([one.query for one in certificates]), np.shape(X))
 
     def as_module(self, scale: float = 1.0) -> "NearestNeighborModule":
         """The classifier as a `torch.nn.Module`: logits (n, n_classes) = minus the distance to each of `classes_`.
 
         AutoAttack, Foolbox and this project's attacks run on it; no success of theirs is nearer than `robust_radius` in a box.
+        Its largest logit is always that of `predict`. References are searched on `device`, wherever the module is moved.
 
         Args:
             scale: what inputs are multiplied by to be in the units of the references: 255 for uint8 and images in [0, 1].
-        """
-        import torch
 
+        Raises:
+            DataError: for a scale that is not above 0.
+        """
         from nnrobust.nearest.module import NearestNeighborModule
 
         check_is_fitted(self)
-        references = [torch.from_numpy(self._points[ids].astype(np.float64)).to(self.device) for ids in self._ids]
-        matrix = _matrix(self._metric)
-        return NearestNeighborModule(
-            references, scale, None if matrix is None else torch.from_numpy(matrix).to(self.device)
-        )
+        factor = number("scale", scale, 0, is_open=True)
+        return NearestNeighborModule(self._references, self._metric, factor / self._unit)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
+    def _check_parameters(self) -> None:
+        for name in ("n_own", "n_screened"):
+            whole_number(name, getattr(self, name), 1)
+        number("working_memory", self.working_memory, 0, is_open=True)
+        known_device(self.device)
+
+    def _queries(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+        """Queries (m, ...) as (m, n_features), checked."""
+        x, _ = checked(self, X)
+        if self._range is not None:
+            warn_of_units(self._range, x)
+        return x
+
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        """Queries in the units of the references in `_in_units`."""
+        x = x if self._unit == 1 else x.astype(np.float64) / self._unit
+        largest = max(float(x.max()), -float(x.min()))
+        if largest > _FARTHEST:
+            raise DataError(f"X: expected queries within {_FARTHEST:.3g} times the references, got values of up to "
+                            f"{largest * self._unit:g}; drop fill values")  # fmt: skip
+        return x
+
     def _squared_distances(self, x: np.ndarray) -> np.ndarray:
-        """Squared distances (m, n_classes) to the nearest reference of each class."""
+        """Squared distances (m, n_classes) to the nearest reference of each class.
+
+        Raises:
+            DataError: where they are so small, beside the largest value, that squares cannot tell classes apart.
+        """
         found = np.empty((len(x), len(self.classes_)))
         width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
 
@@ -164,12 +208,29 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
         for rows, squared in fitting(nearest, np.arange(len(x)), self._block_size(width)):
             found[rows] = squared
+        is_blurred = ((found < _LEAST).sum(axis=1) > 1) & (found.min(axis=1) < found.max(axis=1))
+        for row in np.flatnonzero(is_blurred | (found == 0).all(axis=1)).tolist():
+            self._require_ties(row, x[[row]], np.flatnonzero(found[row] < _LEAST))
         return found
 
-    def _block_size(self, bytes_per_query: int) -> int:
-        return int(np.clip(self.working_memory * _MEBI // (2 * bytes_per_query), 1, _MOST))
+    def _require_ties(self, row: int, x: np.ndarray, codes: np.ndarray) -> None:
+        """Nothing, where a query (1, d) is at the very place of a reference of each of these classes; else a DataError."""
+        place = self._metric.mapped(x.astype(np.float64))[0]
+        for references in (self._references[code] for code in codes):
+            if not (references.points == place).all(axis=1).any():
+                raise DataError(f"X: expected distances that float64 tells from 0 beside values of up to "
+                                f"{np.abs(references.points).max() * self._unit:g}, got a query closer to two classes, in row "
+                                f"{row}; drop fill values, or scale columns alike")  # fmt: skip
 
-    def _facing(self, answers: "_Answers") -> Iterator[tuple[int, Rivals, np.ndarray]]:
+    @property
+    def _memory(self) -> int:
+        """The working memory in bytes."""
+        return int(self.working_memory * _MEBI)
+
+    def _block_size(self, bytes_per_query: int) -> int:
+        return int(np.clip(self._memory // (2 * bytes_per_query), 1, _MOST))
+
+    def _facing(self, answers: Answers) -> Iterator[tuple[int, Rivals, np.ndarray]]:
         """Each class with open queries, against the references of all others, and the positions of these.
 
         In parts, where they and their distances to the class do not fit in half the working memory.
@@ -177,10 +238,10 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         rivals: Rivals | None = None
         for code in (code for code in range(len(self._ids)) if len(answers.open_rows(code))):
             own, ids = self._references[code], np.concatenate(self._ids[:code] + self._ids[code + 1 :])
-            size = max(1, self.working_memory * _MEBI // 2 // (4 * len(own) + 8 * own.points.shape[1]))
+            size = max(1, self._memory // 2 // (4 * len(own) + 8 * own.points.shape[1]))
             if size < len(ids):
                 for part in (ids[start : start + size] for start in range(0, len(ids), size)):
-                    others = References.of(self._points[part], own.centre, self.device)
+                    others = References.of(self._in_units[part], own.centre, self.device)
                     yield code, Rivals.of(own, others, metric=self._metric), part
                 continue
             if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
@@ -190,7 +251,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
                 rivals = Rivals.of(own, others, metric=self._metric)
             yield code, rivals, ids
 
-    def _refine(self, answers: "_Answers", own: int, rivals: Rivals, others: np.ndarray) -> None:
+    def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:
         """Notes the radii of the open queries of class `own` against these rivals."""
         rows = answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * answers.x.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
@@ -201,98 +262,3 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
 
         for block, found in fitting(radii, rows, self._block_size(width)):
             answers.note(block, found, self._ids[own], others)
-
-
-class _Answers:
-    """Bounds on the radii of m queries, with points and proofs, as their rivals are gone through."""
-
-    def __init__(
-        self,
-        x: np.ndarray,
-        codes: np.ndarray,
-        squared: np.ndarray,
-        adversary: Adversary,
-        epsilon: float,
-        metric: Plain,
-    ) -> None:
-        self.metric, rows = metric, np.arange(len(x))
-        self.x, self.codes, self.adversary, self.epsilon = x.astype(np.float64), codes, adversary, epsilon
-        others = squared.copy()
-        others[rows, codes] = np.inf
-        self.nearest_other = np.sqrt(others.min(axis=1))
-        self.is_won = squared[rows, codes] < others.min(axis=1)
-        self.is_close = others.min(axis=1) - squared[rows, codes] < _CLOSE * others.min(axis=1)
-        self.lower = np.where(self.is_won, np.inf, 0.0)
-        self.upper = self.lower.copy()
-        self.x_adv = np.where(self.is_won[:, None], np.nan, self.x)
-        self.own: list[list[np.ndarray]] = [[] for _ in rows]
-        self.multipliers: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in rows]
-
-    def open_rows(self, code: int) -> np.ndarray:
-        """The queries of a class whose bounds further rivals may move."""
-        return np.flatnonzero((self.codes == code) & self.is_won & ~self.has_fallen)
-
-    @property
-    def has_fallen(self) -> np.ndarray:
-        """Queries (m,) with a known point within epsilon, if there is an epsilon."""
-        return (self.upper <= self.epsilon) & np.isfinite(self.epsilon)
-
-    def stop_above(self, rows: np.ndarray) -> np.ndarray:
-        """The radius beyond which a rival class does not matter."""
-        return np.minimum(self.upper[rows], self.epsilon * PAST)
-
-    def note(self, rows: np.ndarray, radii: Radii, own: np.ndarray, others: np.ndarray) -> None:
-        """Takes in radii against the references `others`; `own` are the positions of those of the queries' class."""
-        self.lower[rows] = np.minimum(self.lower[rows], radii.lower)
-        is_nearer = radii.upper < self.upper[rows]
-        self.upper[rows[is_nearer]], self.x_adv[rows[is_nearer]] = radii.upper[is_nearer], radii.witness[is_nearer]
-        for n, row in enumerate(rows):
-            self.own[row].append(own[radii.own[n]])
-            self.multipliers[row] |= {int(others[j]): (own[i], m) for j, (i, m) in radii.proofs[n].items()}
-
-    def result(
-        self, references: np.ndarray, labels: np.ndarray, classes: np.ndarray, shape: tuple[int, ...]
-    ) -> RobustRadius:
-        """The radii and their certificates, for queries of this shape, against references (n, d) with labels (n,)."""
-        # A query that fell within epsilon was not compared with the classes that came after.
-        lower = np.where(self.has_fallen, 0.0, self.lower)
-        lower = np.maximum(self.metric.reported(lower, self.nearest_other), 0.0)
-        certificates = [
-            Certificate(
-                query=self.x[row], label=classes[self.codes[row]], references=references,
-                labels=labels, adversary=self.adversary, lower=float(lower[row]), upper=float(self.upper[row]),
-                x_adv=self.x_adv[row], own=_together(self.own[row]), multipliers=self.multipliers[row],
-                metric=_matrix(self.metric),
-            )
-            for row in range(len(self.x))
-        ]  # fmt: skip
-        for row in np.flatnonzero(self.is_won & self.is_close):
-            near = certificates[row] = _within_rounding(certificates[row])
-            lower[row], self.upper[row], self.x_adv[row] = near.lower, near.upper, near.x_adv
-        agree = (lower == self.upper) | (lower >= (1 - EXACT_WITHIN) * self.upper)
-        status = np.where(agree, "exact", "bounded")
-        return RobustRadius(lower, self.upper, status, self.x_adv.reshape(shape), certificates)
-
-
-def _matrix(metric: Plain) -> np.ndarray | None:
-    return metric.matrix if isinstance(metric, Metric) else None
-
-
-def _within_rounding(found: Certificate) -> Certificate:
-    """With bounds that float64 shows: a lower one as proven, and the point a little farther away until it is seen to win."""
-    lower = min(found.lower, found.provable()) if found.lower > 0 else found.lower
-    if np.isinf(found.upper) or found.shows_upper():
-        return replace(found, lower=lower)
-    box = found.adversary.box or (-np.inf, np.inf)
-    for push in _PUSHES:
-        point = np.clip(found.query + (1 + push) * (found.x_adv - found.query), *box)
-        upper = float(norm_of(point[None] - found.query, found.adversary.norm)[0])
-        moved = replace(found, lower=lower, upper=upper, x_adv=point)
-        if moved.shows_upper():
-            return moved
-    return replace(found, lower=lower, upper=np.inf, x_adv=np.full_like(found.x_adv, np.nan))
-
-
-def _together(parts: list[np.ndarray]) -> np.ndarray:
-    """All positions, the first of each part first: they come nearest first."""
-    return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())) if parts else [], dtype=np.int64)

@@ -21,6 +21,10 @@ class Adversary:
         """The lowest and the highest v for queries x (m, d)."""
         return None if self.box is None else (self.box[0] - x, self.box[1] - x)
 
+    def in_units(self, unit: float) -> "Adversary":
+        """The same for points divided by `unit`."""
+        return self if self.box is None or unit == 1 else Adversary(self.norm, (self.box[0] / unit, self.box[1] / unit))
+
 
 UNBOXED = Adversary()
 
@@ -43,7 +47,8 @@ def distance_and_point(
     if box is None:
         size = distance(normals, depths, norm, None)
         return size, -np.sign(normals) * _along(weights, norm) * np.where(np.isfinite(size), size, 0.0)[:, None]
-    caps = np.where(normals < 0, box[1], -box[0])
+    # Where a box has no side, a coordinate that gains nothing must not count as nothing times infinity.
+    caps = np.where(weights > 0, np.where(normals < 0, box[1], -box[0]), 0.0)
     if norm == "L1":
         lengths = _heaviest_first(weights, caps, depths)
     else:

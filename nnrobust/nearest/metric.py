@@ -45,6 +45,10 @@ class Plain:
         """The normals (..., d) that ways (..., k) between places have."""
         return ways
 
+    def ways_to(self, ways: np.ndarray) -> np.ndarray:
+        """The shortest ways (m, d) of a query that take its place along ways (m, k)."""
+        return ways
+
     def between(self, own: References, other: References) -> tuple[np.ndarray, float]:
         """The squared l2 lengths of all normals, float32 (n, m), and a bound on the error of any."""
         return cross_distances(own, other)
@@ -86,6 +90,10 @@ class Metric(Plain):
         if len(bad):
             row, column = bad[0].tolist()
             raise DataError(f"metric: expected finite values, got {matrix[row, column]} in row {row}, column {column}")
+        largest = np.abs(matrix).max()
+        if largest > 0 and not 2.0**-60 < largest < 2.0**60:
+            # Distances times a power of two are the same metric, and squares of these are numbers.
+            matrix = np.ldexp(matrix, -int(np.frexp(largest)[1]))
         left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
         rank = int((sizes > sizes[0] * max(matrix.shape) * np.finfo(float).eps).sum())
         if rank == 0:
@@ -114,6 +122,9 @@ class Metric(Plain):
 
     def normals(self, ways: np.ndarray) -> np.ndarray:
         return ways @ self.matrix
+
+    def ways_to(self, ways: np.ndarray) -> np.ndarray:
+        return ways @ np.linalg.pinv(self.matrix).T
 
     def between(self, own: References, other: References) -> tuple[np.ndarray, float]:
         return cross_distances(self._rooted(own), self._rooted(other))

@@ -73,7 +73,7 @@ def learn_metric(  # noqa: PLR0913
     Source: ours; the bisector bound is that of arXiv 1906.03972, section 3. Wang et al. (arXiv 2006.07024) learn a Mahalanobis
     metric for a certified bound too.
     """
-    known_norm(norm)
+    norm = known_norm(norm)  # type: ignore[assignment]
     epsilon = number("epsilon", epsilon, 0, is_open=True)
     rows, y = np.asarray(as_rows(X)), np.asarray(y)
     require_finite(rows)

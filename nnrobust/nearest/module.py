@@ -2,52 +2,49 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-_CONTENDERS = 4
-"""References of a class that float32 finds nearest and float64 measures again."""
+from nnrobust.nearest.metric import Metric, Plain
+from nnrobust.nearest.references import References
 
 
 class NearestNeighborModule(nn.Module):
     """Logits (n, classes) = minus the l2 distance to each class's nearest reference, of inputs (n, ...), with gradients.
 
-    The choice of the nearest is made in float32 and settled in float64 among a few, not by `References.nearest`, which has no
-    gradients; the distances are float64's, rounded to the inputs' type. So where two classes are nearer to a tie than that
-    rounding, the largest logit is no proof.
+    The nearest references are those of `predict`, and so is the class of the largest logit, for inputs of any type: float64
+    decides, and where logits of the inputs' type cannot tell two classes apart, that of the nearest gets the next larger number.
+    Logits are float32 at least.
     """
 
-    centre: Tensor
-    scale: Tensor
-    metric: Tensor | None
-
-    def __init__(self, references: Sequence[Tensor], scale: float, metric: Tensor | None = None) -> None:
-        """`references` (m, d) of each class in float64; inputs times `scale` are in their units, logits in the inputs'.
-
-        With a `metric` (k, d), references (m, k) are compared with what it makes of inputs.
-        """
+    def __init__(self, references: Sequence[References], metric: Plain, scale: float) -> None:
+        """`references` of each class, in what `metric` makes of inputs; inputs times `scale` are in their units."""
         super().__init__()
-        self.register_buffer("metric", metric)
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
-        self.register_buffer("centre", torch.cat(list(references)).mean(dim=0))
-        for number, points in enumerate(references):
-            self.register_buffer(f"references_{number}", points - self.centre)
-            self.register_buffer(f"float32_{number}", (points - self.centre).float())
-        self.n_classes = len(references)
+        self.references, self.metric, self.scale = list(references), metric, float(scale)
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         points = x.flatten(1).double() * self.scale
-        points = (points if self.metric is None else points @ self.metric.T) - self.centre
-        nearest = torch.stack([self._nearest(points.detach(), number) for number in range(self.n_classes)], dim=1)
-        distances = torch.linalg.vector_norm(points[:, None] - nearest, dim=2)
-        return (-distances / self.scale).to(x.dtype)
+        nearest, label = self._nearest(points.detach().cpu().numpy())
+        if isinstance(self.metric, Metric):
+            points = points @ torch.from_numpy(self.metric.matrix).to(points.device).T
+        distances = torch.linalg.vector_norm(points[:, None] - torch.from_numpy(nearest).to(points.device), dim=2)
+        logits = (-distances / self.scale).to(torch.promote_types(x.dtype, torch.float32))
+        return logits + _lead(logits.detach(), torch.from_numpy(label).to(points.device))
 
-    @torch.no_grad()
-    def _nearest(self, points: Tensor, number: int) -> Tensor:
-        """The nearest reference (n, d) of a class."""
-        references, proposed = self.get_buffer(f"references_{number}"), self.get_buffer(f"float32_{number}")
-        n_contenders = min(_CONTENDERS, len(references))
-        near = torch.cdist(points.float(), proposed).topk(n_contenders, dim=1, largest=False).indices
-        squared = (references[near] - points[:, None]).square().sum(dim=2)
-        return references[near.gather(1, squared.argmin(dim=1, keepdim=True))[:, 0]]
+    def _nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest reference of each class (n, classes, k), float64, and the position (n,) of the nearest class."""
+        places = self.metric.mapped(points)
+        found = [references.nearest(places) for references in self.references]
+        nearest = [references.exactly(at) for references, (_, at) in zip(self.references, found, strict=True)]
+        return np.stack(nearest, axis=1), np.stack([squared for squared, _ in found], axis=1).argmin(axis=1)
+
+
+def _lead(logits: Tensor, label: Tensor) -> Tensor:
+    """What to add to logits (n, classes) for that of the label (n,) to be the only largest one: 0 where it is."""
+    at = label[:, None]
+    largest_other = logits.scatter(1, at, -torch.inf).amax(dim=1, keepdim=True)
+    own = logits.gather(1, at)
+    ahead = torch.nextafter(largest_other, torch.full_like(largest_other, torch.inf))
+    return torch.zeros_like(logits).scatter(1, at, torch.where(own > largest_other, 0.0, ahead - own))

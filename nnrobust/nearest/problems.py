@@ -3,11 +3,12 @@
 `propose` solves them in l2 without a box, `solve` in the norm and box asked for, by the interior-point method.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from nnrobust.nearest import halfspace, quadratic
+from nnrobust.nearest.careful import solve_with_care
 from nnrobust.nearest.halfspace import Adversary, Box
 from nnrobust.nearest.interior import Programs, Rows, State, back, follow
 from nnrobust.nearest.systems import diagonals
@@ -20,6 +21,18 @@ _ABOVE, _ABOVE_IN_BOX = 1.3, 32.5
 """Length of a start, relative to the bound that the l2 multipliers give; the second in l1, where a box drives it far beyond."""
 _OF_WIDTH, _OF_MEAN = 0.02, 0.3
 """How far from the sides of its box a start lies: this part of its width, or of the mean |z|, if that is less."""
+_OF_DEPTH = 2e-14
+"""What `proof` takes off the depth of a combination of constraints for rounding, relative to the squared distances in it."""
+FEW_DIMENSIONS = 256
+"""Dimensions up to which another solution of a problem takes milliseconds."""
+_MOST_LOSS = 1e6
+"""How many times as long multiplied normals may be as their sum, which rounding blurs by so much more."""
+_BLURRED = 1e-6
+"""Squared length of a normal, relative to the squared distances of its references, below which it has lost digits."""
+_SLIGHT = 1e-11
+"""Relative loss of a depth that the rounding of reported bounds covers."""
+_FAR = 1e9
+"""Where sides of a box are at the farthest, in lengths of the l2 solution without the box."""
 _AT_ONCE = 64
 """Problems whose normals are held at once (64 x 16 x 3,072 values)."""
 
@@ -56,6 +69,7 @@ class Problems:
 
     `offsets` (n, p, d) holds x_i - x, `towards` (n, d) x_j - x, or their normals in a metric; `gram` (n, p, p) the a_i.a_k.
     `squared` (n, p): the squared distances from x_i to x_j. `errors` (n, p): what a limit may be too high by.
+    `sizes` (n, p): the sums of the two squared distances whose difference is twice a limit, halved.
     Constraints that are not `is_used` (n, p), among them those of an x_i that equals x_j, have a unit gram matrix and a limit of
     1, which nothing violates.
     """
@@ -67,6 +81,7 @@ class Problems:
     is_used: np.ndarray
     squared: np.ndarray
     errors: np.ndarray
+    sizes: np.ndarray
 
     @classmethod
     def of(
@@ -94,7 +109,8 @@ class Problems:
         if apart is not None:
             between, errors = np.where(is_used, apart.squared, 1.0), np.where(is_used, apart.errors, 0.0)
         limits = np.where(is_used, (squared - length[:, None]) / 2 + errors, 1.0)
-        return cls(offsets, towards, gram, limits, is_used, between, 2 * errors)
+        sizes = np.where(is_used, (squared + length[:, None]) / 2, 0.0)
+        return cls(offsets, towards, gram, limits, is_used, between, 2 * errors, sizes)
 
     @property
     def inner_limits(self) -> np.ndarray:
@@ -106,13 +122,26 @@ class Problems:
         farthest = np.maximum((-self.limits / lengths).max(axis=1, keepdims=True), 0)
         return self.limits - np.minimum(_OF_SLACK / 2 * self.squared, _OF_WAY * farthest * lengths) - self.errors
 
+    @property
+    def are_blurred(self) -> np.ndarray:
+        """Where references next to each other are so far from x that rounding shows in the length of a normal (n,)."""
+        return np.any(self.is_used & (diagonals(self.gram) < _BLURRED * self.sizes), axis=1)
+
     def take(self, rows: slice) -> "Problems":
-        parts = (self.offsets, self.towards, self.gram, self.limits, self.is_used, self.squared, self.errors)
-        return Problems(*(part[rows] for part in parts))
+        return Problems(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def combined(self, multipliers: np.ndarray) -> np.ndarray:
         """sum_i multipliers_i a_i (n, d)."""
         return np.vecmat(multipliers, self.offsets) - multipliers.sum(axis=1, keepdims=True) * self.towards
+
+    def depths(self, multipliers: np.ndarray, room: Box | None) -> np.ndarray:
+        """-sum_i multipliers_i b_i (n,), rounded down as `proof` does it, where that is more than what every bound loses.
+
+        In a box always: a corner that just reaches it must not fall short of it.
+        """
+        depths: np.ndarray = -np.vecdot(multipliers, self.limits)
+        lost = _OF_DEPTH * np.vecdot(multipliers, self.sizes)
+        return depths - lost if room is not None else np.where(lost > _SLIGHT * depths, depths - lost, depths)
 
     def normals(self) -> np.ndarray:
         """a_i (n, p, d), 0 where a constraint is not used."""
@@ -136,7 +165,7 @@ def propose(problems: Problems, adversary: Adversary, room: Box | None) -> Solut
     """
     multipliers, is_sound = quadratic.optimal_multipliers(problems.gram, problems.inner_limits)
     combined = problems.combined(multipliers)
-    depths = -np.vecdot(multipliers, problems.limits)
+    depths = problems.depths(multipliers, room)
     if adversary.norm == "L2" and room is None:
         bounds = halfspace.distance(combined, depths, "L2", None)
         return Solution(multipliers, bounds, -combined, np.ones_like(is_sound), is_sound)
@@ -158,12 +187,33 @@ def solve(problems: Problems, adversary: Adversary, room: Box | None, multiplier
             part.normals(), part.inner_limits, adversary.norm, box, multipliers[rows]
         )
         found = np.where(part.is_used, found, 0.0)
-        depths = -np.vecdot(found, part.limits)
-        bounds = halfspace.distance(part.combined(found), depths, adversary.norm, box)
+        combined = part.combined(found)
+        bounds = halfspace.distance(combined, part.depths(found, box), adversary.norm, box)
+        if found.size and combined.shape[1] <= FEW_DIMENSIONS:
+            is_lossy = np.vecdot(found, np.sqrt(diagonals(part.gram))) > _MOST_LOSS * np.linalg.norm(combined, axis=1)
+            for n in np.flatnonzero(is_lossy):
+                one = with_care(
+                    part.take(slice(n, n + 1)), adversary, None if box is None else (box[0][[n]], box[1][[n]])
+                )
+                if one.is_sound[0]:
+                    found[n], bounds[n], points[n] = one.multipliers[0], one.bounds[0], one.points[0]
         parts.append((found, bounds, points if box is None else np.clip(points, *box)))
     found, bounds, points = (np.concatenate(part) for part in zip(*parts, strict=True))
     sound = np.ones(len(bounds), dtype=bool)
     return Solution(found, bounds, points, sound, sound)
+
+
+@np.errstate(all="ignore")
+def with_care(problem: Problems, adversary: Adversary, room: Box | None) -> Solution:
+    """The solution of one problem by a method that is slow and stands degenerate corners."""
+    used = problem.is_used[0]
+    a, limits = problem.normals()[0, used], (problem.limits - problem.errors)[0, used]
+    found, point = solve_with_care(a, limits, adversary.norm, None if room is None else (room[0][0], room[1][0]))
+    multipliers = np.zeros_like(problem.limits)
+    multipliers[0, used] = found
+    bounds = halfspace.distance(problem.combined(multipliers), problem.depths(multipliers, room), adversary.norm, room)
+    is_sound = np.array([bool(found.any())])
+    return Solution(multipliers, bounds, np.nan_to_num(point)[None], np.ones_like(is_sound), is_sound)
 
 
 @np.errstate(all="ignore")
@@ -178,7 +228,7 @@ def multipliers_and_points(
         normals: a_i, float64 (n, k, d).
         offsets: b_i, float64 (n, k).
         norm: `L1`, `Linf`, or `L2` with a box.
-        box: low <= 0 and high >= 0, float64 (n, d), with low < high.
+        box: low <= 0 and high >= 0, float64 (n, d), with low < high; sides may be infinite.
         multipliers: those of the problem in l2 without a box, where the method starts; one at least is positive.
     """
     lengths = np.sqrt(np.vecdot(normals, normals))
@@ -186,7 +236,7 @@ def multipliers_and_points(
     a, b, y = normals / lengths[:, :, None], offsets / lengths, multipliers * lengths
     g = back(a, y)
     size = halfspace.distance(g, -np.vecdot(y, b), norm, None)[:, None]
-    sides = None if box is None else (box[0] / size, box[1] / size)
+    sides = None if box is None else (np.maximum(box[0] / size, -_FAR), np.minimum(box[1] / size, _FAR))
     programs, state = _PROGRAMS[norm](a, b / size, sides, g, y)
     y, z = follow(programs, state)
     d = normals.shape[2]

@@ -1,20 +1,21 @@
-"""The radius of a query with its proof, checked from the query, the references and the certificate alone, without a solver."""
+"""The radius of a query with its proof, which `checker` checks from the query, the references and the certificate alone."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
-from nnrobust.errors import SolverError
-from nnrobust.nearest import halfspace
+from nnrobust.errors import DataError, SolverError
+from nnrobust.nearest import checker
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.threat import DUAL, norm_of
 
-_ROUNDING = 64 * 2.0**-53
-"""More than the relative error of a sum that NumPy takes pairwise in float64, and of each of its terms."""
-_AT_ONCE = 512
-"""References compared with a query at once."""
+EXACT_WITHIN = 1e-6
+"""Distance of the bounds of an exact radius at most, relative to the upper one."""
+_SMALLEST = 2.0**-1074
+"""The smallest number above 0: what claims to be above 0 is so in other units too."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,18 @@ class Certificate:
     """Why no point nearer to `query` than `lower` is labelled differently from `label`, and why one at `upper` is.
 
     `own`: positions of own-class references, whose bisectors settle every other-class reference j that `multipliers` does not
-    hold. `multipliers`: for those j, positions of own-class references i and weights m_i >= 0. x_j wins only at a v with
-    a_i.v <= b_i for all i, so in the half-space (sum m_i a_i).v <= sum m_i b_i, whose distance is the bound.
-    `references` (n, d) and `labels` (n,) are those of the classifier, not copies. With a `metric` W (k, d) it compares W x with
-    references (n, k), and a_i is W'(x_i - x_j).
+    hold. `multipliers`: for those j, positions of own-class references i and weights m_i > 0, the largest of them from 1/2 to 1.
+    x_j wins only at a v with a_i.v <= b_i for all i, so in the half-space (sum m_i a_i).v <= sum m_i b_i, whose distance is the
+    bound.
+    `references` (n, d) and `labels` (n,) are those of the classifier, not copies, and `digest` is theirs. With a `metric` W
+    (k, d) it compares W x with references (n, k), and a_i is W'(x_i - x_j).
     """
 
     query: np.ndarray
     label: object
     references: np.ndarray
     labels: np.ndarray
+    digest: str
     adversary: Adversary
     lower: float
     upper: float
@@ -41,127 +44,111 @@ class Certificate:
     metric: np.ndarray | None = None
 
     def verify(self) -> bool:
-        """True when both bounds hold: by float64 distances, every rounding error on the safe side."""
-        return self.shows_lower() and self.shows_upper()
+        """True when both bounds hold: by float64 distances, every rounding error on the safe side.
 
-    def provable(self) -> float:
-        """The largest `lower` that verifies."""
-        others, place = np.flatnonzero(self.labels != self.label), self._place()
-        squared = _squared_distances(place.point, self.references[others])
-        bounds = np.array([self._weighed(int(j), place) if j in self.multipliers else 0.0 for j in others])
-        for i in self.own:
-            bounds = np.fmax(bounds, self._bisectors(int(i), others, squared, place))
-        return float(bounds.min())
+        False also where a part is malformed, or references and labels are not those of the digest.
+        """
+        return bool(checker.which_hold([self])[0])
 
-    def shows_upper(self) -> bool:
-        """x_adv is no farther than `upper`, in the box, and some other-class reference is as near to it as every own one."""
-        if np.isinf(self.upper):
-            return True
-        moved = self.x_adv - self.query
-        if not norm_of(moved[None], self.adversary.norm)[0] <= self.upper * (1 + _ROUNDING):
-            return False
-        if self.adversary.box is not None and not (
-            self.adversary.box[0] <= self.x_adv.min() and self.x_adv.max() <= self.adversary.box[1]
-        ):
-            return False
-        place = self.x_adv if self.metric is None else np.matvec(self.metric, self.x_adv)
-        squared = _squared_distances(place, self.references)
-        is_own = self.labels == self.label
-        return bool(squared[~is_own].min() <= squared[is_own].min())
+    def digest_now(self) -> str:
+        """The digest of the references, labels and metric that are here now."""
+        return digest_of(self.references, self.labels, self.metric)
 
-    def shows_lower(self) -> bool:
-        """Every other-class reference has a bound of at least `lower`."""
-        if self.lower <= 0:
-            return True
-        others = np.flatnonzero(self.labels != self.label)
-        place = self._place()
-        weighed = [j in self.multipliers and self._weighed(int(j), place) >= self.lower for j in others]
-        others = others[~np.array(weighed, dtype=bool)]
-        squared = _squared_distances(place.point, self.references[others])
-        for i in self.own:
-            is_open = ~(self._bisectors(int(i), others, squared, place) >= self.lower)
-            others, squared = others[is_open], squared[is_open]
-        return len(others) == 0
+    def in_units(self, unit: float) -> "Certificate":
+        """The same for points divided by `unit`, a power of two; its references are still those of before."""
+        lower = max(self.lower / unit, _SMALLEST if self.lower > 0 else 0.0)
+        return replace(self, query=self.query / unit, x_adv=self.x_adv / unit, lower=lower, upper=self.upper / unit,
+                       adversary=self.adversary.in_units(unit))  # fmt: skip
 
-    def _place(self) -> "_Place":
-        """Where distances to the query are taken from."""
-        if self.metric is None:
-            return _Place(self.query, 0.0)
-        error = _ROUNDING * np.linalg.norm(np.abs(self.metric) @ np.abs(self.query))
-        return _Place((self.metric * self.query).sum(axis=1), float(error))
+    @staticmethod
+    def to_arrays(certificates: "Sequence[Certificate]") -> dict[str, np.ndarray]:
+        """What `of_arrays` takes, besides what all proofs have."""
+        first, pairs = certificates[0], [pair for one in certificates for pair in one.multipliers.values()]
+        found = {
+            "label": np.array([one.label for one in certificates]),
+            "n_own": np.array([len(one.own) for one in certificates], dtype=np.int64),
+            "own": np.concatenate([one.own for one in certificates]).astype(np.int64),
+            "n_rivals": np.array([len(one.multipliers) for one in certificates], dtype=np.int64),
+            "rivals": np.array([j for one in certificates for j in one.multipliers], dtype=np.int64),
+            "n_weights": np.array([len(own) for own, _ in pairs], dtype=np.int64),
+            "weighed": np.concatenate([np.empty(0, dtype=np.int64), *(own for own, _ in pairs)]),
+            "weights": np.concatenate([np.empty(0), *(weights for _, weights in pairs)]),
+            "dtype": np.array(first.references.dtype.str),
+        }
+        if found["label"].dtype.kind == "O":
+            raise DataError(f"labels: expected numbers or texts, to be written to a file, got {first.label!r}")
+        return found if first.metric is None else {**found, "metric": first.metric}
 
-    def _bisectors(self, i: int, others: np.ndarray, squared: np.ndarray, place: "_Place") -> np.ndarray:
-        """(d_j^2 - d_i^2) / (2 ||a||_q), rounded down, a the normal of own-class reference i and each j in `others`."""
-        x_i = self.references[i].astype(np.float64)
-        nearest = _squared_distances(place.point, self.references[[i]])[0]
-        gap = squared - nearest - _ROUNDING * (squared + nearest)
-        between, order = np.empty(len(others)), DUAL[self.adversary.norm]
-        for start in range(0, len(others), _AT_ONCE):
-            rows = slice(start, start + _AT_ONCE)
-            ways = self.references[others[rows]].astype(np.float64) - x_i
-            normals = ways if self.metric is None else ways @ self.metric
-            between[rows] = np.linalg.norm(normals, ord=order, axis=1)
-            if self.metric is not None:
-                gap[rows] -= 2 * place.error * _lengths(ways)
-                rounding = _of_product(len(self.metric)) * np.linalg.norm(self.metric, ord=order, axis=1)
-                between[rows] += np.where(between[rows] > 0, np.abs(ways) @ rounding, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(between > 0, gap / (2 * between * (1 + _ROUNDING)), -np.inf)
+    @classmethod
+    def of_arrays(
+        cls, arrays: dict[str, np.ndarray], references: Any, digest: str, adversary: Adversary
+    ) -> "list[Certificate]":
+        """The certificates that `to_arrays` made arrays of, about references and labels, or those of a fitted classifier.
 
-    def _weighed(self, j: int, place: "_Place") -> float:
-        """The distance of the half-space that the multipliers of j make, rounded down."""
-        own, weights = self.multipliers[j]
-        if not (weights >= 0).all() or (self.labels[own] != self.label).any():
-            return 0.0
-        ways = self.references[own].astype(np.float64) - self.references[j].astype(np.float64)
-        normals = ways if self.metric is None else ways @ self.metric
-        d_i, d_j = (_squared_distances(place.point, self.references[i]) for i in (own, [j]))
-        depth = weights @ (d_j - d_i) / 2 - _ROUNDING * (weights @ (d_j + d_i))
-        combined, error = weights @ normals, _ROUNDING * (weights @ np.abs(normals))
-        if self.metric is not None:
-            depth -= place.error * (weights @ _lengths(ways))
-            error += _of_product(len(self.metric)) * ((weights @ np.abs(ways)) @ np.abs(self.metric))
-        combined = combined + np.copysign(error, combined)
-        room = self.adversary.room(self.query[None])
-        if room is not None:
-            # Where rounding hides the sign of a coordinate, it may go as far as either side of the box allows.
-            is_hidden = (np.abs(combined) <= 2 * error)[None]
-            reach = np.maximum(-room[0], room[1])
-            room = np.where(is_hidden, -reach, room[0]), np.where(is_hidden, reach, room[1])
-        distance = halfspace.distance(combined[None], np.array([depth]), self.adversary.norm, room)[0]
-        return float(distance) * (1 - _ROUNDING * len(self.query))
+        Raises:
+            DataError: for references of another shape.
+        """
+        points, labels, metric = _given(references, arrays)
+        rivals, owns = _split(arrays["rivals"], arrays["n_rivals"]), _split(arrays["own"], arrays["n_own"])
+        weighed, weights = (_split(arrays[name], arrays["n_weights"]) for name in ("weighed", "weights"))
+        pairs = iter(list(zip(weighed, weights, strict=True)))
+        return [
+            cls(
+                query=arrays["query"][n], label=arrays["label"][n], references=points, labels=labels, digest=digest,
+                adversary=adversary, lower=float(arrays["lower"][n]), upper=float(arrays["upper"][n]), x_adv=arrays["x_adv"][n],
+                own=owns[n], multipliers={j: next(pairs) for j in rivals[n].tolist()}, metric=metric,
+            )
+            for n in range(len(arrays["query"]))
+        ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A point (k,), and a bound on its l2 error."""
-
-    point: np.ndarray
-    error: float
+def _split(values: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
+    """Values, one part after the other, of these lengths."""
+    return np.split(values, np.cumsum(counts)[:-1]) if len(counts) else []
 
 
-def _of_product(n: int) -> float:
-    """More than the error of a sum of n products in any order, relative to the sum of their absolute values."""
-    return (n + 8) * 2.0**-53
+def _given(references: Any, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """References in the type that the certificates are about, if they can be had in it unchanged, with labels and metric."""
+    from nnrobust.nearest.metric import Metric
+
+    if hasattr(references, "_points"):
+        metric = getattr(references._metric, "matrix", None)
+        return references._points, references._labels, metric
+    if not isinstance(references, (tuple, list)) or len(references) != 2:
+        raise DataError(
+            f"references: expected a pair, references (n, ...) and labels (n,), got {type(references).__name__}"
+        )
+    points, labels = (np.asarray(part) for part in references)
+    points = points.reshape(len(points), -1)
+    metric, dtype = arrays.get("metric"), np.dtype(str(arrays["dtype"]))
+    n_features = arrays["query"].shape[1]
+    if labels.shape != points.shape[:1] or points.shape[1] != n_features:
+        raise DataError(f"references: expected a pair of references (n, {n_features}) and labels (n,), "
+                        f"got shapes {points.shape} and {labels.shape}")  # fmt: skip
+    if metric is not None:
+        points = Metric.of(metric, n_features).kept(points)
+    moved = points.astype(dtype)
+    return moved if np.array_equal(moved, points) else points, labels, metric
 
 
-def _lengths(ways: np.ndarray) -> np.ndarray:
-    """The l2 norms (n,), rounded up."""
-    lengths: np.ndarray = np.linalg.norm(ways, axis=1) * (1 + _ROUNDING)
-    return lengths
-
-
-def _squared_distances(point: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Squared distances, float64 (n,), from one point to references (n, d)."""
-    found = np.empty(len(references))
-    for start in range(0, len(references), _AT_ONCE):
-        difference = references[start : start + _AT_ONCE].astype(np.float64) - point
-        found[start : start + _AT_ONCE] = np.square(difference, out=difference).sum(axis=1)
-    return found
+def digest_of(references: np.ndarray, labels: np.ndarray, *others: np.ndarray | None) -> str:
+    """The sha256 of references, whatever their byte order in memory, of labels, whatever their type, and of other arrays."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    found = hashlib.sha256(repr(classes.tolist()).encode())
+    for part in (codes.astype("<i8"), references, *others):
+        if part is not None:
+            part = np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<"))
+            found.update(f"{part.dtype.str}{part.shape}".encode())
+            found.update(part.data)
+    return found.hexdigest()
 
 
 class Proof(Protocol):
     """The proof of one query's bounds, of whatever classifier: `Certificate`, or that of a linear one."""
+
+    @property
+    def query(self) -> np.ndarray:
+        """The query (d,), float64."""
 
     @property
     def lower(self) -> float:
@@ -170,6 +157,10 @@ class Proof(Protocol):
     @property
     def upper(self) -> float:
         """One at this distance is, or ties."""
+
+    @property
+    def x_adv(self) -> np.ndarray:
+        """That point (d,), NaN where none is known."""
 
     def verify(self) -> bool:
         """True when both bounds hold."""
@@ -181,7 +172,8 @@ class RobustRadius:
 
     `lower`, `upper` (n,): the radius lies between them, in the units of the data. `status` (n,): `exact` where they agree within
     a relative 1e-6, else `bounded`. `x_adv`, float64 in the shape of the queries: a point at distance `upper` that is labelled
-    differently, the query itself where the radius is 0, NaN where none is known. `certificate`: the n proofs.
+    differently, the query itself where the radius is 0, NaN where none is known. `certificate`: the n proofs. `queries`, float64
+    (n, d): what was asked about.
     """
 
     lower: np.ndarray
@@ -189,13 +181,27 @@ class RobustRadius:
     status: np.ndarray
     x_adv: np.ndarray
     certificate: Sequence[Proof]
+    queries: np.ndarray
+
+    @classmethod
+    def of(cls, proofs: Sequence[Proof], queries: np.ndarray, shape: tuple[int, ...]) -> "RobustRadius":
+        """What these proofs say of queries (n, d), whose own shape was `shape`."""
+        lower, upper = (
+            np.array([getattr(one, name) for one in proofs], dtype=np.float64) for name in ("lower", "upper")
+        )
+        x_adv = np.stack([one.x_adv for one in proofs]).reshape(shape)
+        return cls(lower, upper, _status(lower, upper), x_adv, list(proofs), queries)
 
     def is_robust(self, epsilon: float) -> np.ndarray:
         """Which queries keep their label in the closed ball of radius epsilon (n,).
 
         Raises:
+            DataError: for an epsilon that is no finite number, 0 or more.
             SolverError: when neither bound of a query decides it.
         """
+        is_number = isinstance(epsilon, (int, float, np.integer, np.floating)) and not isinstance(epsilon, bool)
+        if not (is_number and 0 <= epsilon < np.inf):
+            raise DataError(f"epsilon: expected a finite number of at least 0, got {epsilon!r}")
         robust = self.lower > epsilon
         open_rows = np.flatnonzero(~robust & (self.upper > epsilon))
         if len(open_rows):
@@ -206,5 +212,39 @@ class RobustRadius:
         return robust
 
     def verify(self) -> np.ndarray:
-        """Which queries' bounds hold (n,), checked without the solver."""
-        return np.array([proof.verify() for proof in self.certificate])
+        """Which queries' bounds hold (n,), checked without the solver: the arrays are those of the certificates, which hold."""
+        holds = np.zeros(len(self.lower), dtype=bool)
+        if len(self.certificate) != len(holds) or not all(
+            len(part) == len(holds) for part in (self.upper, self.status, self.x_adv)
+        ):
+            return holds
+        ours = [n for n, proof in enumerate(self.certificate) if isinstance(proof, Certificate)]
+        holds[ours] = checker.which_hold([proof for proof in self.certificate if isinstance(proof, Certificate)])
+        for n, proof in enumerate(self.certificate):
+            holds[n] = self._says(n, proof) and (bool(holds[n]) if isinstance(proof, Certificate) else proof.verify())
+        return holds
+
+    def _says(self, n: int, proof: Proof) -> bool:
+        """Whether the arrays say of query n what the proof does."""
+        lower, upper = self.lower[n], self.upper[n]
+        return (
+            lower == proof.lower and upper == proof.upper and self.status[n] == _status(lower, upper)
+            and np.array_equal(self.x_adv[n].ravel(), proof.x_adv, equal_nan=True)
+            and np.array_equal(self.queries[n], proof.query)
+        )  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Writes queries, bounds, points and proofs to a file, with the digest of the references: `nnrobust.verify` reads it.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        from nnrobust.nearest import storage
+
+        storage.save(self, Path(path))
+
+
+def _status(lower: Any, upper: Any) -> Any:
+    """`exact` or `bounded`, of bounds of any shape."""
+    agree = (lower == upper) | (lower >= (1 - EXACT_WITHIN) * upper)
+    return np.where(agree, "exact", "bounded")

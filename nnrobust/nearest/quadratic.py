@@ -31,12 +31,12 @@ def optimal_multipliers(gram: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarr
     scale = np.maximum((np.abs(offsets) / lengths).max(axis=1, keepdims=True), 1e-300)
     b = offsets / lengths / scale
     normal = gram / lengths[:, :, None] / lengths[:, None] + b[:, :, None] * b[:, None]
-    u, is_within = np.zeros_like(b), np.zeros((n, k), dtype=bool)
+    u, is_within, is_barred = np.zeros_like(b), np.zeros((n, k), dtype=bool), np.zeros((n, k), dtype=bool)
     is_solved = np.zeros(n, dtype=bool)
     live = np.arange(n)
     for _ in range(10 * k):
         gradient = -b[live] - np.matvec(normal[live], u[live])
-        gradient[is_within[live]] = -np.inf
+        gradient[is_within[live] | is_barred[live]] = -np.inf
         largest, entering = gradient.max(axis=1), gradient.argmax(axis=1)
         is_done = largest <= TOLERANCE * (1 + np.vecdot(b[live], u[live]))
         is_solved[live[is_done]] = True
@@ -44,15 +44,20 @@ def optimal_multipliers(gram: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarr
         if len(live) == 0:
             break
         is_within[live, entering] = True
-        live = _settle(normal, b, u, is_within, live)
-    multipliers = u / (1 + np.vecdot(b, u))[:, None]
+        is_regular = _settle(normal, b, u, is_within, live)
+        # One that those within imply, such as another of the same point, has entered by rounding alone.
+        is_within[live[~is_regular], entering[~is_regular]] = False
+        is_barred[live[~is_regular], entering[~is_regular]] = True
+    total = 1 + np.vecdot(b, u)
+    # Nothing is left of it where no point meets all constraints, and u says so.
+    multipliers = u / np.where(total > TOLERANCE, total, 1.0)[:, None]
     return multipliers * scale / lengths, is_solved
 
 
 def _settle(
     gram: np.ndarray, offsets: np.ndarray, multipliers: np.ndarray, is_within: np.ndarray, live: np.ndarray
 ) -> np.ndarray:
-    """Brings the multipliers of the constraints within to their optimum, in place; returns the problems that are not singular."""
+    """Brings the multipliers of the constraints within to their optimum, in place; returns which problems are not singular."""
     remaining, is_regular = live, np.ones(len(gram), dtype=bool)
     for _ in range(offsets.shape[1] + 1):
         within, old = is_within[remaining], multipliers[remaining]
@@ -73,4 +78,4 @@ def _settle(
         stays = within & ~(leaving & (ratio <= step))
         is_within[remaining] = stays
         multipliers[remaining] = np.where(stays, np.maximum(old + step * (new - old), 0), 0.0)
-    return live[is_regular[live]]
+    return is_regular[live]

@@ -8,22 +8,25 @@ are never looked at. Constraints are generated: a problem starts with the own-cl
 that its solution violates most is added.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.metric import Metric
-from nnrobust.nearest.problems import Apart, Problems, Solution, propose, solve
+from nnrobust.nearest.problems import FEW_DIMENSIONS, Apart, Problems, Solution, propose, solve, with_care
+from nnrobust.nearest.proof import EXACT_WITHIN
+from nnrobust.nearest.radii import Radii
 from nnrobust.nearest.screening import Effort, Rivals, Screened, lowest, screen
+from nnrobust.nearest.witness import moved_until_won
 from nnrobust.threat import ORDER
 
 DOWN, UP = 1 - 1e-10, 1 + 1e-12
 """Factors that round bounds in float64 to the safe side: their relative errors are below 1e-11 from below, 1e-12 from above."""
 _OF_SQUARES = 1e-14
 """More than the error of a difference of two squared distances that `proof` takes off, relative to their sum."""
-EXACT_WITHIN = 1e-6
-"""Distance of the bounds of an exact radius at most, relative to the upper one."""
+_TIGHT_WITHIN = 0.9 * EXACT_WITHIN
+"""The same before a bound is rounded down to what its certificate reaches."""
 PAST = 1 + 1e-6
 """Multiple of an epsilon that a bound must exceed for its query to be left: beyond what the roundings above take off."""
 _MORE = 8
@@ -33,30 +36,6 @@ _TOGETHER = 4
 """Violated constraints that are added at once, at most."""
 _SCREENED, _PROPOSED, _SOLVED = 0, 1, 2
 """How far the problem of a reference has come: a bisector bound alone, the multipliers of the proposal, a point."""
-
-
-@dataclass(frozen=True)
-class Radii:
-    """For m queries: bounds (m,) of the radius, a witness (m, d), and the bisector bound (m,), in the units of the points.
-
-    At `witness`, `upper` away, some other-class reference is strictly nearer than every own-class one (infinity where none was
-    looked for). `is_exact` (m,): the bounds agree within a relative 1e-6. `bisector` is the best bound that single own-class
-    references give, without the box: for a reference that no problem was solved for, it is no lower than `lower`.
-    `own`: for each query, the positions of the own-class references that its bounds rest on. `proofs`: for each query, by
-    position of the other-class reference, the own-class positions and multipliers of its problem.
-    """
-
-    lower: np.ndarray
-    upper: np.ndarray
-    witness: np.ndarray
-    bisector: np.ndarray
-    own: list[np.ndarray]
-    proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]]
-
-    @property
-    def is_exact(self) -> np.ndarray:
-        agree = np.isfinite(self.upper) & (self.upper - self.lower <= EXACT_WITHIN * self.upper)
-        return agree | (np.isinf(self.lower) & np.isinf(self.upper))
 
 
 @np.errstate(all="ignore")
@@ -79,13 +58,13 @@ def exact_radii(
     limit = np.broadcast_to(np.asarray(stop_above, dtype=np.float64), len(x))
     search = _Search(x, rivals, screen(x, rivals, effort, adversary.norm, groups), adversary)
     search.run(limit)
-    found = search.result()
+    found = search.result(limit)
     rows = np.flatnonzero(search.needs_more)
     if len(rows):
         rest = None if groups is None else groups[rows]
         larger = replace(effort, n_screened=_MORE * effort.n_screened)
         more = exact_radii(queries[rows], rivals, larger, adversary, limit[rows], rest)
-        for name in ("lower", "upper", "witness", "bisector"):
+        for name in ("lower", "upper", "witness", "bisector", "is_delicate"):
             getattr(found, name)[rows] = getattr(more, name)
         for n, row in enumerate(rows.tolist()):
             found.own[row], found.proofs[row] = more.own[n], more.proofs[n]
@@ -117,7 +96,8 @@ class _Search:
         self.proofs: dict[tuple[int, int], np.ndarray] = {}
         self.lower, self.upper = np.zeros(m), np.full(m, np.inf)
         self.witness = x.copy()
-        self.needs_more = np.zeros(m, dtype=bool)
+        self.needs_more, self.is_delicate = np.zeros(m, dtype=bool), np.zeros(m, dtype=bool)
+        self.careful: dict[tuple[int, int], int] = {}
 
     def run(self, stop_above: np.ndarray) -> None:
         live = np.arange(len(self.x))
@@ -126,14 +106,18 @@ class _Search:
             best = self.bounds[live, j]
             self.lower[live] = best * DOWN
             is_last = j == self.others.shape[1]
-            is_settled = (self.lower[live] > stop_above[live]) | np.isinf(best)
+            is_settled = (self.lower[live] > stop_above[live]) | np.isinf(best) | (best >= self.upper[live])
             self.needs_more[live[is_last & ~is_settled]] = True
             settled = live[is_settled]
             self.bisector[settled] = np.minimum(self.bisector[settled], self.lower[settled])
             live, j = live[~is_last & ~is_settled], j[~is_last & ~is_settled]
             if len(live) == 0:
                 return
-            live = live[self._advance(live, j)]
+            is_open = self._advance(live, j)
+            stuck = np.flatnonzero(~is_open & ~self._is_tight(live, j))
+            if len(stuck):
+                is_open[stuck] = self._rescue(live[stuck], j[stuck])
+            live = live[is_open]
 
     def _advance(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         """Takes the problem of reference j of each query a step further; returns which queries are still open."""
@@ -153,7 +137,9 @@ class _Search:
             errors = self.errors[rows, None] * np.sqrt(lengths) + _OF_SQUARES * (squared + length[:, None])
             apart = Apart(length, lengths, errors)
         is_used, towards = self.constraints[rows] >= 0, self.metric.normals(ways)
-        return Problems.of(self.offsets[rows], (squared, self.gram[rows]), is_used, towards, apart)
+        problems = Problems.of(self.offsets[rows], (squared, self.gram[rows]), is_used, towards, apart)
+        self.is_delicate[rows] |= problems.are_blurred
+        return problems
 
     def _propose(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
         problems = self._problems(rows, j)
@@ -194,10 +180,7 @@ class _Search:
         # An own-class reference equal to x_j is as near as x_j everywhere, and never nearer.
         nearest, worst = self.rivals.own.nearest(place, excluded=goal)
         is_found = np.vecdot(goal - place, goal - place) < nearest
-        found = rows[is_found]
-        self.witness[found] = point[is_found]
-        moved = point[is_found] - self.x[found]
-        self.upper[found] = np.linalg.norm(moved, ORDER[self.adversary.norm], axis=1) * UP
+        self._note(rows[is_found], point[is_found])
         self.progress[rows[~is_found], j[~is_found]] = _SCREENED
         is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(axis=1)
         is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(axis=1)
@@ -205,6 +188,59 @@ class _Search:
         self._add_violated(rows[is_new], place[is_new], goal[is_new])
         # A violated constraint that the problem had all along is one that rounding keeps from being met.
         return ~is_found & (is_new | is_outdated)
+
+    def _note(self, rows: np.ndarray, points: np.ndarray) -> None:
+        """Notes that another class wins at these points."""
+        distances = np.linalg.norm(points - self.x[rows], ORDER[self.adversary.norm], axis=1) * UP
+        is_nearer = distances < self.upper[rows]
+        self.witness[rows[is_nearer]], self.upper[rows[is_nearer]] = points[is_nearer], distances[is_nearer]
+
+    def _rescue(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Finds points for queries whose problem of reference j has none that wins; returns where more can be done.
+
+        The point is moved towards j, and the problem is solved once more with care: in few dimensions always, as multipliers at
+        a corner may be so large that rounding hides what they prove, else where the point ends farther than the bound says.
+        """
+        self.is_delicate[rows] = True
+        goals = self.rivals.other.exactly(self.others[rows, j])
+        points = self.x[rows] + np.nan_to_num(np.stack(self._kept(self.points, rows, j)))
+        mended, is_won = self._moved(points, goals)
+        self._note(rows[is_won], mended[is_won])
+        goes_on = ~self._is_tight(rows, j) | (self.x.shape[1] <= FEW_DIMENSIONS)
+        for n in np.flatnonzero(goes_on):
+            goes_on[n] = self._solve_with_care(rows[[n]], j[[n]])
+        return goes_on
+
+    def _is_tight(self, rows: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Whether a point is known that is as near as the bound of reference j says."""
+        return self.bounds[rows, j] >= (1 - _TIGHT_WITHIN) * self.upper[rows]
+
+    def _solve_with_care(self, rows: np.ndarray, j: np.ndarray) -> bool:
+        """Solves the problem of one reference in another way, once for the constraints it has; says whether it did."""
+        key, n_constraints = (int(rows[0]), int(j[0])), int((self.constraints[rows] >= 0).sum())
+        if self.careful.get(key) == n_constraints:
+            return False
+        self.careful[key] = n_constraints
+        solution = with_care(self._problems(rows, j), self.adversary, self.adversary.room(self.x[rows]))
+        # Rounding may have added to the bound of large multipliers.
+        self.bounds[rows, j] *= 1 - EXACT_WITHIN / 10
+        return bool(self._keep(rows, j, solution)[0])
+
+    def _fall_back(self, rows: np.ndarray) -> None:
+        """Finds some point for queries that have none: on the straight way to the nearest of the other-class references."""
+        for row in rows.tolist():
+            goals = self.rivals.other.exactly(self.others[row])
+            ends = self.x[row] + self.metric.ways_to(goals - self.places[row])
+            distances = np.linalg.norm(ends - self.x[row], ORDER[self.adversary.norm], axis=1)
+            if self.adversary.box is not None:
+                low, high = self.adversary.box
+                distances[((ends < low) | (ends > high)).any(axis=1)] = np.inf
+            best = [distances.argmin()]
+            point, is_won = self._moved(self.x[[row]], goals[best])
+            self._note(np.array([row])[is_won], point[is_won])
+
+    def _moved(self, points: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return moved_until_won(points, goals, self.rivals.own, self.metric, self.adversary.box)
 
     def _add_violated(self, rows: np.ndarray, places: np.ndarray, goals: np.ndarray) -> None:
         """Adds a few more references that are nearer to the places than the goals are, as float32 has it."""
@@ -245,11 +281,15 @@ class _Search:
         gram[:, :p, :p] = self.gram
         self.gram = gram
 
-    def result(self) -> Radii:
+    def result(self, stop_above: np.ndarray) -> Radii:
+        is_open = np.isfinite(self.lower) & (self.lower <= stop_above) & ~self.needs_more
+        self._fall_back(np.flatnonzero(is_open & np.isinf(self.upper)))
         proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in self.x]
         for (row, place), multipliers in self.proofs.items():
-            is_kept = multipliers > 0
+            is_kept = (multipliers > 0) & np.isfinite(multipliers)
             used = self.constraints[row, : len(multipliers)][is_kept]
             proofs[row][int(self.others[row, place])] = used, multipliers[is_kept]
         own = [row[row >= 0] for row in self.constraints]
-        return Radii(self.lower, self.upper, self.witness, self.bisector, own, proofs)
+        is_delicate = self.is_delicate | np.isinf(self.bounds[:, :-1]).any(axis=1)
+        lower = np.minimum(self.lower, self.upper)
+        return Radii(lower, self.upper, self.witness, self.bisector, own, proofs, is_delicate)

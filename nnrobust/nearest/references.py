@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnrobust.errors import DataError
 from nnrobust.nearest import remote
 
 if TYPE_CHECKING:
@@ -17,6 +18,26 @@ _AT_ONCE = 2048
 """Contenders for the nearest reference that are measured at once."""
 ROUNDING = 2.0**-24
 """The largest relative error of rounding to float32."""
+_UNDERFLOW = 2.0**-146
+"""More than the error of a product that is no normal float32 number."""
+_LARGEST = 2.0**60
+"""The largest distance of a query from the centre whose products with references float32 holds."""
+_PLAIN = 2.0**-30, 2.0**50
+"""Points are taken in their own units where the largest coordinate lies between these."""
+
+
+def unit_of(points: np.ndarray) -> float:
+    """The power of two that float32 and float64 can take squares of points in units of: 1 for most; above 0, and finite.
+
+    Raises:
+        DataError: for points whose largest coordinate is below 1e-290 or above 1e290, other than 0.
+    """
+    largest = max(float(points.max()), -float(points.min()))
+    if largest == 0 or _PLAIN[0] < largest < _PLAIN[1]:
+        return 1.0
+    if not 1e-290 < largest < 1e290:
+        raise DataError(f"X: expected values of up to 1e-290 to 1e290, got up to {largest:g}; scale them")
+    return float(np.ldexp(1.0, int(np.frexp(largest)[1])))
 
 
 @dataclass(frozen=True)
@@ -65,18 +86,23 @@ class References:
     def squared_distances(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances (m, n) of float64 queries (m, d), and a bound (m, 1) on their errors.
 
-        Both points are rounded to float32, and so are sums of products of `_WIDTH` coordinates, which float64 adds up.
+        Both points are rounded to float32, and so are sums of products of `_WIDTH` coordinates, which float64 adds up. Of queries
+        too far away for that nothing is known: their errors are infinite.
         """
-        centred = (queries - self.centre.astype(np.float64)).astype(np.float32)
+        offsets = queries - self.centre.astype(np.float64)
+        is_far = np.abs(offsets).max(axis=1, initial=0) > _LARGEST
+        centred = (
+            np.where(is_far[:, None], 0, offsets).astype(np.float32) if is_far.any() else offsets.astype(np.float32)
+        )
         norms = squared_norms(centred)
         if self.on_device is not None:
             squared = remote.squared_distances(centred, norms, self.on_device, self.squared_norms, _WIDTH)
-            return squared, self.error(np.sqrt(norms), _WIDTH)[:, None]
+            return squared, np.where(is_far, np.inf, self.error(np.sqrt(norms), _WIDTH))[:, None]
         squared = norms[:, None] + self.squared_norms
         for start in range(0, centred.shape[1], _WIDTH):
             part = slice(start, start + _WIDTH)
             squared -= 2 * (centred[:, part] @ self.centred[:, part].T)
-        return squared, self.error(np.sqrt(norms), _WIDTH)[:, None]
+        return squared, np.where(is_far, np.inf, self.error(np.sqrt(norms), _WIDTH))[:, None]
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances (m,) of float64 queries (m, d) to their nearest references, and the positions (m,) of these.
@@ -125,12 +151,13 @@ class References:
     def error(self, query_norms: np.ndarray, width: int | None = None) -> np.ndarray:
         """A bound on the error of squared distances from queries of these norms, with sums of `width` products (all) in float32.
 
-        (width + 8) u (||q|| + ||x||)^2 with u = 2^-24 covers the rounding of both points to float32, and sums in any order.
+        (width + 8) u (||q|| + ||x||)^2 with u = 2^-24 covers the rounding of both points to float32, and sums in any order. Last
+        what products that are no normal numbers lose.
         Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
         """
         n_dimensions = self.points.shape[1]
         slack = (min(width or n_dimensions, n_dimensions) + 8) * ROUNDING
-        return slack / (1 - slack) * (query_norms + self.largest_norm) ** 2
+        return slack / (1 - slack) * (query_norms + self.largest_norm) ** 2 + n_dimensions * _UNDERFLOW
 
 
 def cross_distances(first: References, second: References) -> tuple[np.ndarray, float]:

@@ -201,6 +201,7 @@ def as_unattackable():
     ],
     ids=["estimator", "text", "training mode", "labels", "L1", "shape", "labels of an estimator", "function of labels", "units"],
 )  # fmt: skip
+@pytest.mark.filterwarnings("ignore:X. expected queries in the units of the references")
 def test_each_fault_of_a_model_is_one_sentence_with_its_name(model, changes, kind, expected):
     given = {"y": Y, "threats": THREATS, **changes}
     with pytest.raises(kind, match=expected):

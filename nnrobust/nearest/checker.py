@@ -1,0 +1,171 @@
+"""Whether certificates hold: from queries, references and what is claimed, without a solver, rounding always on the safe side.
+
+`which_hold` takes certificates together that are of one classifier and one label. `_is_well_formed`: they are about these
+references, and made of numbers that mean something. `_shows_upper`: at `x_adv`, no farther than `upper`, another class is as near
+as the own one. `_shows_lower`: each other-class reference j has a bound of `lower` or more, which is one of three: that of its
+bisector with the first reference of `own`, from products of matrices, for all j at once; that of its multipliers; that of its
+bisector with another reference of `own`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnrobust.nearest.rigorous import ROUNDING, TINY, Classifier, Place, bisectors, products, weighed
+from nnrobust.threat import DUAL, norm_of
+
+if TYPE_CHECKING:
+    from nnrobust.nearest.proof import Certificate
+
+_MOST = 2**22
+"""Distances that are held at once; one query at least."""
+
+
+def which_hold(certificates: Sequence["Certificate"]) -> np.ndarray:
+    """Which certificates hold (n,)."""
+    holds, classifiers = np.zeros(len(certificates), dtype=bool), dict[tuple[int, ...], Classifier | None]()
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for n, one in enumerate(certificates):
+        about = id(one.references), id(one.labels), id(one.metric)
+        if about not in classifiers:
+            classifiers[about] = Classifier.of(one)
+        classifier = classifiers[about]
+        if classifier is not None and _is_well_formed(one, classifier):
+            groups.setdefault((*about, int((classifier.labels == one.label).argmax())), []).append(n)
+    for key, places in groups.items():
+        classifier = classifiers[key[:3]]
+        assert classifier is not None
+        size = max(1, _MOST // len(classifier.labels))
+        for part in (places[start : start + size] for start in range(0, len(places), size)):
+            holds[part] = _check(*_scaled([certificates[n] for n in part], classifier))
+    return holds
+
+
+def _is_well_formed(one: "Certificate", classifier: Classifier) -> bool:
+    """Whether the parts of a certificate mean something, and are of this classifier."""
+    arrays = (one.query, one.x_adv, one.own, *(part for pair in one.multipliers.values() for part in pair))
+    if not all(isinstance(part, np.ndarray) for part in arrays) or not all(map(_is_number, (one.lower, one.upper))):
+        return False
+    norm, box, d = one.adversary.norm, one.adversary.box, classifier.n_features
+    is_own = np.asarray(classifier.labels == one.label)
+    points = [one.query] if np.isinf(one.upper) else [one.query, one.x_adv]
+    return bool(
+        one.digest == classifier.digest
+        and norm in DUAL
+        and (box is None or box[0] < box[1])
+        and 0 <= one.lower <= one.upper
+        and is_own.shape == classifier.labels.shape and is_own.any() and not is_own.all()
+        and all(point.shape == (d,) and point.dtype == np.float64 and np.isfinite(point).all() for point in points)
+        and all(box is None or (box[0] <= point.min() and point.max() <= box[1]) for point in points)
+        and _are_positions(one.own, is_own)
+        and _are_positions(np.array([*one.multipliers], dtype=np.int64), ~is_own)
+        and all(_are_weights(own, weights) and _are_positions(own, is_own) for own, weights in one.multipliers.values())
+    )  # fmt: skip
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and value == value
+
+
+def _are_positions(positions: np.ndarray, allowed: np.ndarray) -> bool:
+    """Whether these are positions of references that are allowed (n,)."""
+    is_inside = (
+        positions.dtype.kind in "iu" and positions.ndim == 1 and ((positions >= 0) & (positions < len(allowed))).all()
+    )
+    return bool(is_inside and allowed[positions].all())
+
+
+def _are_weights(own: np.ndarray, weights: np.ndarray) -> bool:
+    """Whether these are multipliers: positive, one a reference, the largest from 1/2 to 1, so that no product loses digits."""
+    is_one_each = weights.shape == own.shape and weights.dtype == np.float64 and len(weights) > 0
+    return bool(is_one_each and (weights > 0).all() and 0.5 <= weights.max() <= 1)
+
+
+def _scaled(certificates: list["Certificate"], classifier: Classifier) -> tuple[list["Certificate"], Classifier]:
+    """The same in units, a power of two, in which no square of a coordinate leaves float64."""
+    points = [one.query for one in certificates] + [one.x_adv for one in certificates if np.isfinite(one.upper)]
+    largest = max(classifier.largest, *(float(np.abs(point).max()) for point in points))
+    if largest == 0 or 2.0**-60 < largest < 2.0**60:
+        return certificates, classifier
+    unit = float(np.ldexp(1.0, min(max(int(np.frexp(largest)[1]), -1000), 1000)))
+    return [one.in_units(unit) for one in certificates], replace(classifier, scale=1 / unit)
+
+
+def _check(certificates: list["Certificate"], classifier: Classifier) -> np.ndarray:
+    """Which of some well-formed certificates of one label hold (m,)."""
+    is_own = classifier.labels == certificates[0].label
+    own, others = np.flatnonzero(is_own), np.flatnonzero(~is_own)
+    places = [Place.of(one.query, classifier.metric) for one in certificates]
+    ends = [Place.of(one.query if np.isinf(one.upper) else one.x_adv, classifier.metric).point for one in certificates]
+    first = np.array([one.own[0] if len(one.own) else own[0] for one in certificates])
+    points = np.concatenate([np.stack([place.point for place in places]), classifier.exactly(first), np.stack(ends)])
+    squared, errors = products(points, classifier, others)
+    (from_query, from_first, from_end), (query_error, first_error, end_error) = (
+        np.split(part, 3) for part in (squared, errors)
+    )
+    own_squared, own_error = products(np.stack(ends), classifier, own)
+    holds = np.zeros(len(certificates), dtype=bool)
+    for n, one in enumerate(certificates):
+        near = _contenders(own_squared[n], own_error[n], own), _contenders(from_end[n], end_error[n], others)
+        if not _shows_upper(one, classifier, ends[n], near):
+            continue
+        is_open = np.full(len(others), one.lower > 0)
+        if len(one.own) and classifier.metric is None:
+            nearest = classifier.squared_distances(places[n].point, one.own[:1])[0] * (1 + ROUNDING)
+            length = np.sqrt(from_first[n] + first_error[n]) * (
+                np.sqrt(points.shape[1]) if one.adversary.norm == "Linf" else 1
+            )
+            bounds = (from_query[n] - query_error[n] - nearest) / (2 * length + TINY) * (1 - ROUNDING)
+            is_open &= ~(bounds >= one.lower)
+        holds[n] = _shows_lower(one, classifier, places[n], others[is_open])
+    return holds
+
+
+def _contenders(squared: np.ndarray, errors: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Which of the references at positions (p,) may be the nearest, by squared distances (p,) and their errors."""
+    return positions[squared - errors <= (squared + errors).min()]
+
+
+def _shows_upper(
+    one: "Certificate", classifier: Classifier, end: np.ndarray, near: tuple[np.ndarray, np.ndarray]
+) -> bool:
+    """x_adv, whose place is `end`, is no farther than `upper`, and one of the `near` others is as near to it as the near own."""
+    if np.isinf(one.upper):
+        return True
+    if not norm_of((one.x_adv - one.query)[None], one.adversary.norm)[0] <= one.upper * (1 + ROUNDING):
+        return False
+    nearest_own, nearest_other = (classifier.squared_distances(end, positions).min() for positions in near)
+    return bool(nearest_other <= nearest_own)
+
+
+def _shows_lower(one: "Certificate", classifier: Classifier, place: Place, others: np.ndarray) -> bool:
+    """Each of these others has a bound of at least `lower`."""
+    is_shown = [j in one.multipliers and weighed(one, classifier, place, j) >= one.lower for j in others.tolist()]
+    others = others[~np.array(is_shown, dtype=bool)]
+    squared = classifier.squared_distances(place.point, others)
+    for i in one.own:
+        if len(others) == 0:
+            break
+        is_open = ~(bisectors(one, classifier, place, i, (others, squared)) >= one.lower)
+        others, squared = others[is_open], squared[is_open]
+    return len(others) == 0
+
+
+def provable(one: "Certificate") -> float:
+    """The largest `lower` that holds, of a certificate that is well formed."""
+    (one,), classifier = _scaled([one], Classifier.unchecked(one))
+    others, place = np.flatnonzero(classifier.labels != one.label), Place.of(one.query, classifier.metric)
+    squared = classifier.squared_distances(place.point, others)
+    bounds = np.array([weighed(one, classifier, place, j) if j in one.multipliers else 0.0 for j in others.tolist()])
+    for i in one.own:
+        bounds = np.fmax(bounds, bisectors(one, classifier, place, i, (others, squared)))
+    return float(bounds.min()) / classifier.scale
+
+
+def shows_upper(one: "Certificate") -> bool:
+    """Whether the upper bound of a certificate that is well formed holds."""
+    (one,), classifier = _scaled([one], Classifier.unchecked(one))
+    is_own, end = classifier.labels == one.label, Place.of(one.x_adv, classifier.metric).point
+    return _shows_upper(one, classifier, end, (np.flatnonzero(is_own), np.flatnonzero(~is_own)))

@@ -1,0 +1,93 @@
+"""Arguments of wrong kinds: one DataError names each; spellings of norms that are common elsewhere are understood."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from nnrobust import OneNearestNeighbor
+from nnrobust.errors import DataError, DataWarning
+from nnrobust.linear.radius import linear_radius
+
+POINTS, Y = np.random.default_rng(0).random((10, 2)), np.arange(10) % 2
+
+
+@pytest.mark.parametrize(("parameters", "message"), [
+    ({"n_screened": 0}, "n_screened: expected a whole number of at least 1, got 0"), ({"n_screened": -1}, "n_screened: expected"),
+    ({"n_own": 0}, "n_own: expected a whole number of at least 1"), ({"n_own": "8"}, "n_own: expected"), ({"n_own": 2.5}, "n_own: expected"),
+    ({"n_own": True}, "n_own: expected"), ({"n_own": None}, "n_own: expected"), ({"working_memory": 0}, "working_memory: expected"),
+    ({"working_memory": "1 GB"}, "working_memory: expected"), ({"device": "gpu"}, "device: expected cpu, or a device that PyTorch finds"),
+    ({"device": "cuda:99"}, "device: expected"), ({"device": 3.5}, "device: expected"), ({"device": None}, "device: expected"),
+])  # fmt: skip
+def test_parameters_of_the_estimator_are_named_when_it_is_fitted_and_when_they_are_set_afterwards(parameters, message):
+    with pytest.raises(DataError, match=message):
+        OneNearestNeighbor(**parameters).fit(POINTS, Y)
+    model = OneNearestNeighbor().fit(POINTS, Y).set_params(**parameters)
+    with pytest.raises(DataError, match=message):
+        model.robust_radius(POINTS)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    *(({"box": box}, "box: expected") for box in (1, (0,), (0, None), ([0, 0], [1, 1]), "01", (0, 1, 2), (0, "1"), (np.nan, 1), {0, 1})),
+    *(({"epsilon": epsilon}, "epsilon: expected a finite number above 0") for epsilon in ("8/255", [0.1, 0.2], np.inf, True, 1j)),
+    *(({"norm": norm}, "norm: expected one of Linf, L2, L1, got") for norm in ("L3", None, 3, True, ["L2"], "", 2.5, np.nan)),
+])  # fmt: skip
+def test_arguments_of_a_radius_are_named(arguments, message):
+    for radius in (
+        OneNearestNeighbor().fit(POINTS, Y).robust_radius,
+        partial(linear_radius, LogisticRegression().fit(POINTS, Y)),
+    ):
+        with pytest.raises(DataError, match=message):
+            radius(POINTS[:2], **arguments)
+
+
+@pytest.mark.parametrize("epsilon", ["0.1", None, [0.1], np.nan, np.inf, -1, True])
+def test_the_epsilon_of_a_verdict_is_named(epsilon):
+    with pytest.raises(DataError, match="epsilon: expected a finite number of at least 0"):
+        OneNearestNeighbor().fit(POINTS, Y).robust_radius(POINTS[:2]).is_robust(epsilon)
+
+
+@pytest.mark.parametrize(("norm", "spellings"), [
+    ("Linf", ["linf", "LINF", "l_inf", np.inf, "inf"]), ("L2", ["l2", 2, 2.0, "2"]), ("L1", ["l1", 1, "1"]),
+])  # fmt: skip
+def test_other_spellings_of_a_norm_mean_it(norm, spellings):
+    model = OneNearestNeighbor().fit(POINTS, Y)
+    expected = model.robust_radius(POINTS[:4], norm=norm)
+    for spelling in spellings:
+        assert np.array_equal(model.robust_radius(POINTS[:4], norm=spelling).upper, expected.upper)
+
+
+def test_an_empty_stack_of_images_is_named():
+    model = OneNearestNeighbor().fit(np.random.default_rng(0).random((4, 8, 8)), [0, 1, 0, 1])
+    for shape in ((0, 8, 8), (3, 0, 8)):
+        with pytest.raises(DataError, match="X: expected one image at least"):
+            model.predict(np.empty(shape))
+
+
+def test_masked_values_are_refused_and_a_mask_that_hides_none_is_not():
+    masked = np.ma.masked_equal(np.array([[0.0, 1], [2, -9999], [3, 1], [5, 2]]), -9999)
+    with pytest.raises(DataError, match="X: expected values throughout, got a masked array with 1 missing ones"):
+        OneNearestNeighbor().fit(masked, [0, 1, 0, 1])
+    model = OneNearestNeighbor().fit(np.ma.array(masked.data), [0, 1, 0, 1])
+    for ask in (model.predict, model.robust_radius):
+        with pytest.raises(DataError, match="X: expected values throughout"):
+            ask(masked)
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_queries_in_units_of_1_beside_references_in_units_of_255_are_told(is_reversed):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
+    references, queries = (images[:30] / 255, images[30:]) if is_reversed else (images[:30], images[30:] / 255)
+    model = OneNearestNeighbor().fit(references, np.arange(30) % 2)
+    for ask in (model.predict, model.robust_radius):
+        with pytest.warns(DataWarning, match="X: expected queries in the units of the references, 0 to"):
+            ask(queries)
+
+
+def test_units_are_not_doubted_where_values_are_no_pixels():
+    table = np.c_[np.arange(0, 200, 5), np.arange(40) % 2, np.linspace(-1, 1, 40)]
+    model = OneNearestNeighbor().fit(table, np.arange(40) % 3)
+    model.predict(table[:2])
+    black = np.zeros((2, 8, 8), dtype=np.uint8)
+    OneNearestNeighbor().fit(np.stack([black[0], black[0] + 255]), [0, 1]).predict(black)
