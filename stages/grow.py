@@ -16,7 +16,8 @@ from nnrobust.runtime.progress import shown
 INPUT = Path("data/prepared")
 OUTPUT = Path("metrics/growth.csv")
 COLUMNS = [
-    "norm", "kind", "method", "n_pairs", "clean_accuracy", "clean_error", "robust_accuracy", "robust_error", "fraction", "n_train_per_class", "seed",
+    "norm", "kind", "method", "n_pairs", "clean_accuracy", "clean_error", "robust_accuracy", "robust_error", "fraction",
+    "n_train_per_class", "seed",
 ]  # fmt: skip
 
 
