@@ -194,9 +194,9 @@ def main() -> None:
             for name in wanted:
                 start = time.perf_counter()
                 rows += gaps(known, test, norm, AttackSpec(name, STEPS.get(name, 100), 1, 0), options.n)
+                table = pd.DataFrame(rows, columns=COLUMNS)
+                write_csv(options.out / "gaps.csv", table.round(6))
                 print(f"{known.name}, {norm}, {name}: {time.perf_counter() - start:.0f} s", flush=True)
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    write_csv(options.out / "gaps.csv", table.round(6))
     with finished_file(options.out / "table.md") as temporary:
         temporary.write_text(markdown(summary(table)), encoding="utf-8")
     with style():

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import first_per_class, load_dataset
 from nnrobust.experiments.growth import Growth, growth_table
@@ -13,6 +15,10 @@ from nnrobust.runtime.progress import shown
 
 INPUT = Path("data/prepared")
 OUTPUT = Path("metrics/growth.csv")
+COLUMNS = [
+    "classifier", "norm", "kind", "method", "n_pairs", "clean_accuracy", "clean_error", "robust_accuracy", "robust_error",
+    "fraction", "n_train_per_class", "seed",
+]  # fmt: skip
 
 
 def main() -> None:
@@ -23,7 +29,9 @@ def main() -> None:
     effort = Effort(params.certify.n_own, params.certify.n_screened, params.compute.block_size)
     threats = params.epsilon.threat_models()
     simple = {name: params.classifiers[name] for name in growth.classifiers}
-    table = growth_table(prepared, threats, Growth(growth.halvings, growth.seeds, effort, simple), shown)
+    table = pd.DataFrame(columns=COLUMNS)
+    if growth.seeds:
+        table = growth_table(prepared, threats, Growth(growth.halvings, growth.seeds, effort, simple), shown)[COLUMNS]
     write_csv(OUTPUT, table.round(6))
 
 

@@ -106,7 +106,7 @@ class Certify(Block):
 class Growth(Block):
     classifiers: Annotated[list[str], AfterValidator(_once("classifiers"))]
     halvings: Annotated[int, Field(ge=0, le=30)]
-    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_once("seeds"))]
+    seeds: Annotated[list[Seed], AfterValidator(_once("seeds"))]
     n_test_per_class: Count | None
 
 

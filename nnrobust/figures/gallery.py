@@ -56,7 +56,12 @@ def gallery(run: Run) -> Iterator[Drawing]:
     if (points["kind"] == "attacked").any() or len(run.tables["published"]):
         yield _zoo(run, points)
     yield _times(run)
-    beyond: list[Callable[[Run], Drawing]] = [_epsilons, _certificates, _growth, _distances]
+    beyond: list[Callable[[Run], Drawing]] = [
+        _epsilons,
+        _certificates,
+        *([_growth] if len(run.tables["growth"]) else []),
+        _distances,
+    ]
     beyond += [draw for name, draw in (("training", _training), ("strength", _strength)) if len(run.tables[name])]
     for draw in beyond:
         yield draw(run)

@@ -45,8 +45,8 @@ def n_models(points: pd.DataFrame) -> int:
 
 
 def images_of(points: pd.DataFrame) -> str:
-    """How many images of each split there are, in words."""
-    n = points.groupby("split")["n"].max()
+    """How many images of each split were measured, in words."""
+    n = points[points["kind"] != "published"].groupby("split")["n"].max()
     return f"{int(n['train']):,} training and {int(n['test']):,} test images"
 
 

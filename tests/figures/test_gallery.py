@@ -287,6 +287,7 @@ def test_published_accuracies_are_crosses_apart_from_what_is_measured(whole):
     assert "Crosses: 74 models that were not measured here, as RobustBench publishes them" in one.caption
     crosses = one.table[one.table["kind"] == "published"]
     assert len(crosses) == 74
+    assert "4 training and 4 test images" in one.figure.get_suptitle()
     assert not set(crosses["classifier"]) & {WHOLE, OTHER}
     assert set(crosses["norm"]) == {"Linf"}
     titles = [axes.get_title() for axes in one.figure.axes]
