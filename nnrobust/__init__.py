@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from nnrobust.linear.estimator import RobustLinearClassifier as RobustLinearClassifier
     from nnrobust.models.sources import load_model as load_model
     from nnrobust.nearest.estimator import OneNearestNeighbor as OneNearestNeighbor
-    from nnrobust.nearest.storage import verify as verify
+    from nnrobust.nearest.verification import verify as verify
 
 __version__ = "0.1.0"
 __all__ = ["OneNearestNeighbor", "RobustLinearClassifier", "evaluate", "load_model", "verify"]
@@ -17,7 +17,7 @@ _HOMES = {
     "RobustLinearClassifier": "nnrobust.linear.estimator",
     "evaluate": "nnrobust.evaluation.evaluate",
     "load_model": "nnrobust.models.sources",
-    "verify": "nnrobust.nearest.storage",
+    "verify": "nnrobust.nearest.verification",
 }
 
 

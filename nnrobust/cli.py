@@ -164,7 +164,7 @@ def _radius(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from nnrobust.nearest.storage import verify
+    from nnrobust.nearest.verification import verify
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)

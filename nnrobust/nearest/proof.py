@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nnrobust.errors import DataError, SolverError
-from nnrobust.nearest import checker
+from nnrobust.nearest import checker, storage
 from nnrobust.nearest.halfspace import Adversary
 
 EXACT_WITHIN = 1e-6
@@ -239,8 +239,6 @@ class RobustRadius:
         Raises:
             OSError: when it cannot be written.
         """
-        from nnrobust.nearest import storage
-
         storage.save(self, Path(path))
 
 

@@ -14,7 +14,7 @@ from nnrobust import OneNearestNeighbor, RobustLinearClassifier
 from nnrobust.cli import main
 from nnrobust.errors import DataError, DataWarning
 from nnrobust.linear.radius import linear_radius
-from nnrobust.nearest.storage import load
+from nnrobust.nearest.verification import load
 
 
 @pytest.fixture
