@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnrobust.evaluation.evaluate import evaluate as evaluate
+    from nnrobust.evaluation.modules import as_module as as_module
     from nnrobust.linear.estimator import RobustLinearClassifier as RobustLinearClassifier
     from nnrobust.models.sources import load_model as load_model
     from nnrobust.nearest.estimator import OneNearestNeighbor as OneNearestNeighbor
     from nnrobust.nearest.verification import verify as verify
 
 __version__ = "0.1.0"
-__all__ = ["OneNearestNeighbor", "RobustLinearClassifier", "evaluate", "load_model", "verify"]
+__all__ = ["OneNearestNeighbor", "RobustLinearClassifier", "as_module", "evaluate", "load_model", "verify"]
 _HOMES = {
     "OneNearestNeighbor": "nnrobust.nearest.estimator",
     "RobustLinearClassifier": "nnrobust.linear.estimator",
+    "as_module": "nnrobust.evaluation.modules",
     "evaluate": "nnrobust.evaluation.evaluate",
     "load_model": "nnrobust.models.sources",
     "verify": "nnrobust.nearest.verification",

@@ -142,7 +142,7 @@ def test_a_tolerance_below_rounding_ends_with_a_warning():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ({"norm": "l2"}, "norm: expected one of Linf, L2, L1, got 'l2'"),
+    ({"norm": "l3"}, "norm: expected one of Linf, L2, L1, got 'l3'"),
     ({"epsilon": -0.1}, "epsilon: expected a finite number of at least 0, got -0.1"),
     ({"epsilon": float("inf")}, "epsilon: expected a finite number of at least 0, got inf"),
     ({"epsilon": "8/255"}, "epsilon: expected a finite number of at least 0, got '8/255'"),
