@@ -31,12 +31,14 @@ _ROUNDING = 1e-12
 """More than float64 sums of 50,000 losses err by, relative to their mean: taken from every bound."""
 _SMALL, _FINE = 2**20, 1e-5
 """Points of so few values, and tolerances below, have products in float64 from the start."""
-_MANY = 128
+_MANY = 512
 """Features from which it is worth to begin with few of them."""
 _SHARE = 8
 """At first one feature in so many; later as many join at most as there are."""
 _NEARER = 0.1
-"""The gap of the problem on the first features; by what it shrinks with each change of features."""
+"""The part of the gap of the whole problem, 1 at most, to which that on some features is solved, down to the tolerance."""
+_END = 3
+"""A problem that would be solved to so many times the tolerance is solved to the tolerance."""
 _OUTSIDE = 0.1
 """The part of the tolerance that features left out may add to the gap; the others are solved to the rest of it."""
 
@@ -92,13 +94,14 @@ def solve(objective: Objective, tol: float, max_iter: int, report: Report = unre
 
 def _solved_on_few(objective: Objective, tol: float, max_iter: int, report: Report, best: Solution) -> Solution:
     """The best solution with few features: to the gap, unless they become half of all or no others would help."""
-    features, found, near, last = np.array([], dtype=int), best, 1.0, (1 - _OUTSIDE) * tol
+    features, found, near, last = np.array([], dtype=int), best, np.inf, (1 - _OUTSIDE) * tol
     while best.gap > tol and best.n_iter < max_iter:
-        if is_nearer := near > last:
-            near = near * _NEARER if near * _NEARER > 2 * last else last
+        before, near = near, _NEARER * min(1.0, best.gap)
+        near = near if near > _END * last else last
+        if near < before:
             features = np.flatnonzero(best.vectors.any(axis=0))
         joined = _joined(features, found.rest, 2 * objective.alpha * _OUTSIDE * tol * best.value)
-        if len(joined) > len(objective.centre) / 2 or (len(joined) == len(features) and not is_nearer):
+        if len(joined) > len(objective.centre) / 2 or (len(joined) == len(features) and near >= before):
             break
         features = joined
         part = _Search(

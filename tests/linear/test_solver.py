@@ -180,6 +180,7 @@ def test_a_search_that_begins_with_few_features_reaches_the_optimum_of_all(name,
     points, y = wide(name)
     problem = objective(points, y, "Linf", epsilon)
     tol = 1e-5 if problem.n_classes == 2 else 1e-3
+    monkeypatch.setattr(solver, "_MANY", 1)
     few = solve(problem, tol, max_iter=5000)
     monkeypatch.setattr(solver, "_MANY", points.shape[1] + 1)
     plain = solve(problem, tol, max_iter=5000)
@@ -224,6 +225,7 @@ def test_products_are_taken_with_some_features_alone_where_most_weights_are_0(mo
         return centred(self, dtype)
 
     monkeypatch.setattr(Objective, "centred", counted)
+    monkeypatch.setattr(solver, "_MANY", 150)
     found = solve(objective(points, y, "Linf", 0.3), tol=1e-4, max_iter=5000)
     assert found.gap <= 1e-4
     assert 0 < min(sizes) <= max(sizes) <= 75
