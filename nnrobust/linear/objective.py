@@ -124,7 +124,8 @@ class Objective:
         for rows, part in self._centred_parts(np.float64):
             scores[rows] = part @ vectors.T
             gradient += weights[rows].T @ part
-        return replace(found, scores=scores @ self.mix.T, data_gradient=gradient)
+        slope = self.alpha * vectors - gradient
+        return replace(found, slope=slope, scores=scores @ self.mix.T, data_gradient=gradient)
 
     def rest(self, found: Evaluation, slopes: np.ndarray) -> np.ndarray:
         """G - E'F (r, d) at the probabilities that were found and the best flows of some steps: what bounds rest on.

@@ -207,6 +207,19 @@ def test_few_features_reach_the_optimum_of_a_library_solver(n_classes, epsilon, 
     assert found.lower <= expected + 1e-7
 
 
+@pytest.mark.parametrize("max_iter", [3, 12])
+def test_few_features_left_before_the_gap_have_a_gap_of_the_whole_problem(max_iter, monkeypatch):
+    points, y = wide("more points")
+    problem = objective(points, y, "Linf", 0.1)
+    best = solve(problem, tol=1e-6, max_iter=5000)
+    monkeypatch.setattr(solver, "_MANY", 1)
+    found = solve(problem, tol=1e-6, max_iter=max_iter)
+    assert found.n_iter == max_iter
+    assert found.gap > 1e-6
+    assert found.lower <= best.value
+    assert found.value >= best.lower
+
+
 def test_features_join_until_what_is_left_out_is_little_and_no_more_than_as_many_as_there_are():
     rest = np.zeros((2, 40))
     rest[0, :4], rest[1, 10] = [4.0, 3.0, 0.0, 0.1], 2.0
