@@ -15,7 +15,7 @@ def best_intercepts(
     By Newton steps, halved until the loss falls. At the best intercepts the mean probabilities are `shares` (k,), all above 0.
     """
     intercepts = start
-    probabilities, losses = _losses(scores, intercepts, codes)
+    probabilities, losses = losses_of(scores, intercepts, codes)
     mean = losses.mean()
     for _ in range(_MOST_STEPS):
         found = probabilities.mean(axis=0)
@@ -29,7 +29,7 @@ def best_intercepts(
         step /= max(1.0, np.abs(step).max() / 10)
         expected = -slope @ step
         while True:
-            tried = _losses(scores, intercepts + step, codes)
+            tried = losses_of(scores, intercepts + step, codes)
             if tried[1].mean() <= mean - 1e-4 * expected or expected < 1e-15 * abs(mean) or np.abs(step).max() < 1e-12:
                 break
             step, expected = step / 2, expected / 2
@@ -40,10 +40,13 @@ def best_intercepts(
     return intercepts, probabilities, losses
 
 
-def _losses(scores: np.ndarray, intercepts: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    shifted = scores + intercepts
-    top = shifted.max(axis=1, keepdims=True)
+def losses_of(scores: np.ndarray, intercepts: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The probabilities (n, k), and log sum exp(scores + b) - b_y (n,), at intercepts b (k,)."""
+    # Class after class in memory: sums over a few classes are then of long rows.
+    shifted = scores.T + intercepts[:, None]
+    top = shifted.max(axis=0)
     shifted -= top
-    exponentials = np.exp(shifted)
-    total = exponentials.sum(axis=1, keepdims=True)
-    return exponentials / total, (np.log(total) + top)[:, 0] - intercepts[codes]
+    exponentials = np.exp(shifted, out=shifted)
+    total = exponentials.sum(axis=0)
+    exponentials /= total
+    return exponentials.T, np.log(total) + top - intercepts[codes]

@@ -17,17 +17,17 @@ gives the worst-case margin of a linear classifier (Xu, Caramanis and Mannor, JM
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 
-from nnrobust.linear.intercepts import best_intercepts
+from nnrobust.linear.intercepts import best_intercepts, losses_of
 from nnrobust.linear.norms import dual_norm, project_onto_ball
 
-_ROWS = 4096
-"""Examples taken to float64 at once where products are concluded (96 MiB of 3,072 values)."""
+_AT_ONCE = 2**18
+"""Values of points that are centred at once; in float64 they fit a processor's cache."""
 _BALANCED = 1e-11
 """How far mean probabilities may be from the shares of the classes; times intercepts of 10 it is a bound's error."""
 _FLOW_STEPS = 20
@@ -84,60 +84,58 @@ class Objective:
         """The share of each class among the examples (k,)."""
         return np.bincount(self.codes, minlength=self.n_classes) / len(self.codes)
 
-    def evaluate(
-        self, vectors: np.ndarray, lengths: np.ndarray, start: np.ndarray, centred: np.ndarray | None = None
-    ) -> Evaluation:
+    @cached_property
+    def _own(self) -> np.ndarray:
+        """1 at the own class of each example, else 0, (n, k)."""
+        return np.eye(self.n_classes)[self.codes]
+
+    def restricted(self, features: np.ndarray) -> "Objective":
+        """The same problem on these features alone, as if the weights of all others were 0."""
+        return replace(self, points=self.points[:, features], centre=self.centre[features])
+
+    def evaluate(self, vectors: np.ndarray, lengths: np.ndarray, start: np.ndarray, centred: np.ndarray) -> Evaluation:
         """The objective at vectors (r, d) with `lengths` (n_pairs,) in place of the dual norms of their differences.
 
         Args:
             start: intercepts (k,) from which the best are searched.
-            centred: the points less their centre, in the precision that products shall have; None: float64, in blocks.
+            centred: the points less their centre, in the precision that products shall have.
         """
-        n, own = len(self.codes), np.arange(len(self.codes))
-        if centred is None:
-            products = np.concatenate([part @ vectors.T for part in self._centred_parts()])
-        else:
-            products = (centred @ vectors.T.astype(centred.dtype)).astype(np.float64)
-        scores = products @ self.mix.T
+        scores = (centred @ vectors.T.astype(centred.dtype)).astype(np.float64) @ self.mix.T
         intercepts, probabilities, losses = best_intercepts(
             scores + self._allowances(lengths), self.codes, self.shares, start
         )
-        value = float((losses - scores[own, self.codes]).mean()) + self._decay(vectors)
-        passed = np.stack([probabilities[self.codes == code].sum(axis=0) for code in range(self.n_classes)]) / n
+        value = self._mean(losses, scores) + self._decay(vectors)
+        passed = self._own.T @ probabilities / len(self.codes)
         first, second = self.pairs.T
-        residuals = -probabilities
-        residuals[own, self.codes] += 1
-        weights = residuals @ self.mix / n
-        if centred is None:
-            parts = zip(self._centred_parts(), self._parts(weights), strict=True)
-            gradient = sum(weight.T @ part for part, weight in parts)
-        else:
-            gradient = (weights.T.astype(centred.dtype) @ centred).astype(np.float64)
+        gradient = (self._pulls(probabilities).T.astype(centred.dtype) @ centred).astype(np.float64)
         limits = self.epsilon * (passed[first, second] + passed[second, first])
         return Evaluation(value, self.alpha * vectors - gradient, limits, intercepts, scores, probabilities, gradient)
 
     def true_value(self, vectors: np.ndarray, found: Evaluation) -> float:
         """The objective itself at the vectors (r, d) and the intercepts that were found there: above its least value."""
         lengths, _ = dual_norm(self.differences @ vectors, self.norm)
-        shifted = found.scores + found.intercepts
-        own = shifted[np.arange(len(shifted)), self.codes]
-        shifted = shifted + self._allowances(lengths)
-        top = shifted.max(axis=1)
-        losses = np.log(np.exp(shifted - top[:, None]).sum(axis=1)) + top - own
-        return float(losses.mean()) + self._decay(vectors)
+        _, losses = losses_of(found.scores + self._allowances(lengths), found.intercepts, self.codes)
+        return self._mean(losses, found.scores) + self._decay(vectors)
 
-    def lower_bound(self, found: Evaluation, slopes: np.ndarray) -> float:
-        """The dual's value at the probabilities that were found: below the objective everywhere.
+    def concluded(self, vectors: np.ndarray, found: Evaluation) -> Evaluation:
+        """What was found at the vectors (r, d), with products with the points in float64: scores and the data's gradient."""
+        scores, gradient = np.empty((len(self.codes), len(vectors))), np.zeros(vectors.shape)
+        weights = self._pulls(found.probabilities)
+        for rows, part in self._centred_parts(np.float64):
+            scores[rows] = part @ vectors.T
+            gradient += weights[rows].T @ part
+        slope = self.alpha * vectors - gradient
+        return replace(found, slope=slope, scores=scores @ self.mix.T, data_gradient=gradient)
 
-        Minus infinity where the best intercepts were not found, so that the mean probabilities are not the shares of the classes.
+    def rest(self, found: Evaluation, slopes: np.ndarray) -> np.ndarray:
+        """G - E'F (r, d) at the probabilities that were found and the best flows of some steps: what bounds rest on.
 
         Args:
             slopes: subgradients (n_pairs, d) of the dual norms, or of smooth ones; the flows start from them.
         """
-        if np.abs(found.probabilities.mean(axis=0) - self.shares).max() > _BALANCED:
-            return -np.inf
         flows = ahead = found.limits[:, None] * slopes
-        step, momentum, least = 1 / (1 if self.n_classes == 2 else self.n_classes), 1.0, np.inf
+        step, momentum = 1 / (1 if self.n_classes == 2 else self.n_classes), 1.0
+        best, least = found.data_gradient, np.inf
         for _ in range(1 if self.n_classes == 2 else _FLOW_STEPS):
             rest = found.data_gradient - self.differences.T @ ahead
             moved = project_onto_ball(ahead + step * (self.differences @ rest), found.limits, self.norm)
@@ -145,14 +143,35 @@ class Objective:
             ahead = moved + (momentum - 1) / faster * (moved - flows)
             flows, momentum = moved, faster
             rest = found.data_gradient - self.differences.T @ flows
-            least = min(least, float(np.vdot(rest, rest)))
+            if (size := float(np.vdot(rest, rest))) < least:
+                best, least = rest, size
+        return best
+
+    def lower_bound(self, found: Evaluation, rest: np.ndarray) -> float:
+        """The dual's value at the probabilities found and flows that leave `rest` (r, d): below the objective everywhere.
+
+        Minus infinity where the best intercepts were not found, so that the mean probabilities are not the shares of the classes.
+        """
+        if np.abs(found.probabilities.mean(axis=0) - self.shares).max() > _BALANCED:
+            return -np.inf
         probabilities = np.maximum(found.probabilities, 1e-300)
         entropy = -float((found.probabilities * np.log(probabilities)).sum(axis=1).mean())
-        return entropy - least / (2 * self.alpha)
+        return entropy - float(np.vdot(rest, rest)) / (2 * self.alpha)
 
     def centred(self, dtype: type) -> np.ndarray:
         """The points less their centre, a copy."""
-        return np.concatenate([part.astype(dtype) for part in self._centred_parts()])
+        copy: np.ndarray = np.empty(self.points.shape, dtype)
+        for rows, part in self._centred_parts(dtype):
+            copy[rows] = part
+        return copy
+
+    def _pulls(self, probabilities: np.ndarray) -> np.ndarray:
+        """How much each example adds of itself to G, (n, r)."""
+        return (self._own - probabilities) @ self.mix / len(self.codes)
+
+    def _mean(self, losses: np.ndarray, scores: np.ndarray) -> float:
+        """The mean of losses (n,) less the scores (n, k) of examples' own classes."""
+        return float((losses - scores[np.arange(len(losses)), self.codes]).mean())
 
     def _decay(self, vectors: np.ndarray) -> float:
         return self.alpha / 2 * float(np.vdot(vectors, vectors))
@@ -163,8 +182,13 @@ class Objective:
         table[self.pairs[:, 0], self.pairs[:, 1]] = self.epsilon * lengths
         return (table + table.T)[self.codes]
 
-    def _centred_parts(self) -> Iterator[np.ndarray]:
-        return (part.astype(np.float64) - self.centre for part in self._parts(self.points))
-
-    def _parts(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
+    def _centred_parts(self, dtype: type) -> Iterator[tuple[slice, np.ndarray]]:
+        """Rows, and those points less their centre, in memory that the next ones take."""
+        n, d = self.points.shape
+        size = max(1, _AT_ONCE // max(d, 1))
+        # A centre that is rounded moves all points by the same, which the intercepts make good.
+        centre = self.centre.astype(dtype) if self.points.dtype != np.float64 else self.centre
+        part = np.empty((min(size, n), d), dtype)
+        for start in range(0, n, size):
+            rows = slice(start, min(start + size, n))
+            yield rows, np.subtract(self.points[rows], centre, out=part[: rows.stop - start], casting="same_kind")

@@ -1,11 +1,13 @@
 """The least worst-case loss of a linear classifier, with a proof of how near it is.
 
 L-BFGS minimises a surrogate until the duality gap of the objective itself, kinks and all, is small enough. Products with the
-points are taken in float32 where there are many, and what is proven in float64.
+points are taken in float32 where there are many, and what is proven in float64. Against Linf most weights are 0 at the optimum:
+there the features are few at first, and those join whose weights the bound of the whole problem says are not 0.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
@@ -29,6 +31,16 @@ _ROUNDING = 1e-12
 """More than float64 sums of 50,000 losses err by, relative to their mean: taken from every bound."""
 _SMALL, _FINE = 2**20, 1e-5
 """Points of so few values, and tolerances below, have products in float64 from the start."""
+_MANY = 512
+"""Features from which it is worth to begin with few of them."""
+_SHARE = 8
+"""At first one feature in so many; later as many join at most as there are."""
+_NEARER = 0.1
+"""The part of the gap of the whole problem, 1 at most, to which that on some features is solved, down to the tolerance."""
+_END = 3
+"""A problem that would be solved to so many times the tolerance is solved to the tolerance."""
+_OUTSIDE = 0.1
+"""The part of the tolerance that features left out may add to the gap; the others are solved to the rest of it."""
 
 Report = Callable[[int, float], None]
 """Takes iterations and relative gap."""
@@ -36,18 +48,37 @@ Report = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class Solution:
-    """Vectors (r, d), intercepts (k,) for centred points, the objective's `value` there, a `lower` bound of its least value."""
+    """Vectors (r, d), the objective's `value` there, a `lower` bound of its least value, and what they were proven with.
+
+    `slopes` (n_pairs, d): those of the dual norms; `found`: the evaluation; `rest` (r, d): what its bound rests on.
+    """
 
     vectors: np.ndarray
-    intercepts: np.ndarray
+    slopes: np.ndarray
+    found: Evaluation
+    rest: np.ndarray
     value: float
     lower: float
     n_iter: int
 
     @property
+    def intercepts(self) -> np.ndarray:
+        """(k,), for centred points."""
+        return self.found.intercepts
+
+    @property
     def gap(self) -> float:
         """How far the value is from the least one at most, relative to the value."""
         return (self.value - self.lower) / self.value
+
+    def then(self, later: "Solution") -> "Solution":
+        """The one of the lower value, with the higher bound, after the iterations of the later one."""
+        better = later if later.value < self.value else self
+        return replace(better, lower=max(self.lower, later.lower), n_iter=later.n_iter)
+
+    def of(self, features: np.ndarray) -> "Solution":
+        """It on features (m,) that hold all weights but 0. A bound of the whole problem is one of that on these alone."""
+        return replace(self, **{name: getattr(self, name)[:, features] for name in ("vectors", "slopes", "rest")})
 
 
 def solve(objective: Objective, tol: float, max_iter: int, report: Report = unreported) -> Solution:
@@ -55,27 +86,86 @@ def solve(objective: Objective, tol: float, max_iter: int, report: Report = unre
 
     `report` is told, every few iterations, how many there were and the relative gap, before it is proven in float64.
     """
-    search = _Search(objective, tol, max_iter, report)
-    for surrogate in search.surrogates():
-        if search.best.gap <= tol or search.n_iter >= max_iter:
+    best = _without_weights(objective)
+    if objective.norm == "Linf" and objective.epsilon > 0 and objective.points.shape[1] >= _MANY:
+        best = _solved_on_few(objective, tol, max_iter, report, best)
+    return _Search(objective, tol, max_iter, report, best).run()
+
+
+def _solved_on_few(objective: Objective, tol: float, max_iter: int, report: Report, best: Solution) -> Solution:
+    """The best solution with few features: to the gap, unless they become half of all or no others would help."""
+    features, found, near, last = np.array([], dtype=int), best, np.inf, (1 - _OUTSIDE) * tol
+    while best.gap > tol and best.n_iter < max_iter:
+        before, near = near, _NEARER * min(1.0, best.gap)
+        near = near if near > _END * last else last
+        if near < before:
+            features = np.flatnonzero(best.vectors.any(axis=0))
+        joined = _joined(features, found.rest, 2 * objective.alpha * _OUTSIDE * tol * best.value)
+        if len(joined) > len(objective.centre) / 2 or (len(joined) == len(features) and near >= before):
             break
-        search.minimise(surrogate)
-    return search.best
+        features = joined
+        part = _Search(
+            objective.restricted(features), near, max_iter, partial(_reported, report, best.gap), best.of(features)
+        ).run()
+        vectors, slopes = np.zeros(best.vectors.shape), np.zeros(best.slopes.shape)
+        vectors[:, features], slopes[:, features] = part.vectors, part.slopes
+        found = _proven(objective, vectors, slopes, part.found, part.n_iter)
+        best = best.then(found)
+    return best
+
+
+def _joined(features: np.ndarray, rest: np.ndarray, least: float) -> np.ndarray:
+    """The features with those of the largest `rest` (r, d), until the squares of what is left out add up to `least`."""
+    squares = (rest**2).sum(axis=0)
+    squares[features] = 0
+    order = np.argsort(-squares, stable=True)
+    n_wanted = int((squares[order][::-1].cumsum()[::-1] > least).sum())
+    return np.union1d(features, order[: min(n_wanted, max(len(squares) // _SHARE, len(features)))])
+
+
+def _reported(report: Report, gap: float, n_iter: int, _: float) -> None:
+    """Says the gap of the whole problem while a part of it is solved."""
+    report(n_iter, gap)
+
+
+def _without_weights(objective: Objective) -> Solution:
+    n, d = objective.points.shape
+    none, zeros = np.array([], dtype=int), np.zeros(len(objective.pairs))
+    vectors = np.zeros((objective.mix.shape[1], d))
+    found = objective.restricted(none).evaluate(vectors[:, :0], zeros, np.log(objective.shares), np.zeros((n, 0)))
+    return _proven(objective, vectors, np.zeros((len(zeros), d)), found, 0)
+
+
+def _proven(objective: Objective, vectors: np.ndarray, slopes: np.ndarray, found: Evaluation, n_iter: int) -> Solution:
+    """The objective at the vectors, at the intercepts and the probabilities that were found there, in float64."""
+    found = objective.concluded(vectors, found)
+    rest = objective.rest(found, slopes)
+    value, lower = objective.true_value(vectors, found), objective.lower_bound(found, rest)
+    return Solution(vectors, slopes, found, rest, value, min(lower, value) - _ROUNDING * value, n_iter)
 
 
 class _Search:
     """The best solution proven so far, and the vectors and intercepts at which the search is."""
 
-    def __init__(self, objective: Objective, tol: float, max_iter: int, report: Report) -> None:
+    def __init__(self, objective: Objective, tol: float, max_iter: int, report: Report, start: Solution) -> None:
         self.objective, self.tol, self.max_iter, self.report = objective, tol, max_iter, report
-        is_fine = objective.points.size <= _SMALL or tol < _FINE
-        self.centred = objective.centred(np.float64 if is_fine else np.float32)
-        self.vectors = np.zeros((objective.mix.shape[1], objective.points.shape[1]))
-        self.intercepts, self.n_iter = np.log(objective.shares), 0
-        start = Smooth(objective, 0.0)
-        self.best = self._proven(start, start.variables(self.vectors))
+        self.best, self.vectors, self.intercepts, self.n_iter = start, start.vectors, start.intercepts, start.n_iter
         self._last: tuple[np.ndarray, np.ndarray, Evaluation]
         self._share, self._is_left = 0.0, False
+
+    def run(self) -> Solution:
+        """The best solution after one surrogate and the other, until the gap is reached."""
+        for surrogate in self.surrogates():
+            if self.best.gap <= self.tol or self.n_iter >= self.max_iter:
+                break
+            self.minimise(surrogate)
+        return self.best
+
+    @cached_property
+    def centred(self) -> np.ndarray:
+        """The points that products are taken with."""
+        is_fine = self.objective.points.size <= _SMALL or self.tol < _FINE
+        return self.objective.centred(np.float64 if is_fine else np.float32)
 
     def surrogates(self) -> Iterator[Surrogate]:
         """The problems to minimise one after the other, each from the last one's solution."""
@@ -126,7 +216,7 @@ class _Search:
         if not np.array_equal(variables, at.x):
             return
         value = self.objective.true_value(surrogate.vectors(variables), found)
-        excess = value - self.objective.lower_bound(found, slopes)
+        excess = value - self.objective.lower_bound(found, self.objective.rest(found, slopes))
         self.report(self.n_iter, min(excess / value, self.best.gap))
         if excess <= _SAFE * self.tol * value:
             self._keep(surrogate, variables)
@@ -141,13 +231,8 @@ class _Search:
 
     def _keep(self, surrogate: Surrogate, variables: np.ndarray) -> None:
         """Takes the better value and the better bound, both proven in float64."""
-        found = self._proven(surrogate, variables)
-        better, lower = min(found, self.best, key=lambda one: one.value), max(found.lower, self.best.lower)
-        self.best = Solution(better.vectors, better.intercepts, better.value, lower, self.n_iter)
-
-    def _proven(self, surrogate: Surrogate, variables: np.ndarray) -> Solution:
-        vectors = surrogate.vectors(variables)
-        lengths, slopes = surrogate.norms(variables)
-        found = self.objective.evaluate(vectors, lengths, self.intercepts)
-        value, lower = self.objective.true_value(vectors, found), self.objective.lower_bound(found, slopes)
-        return Solution(vectors, found.intercepts, value, min(lower, value) - _ROUNDING * value, self.n_iter)
+        if not np.array_equal(self._last[0], variables):
+            self._value(variables, surrogate)
+        _, slopes, found = self._last
+        later = _proven(self.objective, surrogate.vectors(variables), slopes, found, self.n_iter)
+        self.best = self.best.then(later)

@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from made.linear import DUALS, ORDERS, blobs, least_loss, worst_case_loss
 from nnrobust import RobustLinearClassifier
+from nnrobust.linear import solver
 from nnrobust.linear.norms import dual_norm, largest_error, project_onto_ball
 from nnrobust.linear.objective import Objective
 from nnrobust.linear.solver import solve
@@ -74,14 +75,14 @@ def test_the_objective_is_the_loss_as_written_out_and_no_dual_bound_exceeds_it_a
         vectors = scale * generator.standard_normal((problem.mix.shape[1], 3))
         for smoothing in (0.0, 0.1):
             lengths, slopes = dual_norm(problem.differences @ vectors, norm, smoothing)
-            found = problem.evaluate(vectors, lengths, np.zeros(n_classes))
+            found = problem.evaluate(vectors, lengths, np.zeros(n_classes), problem.centred(np.float64))
             value = problem.true_value(vectors, found)
             weights = problem.mix @ vectors
             written = worst_case_loss(weights, found.intercepts - weights @ problem.centre, points, y, norm, 0.3)
             assert value == pytest.approx(written + 0.005 * (vectors**2).sum())
             assert value <= found.value + 1e-12 or smoothing == 0
             values.append(value)
-            bounds.append(problem.lower_bound(found, slopes))
+            bounds.append(problem.lower_bound(found, problem.rest(found, slopes)))
     assert max(bounds) <= min(values)
 
 
@@ -151,3 +152,94 @@ def test_many_points_in_float32_are_proven_in_float64(norm):
     assert again.gap <= 1e-6
     assert again.lower <= found.value <= again.value * (1 + 1e-4)
     assert found.lower <= again.value
+
+
+def wide(name):
+    """Points of more features than a search against Linf begins with, and their labels."""
+    generator = np.random.default_rng(7)
+    n, d, n_classes = {"more points": (400, 150, 2), "three classes": (300, 150, 3), "30 classes": (240, 130, 30)}.get(
+        name, (60, 200, 2)
+    )
+    y = np.arange(n) % n_classes
+    points = generator.standard_normal((n, d)) + 0.5 * generator.standard_normal((n_classes, d))[y]
+    if name == "separable":
+        points[:, 3] += 20.0 * y
+    if name == "constant features":
+        points[:, ::2] = 3.0
+    if name == "one signal in all features":
+        points += 2.0 * generator.standard_normal((n, 1)) + 0.3 * y[:, None]
+    return points, y
+
+
+@pytest.mark.parametrize("epsilon", [0.02, 0.1, 0.3])
+@pytest.mark.parametrize("name", [
+    "fewer points", "more points", "separable", "constant features", "one signal in all features", "three classes",
+    pytest.param("30 classes", marks=pytest.mark.slow),
+])  # fmt: skip
+def test_a_search_that_begins_with_few_features_reaches_the_optimum_of_all(name, epsilon, monkeypatch):
+    points, y = wide(name)
+    problem = objective(points, y, "Linf", epsilon)
+    tol = 1e-5 if problem.n_classes == 2 else 1e-3
+    monkeypatch.setattr(solver, "_MANY", 1)
+    few = solve(problem, tol, max_iter=5000)
+    monkeypatch.setattr(solver, "_MANY", points.shape[1] + 1)
+    plain = solve(problem, tol, max_iter=5000)
+    assert max(few.gap, plain.gap) <= tol
+    assert few.lower <= plain.value
+    assert plain.lower <= few.value
+    assert few.value == pytest.approx(plain.value, rel=tol)
+    weights = problem.mix @ few.vectors
+    biases = few.intercepts - weights @ problem.centre
+    written = worst_case_loss(weights, biases, points, y, "Linf", epsilon)
+    assert few.value == pytest.approx(written + 0.005 * (few.vectors**2).sum(), rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("epsilon", [0.01, 0.05, 0.3])
+def test_few_features_reach_the_optimum_of_a_library_solver(n_classes, epsilon, monkeypatch):
+    points, y = blobs(9, n=20, d=8, n_classes=n_classes)
+    expected = least_loss(points, y, "Linf", epsilon, alpha=1e-2)
+    monkeypatch.setattr(solver, "_MANY", 1)
+    found = solve(objective(points, y, "Linf", epsilon), tol=1e-6, max_iter=5000)
+    assert found.gap <= 1e-6
+    assert found.value == pytest.approx(expected, rel=3e-6)
+    assert found.lower <= expected + 1e-7
+
+
+@pytest.mark.parametrize("max_iter", [3, 12])
+def test_few_features_left_before_the_gap_have_a_gap_of_the_whole_problem(max_iter, monkeypatch):
+    points, y = wide("more points")
+    problem = objective(points, y, "Linf", 0.1)
+    best = solve(problem, tol=1e-6, max_iter=5000)
+    monkeypatch.setattr(solver, "_MANY", 1)
+    found = solve(problem, tol=1e-6, max_iter=max_iter)
+    assert found.n_iter == max_iter
+    assert found.gap > 1e-6
+    assert found.lower <= best.value
+    assert found.value >= best.lower
+
+
+def test_features_join_until_what_is_left_out_is_little_and_no_more_than_as_many_as_there_are():
+    rest = np.zeros((2, 40))
+    rest[0, :4], rest[1, 10] = [4.0, 3.0, 0.0, 0.1], 2.0
+    assert solver._joined(np.array([], dtype=int), rest, least=0.02).tolist() == [0, 1, 10]
+    assert solver._joined(np.array([0, 1]), rest, least=0.0).tolist() == [0, 1, 3, 10]
+    assert solver._joined(np.array([0, 1, 10]), rest, least=0.02).tolist() == [0, 1, 10]
+    assert solver._joined(np.array([], dtype=int), np.ones((1, 40)), least=0.0).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_products_are_taken_with_some_features_alone_where_most_weights_are_0(monkeypatch):
+    points, y = wide("more points")
+    sizes, centred = [], Objective.centred
+
+    def counted(self, dtype):
+        sizes.append(len(self.centre))
+        return centred(self, dtype)
+
+    monkeypatch.setattr(Objective, "centred", counted)
+    monkeypatch.setattr(solver, "_MANY", 150)
+    found = solve(objective(points, y, "Linf", 0.3), tol=1e-4, max_iter=5000)
+    assert found.gap <= 1e-4
+    assert 0 < min(sizes) <= max(sizes) <= 75
+    assert (found.vectors == 0).sum() >= 75
