@@ -30,6 +30,7 @@ class Networks:
         return stack_victim(self.stack.frozen(members.tolist()))
 
 
+@pytest.mark.slow
 def test_blocks_of_several_networks_give_what_one_block_gives():
     source = Networks(Stack.of([network_problem(seed)[1] for seed in range(3)]))
     inputs, _ = network_problem(0)

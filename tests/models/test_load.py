@@ -80,6 +80,7 @@ def test_an_unknown_architecture_is_refused(tmp_path):
         loaded(tmp_path, architecture="resnet99")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_weights_of_an_architecture_of_timms_are_loaded(tmp_path):
     timm = pytest.importorskip("timm")

@@ -13,6 +13,7 @@ def recommended():
     return params_of("paper").variants["T_R"].recipe()
 
 
+@pytest.mark.slow
 def test_the_learning_rate_falls_at_the_milestones():
     rates = [learning_rate_in(recommended(), epoch) for epoch in (0, 99, 100, 104, 105, 109)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])

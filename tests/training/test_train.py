@@ -74,6 +74,7 @@ def test_tasks_of_different_shapes_are_trained_all_the_same(dataset):
     assert [len(result.rows) for result in train(dataset, tasks)] == [3, 1, 3]
 
 
+@pytest.mark.slow
 def test_training_learns(dataset):
     tasks = tasks_of(dataset, recipe(epochs=30, milestones=(28,)))
     for task, result in zip(tasks, train(dataset, tasks), strict=True):
@@ -188,6 +189,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_to_the_bit(dataset, tmp_path, 
             assert torch.equal(one.best[name], two.best[name])
 
 
+@pytest.mark.slow
 def test_a_group_killed_while_its_networks_are_kept_ends_with_the_same_weights(dataset, tmp_path):
     """One network of three is kept already: all three go on side by side, as the others alone would round otherwise."""
     tasks, whole = tasks_of(dataset, recipe(trades=TRADES)), WorkStore(tmp_path / "whole", "code")
@@ -259,6 +261,7 @@ def test_networks_are_validated_when_it_is_due_on_images_they_do_not_train_on(da
     assert other.rows[-1]["clean_accuracy"] != one.rows[-1]["clean_accuracy"]
 
 
+@pytest.mark.slow
 def test_all_classes_at_once_are_trained_like_a_pair(dataset):
     classes, labels = AllClasses(3), dataset.train.labels
     data = training_set(dataset, partial(build_network, "small_cnn", (1, 8, 8), [0.4], [0.3], 3))

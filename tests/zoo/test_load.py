@@ -195,6 +195,7 @@ def test_weights_that_are_not_finite_are_refused(folder):
         load(find(SMALL), folder, folder / "lock.json")
 
 
+@pytest.mark.slow
 def test_a_file_of_another_layout_is_refused_when_it_is_fetched_and_the_remedy_works(folder):
     wrong, right, out, lock = folder / "wrong", folder / "right", folder / "out", folder / "lock.json"
     wrong.mkdir()
