@@ -305,9 +305,9 @@ def test_a_killed_dvc_takes_its_stage_with_it(workspace, shell):
 def test_stages_killed_at_32_moments_end_with_the_same_bytes_and_leave_nothing_else(workspace, tmp_path):
     """Every stage twice, and then whole, from work stores that are empty at first; weights, images, indexes and live curves too."""
     folder = shutil.copytree(workspace, tmp_path / "killed", symlinks=True)
+    names = {str(path.relative_to(folder)) for path in files_of(folder)}
     for path in [*folder.glob(".work/*.pt"), folder / ".work" / "search.journal"]:
         path.unlink()
-    names = {str(path.relative_to(folder)) for path in files_of(folder)}
     done = subprocess.run(
         [sys.executable, ROOT / "tests" / "made" / "kills.py", "2", "0"],
         cwd=folder, env=environment() | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
