@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from nnrobust.attacks.pretrained import Effort, PretrainedSource, ZooFiles, on_all_classes, on_pairs
-from nnrobust.attacks.victim import AttackSpec
+from nnrobust.attacks.pretrained import PretrainedSource, ZooFiles, on_problems
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import load_dataset
 from nnrobust.records import write_records
@@ -21,20 +18,11 @@ LOCK = Path("models/zoo.lock.json")
 def main() -> None:
     name = stage_item()
     params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
-    zoo, pairs, threats = params.zoo, params.attack, params.epsilon.threat_models()
     machine = attack_machine(params.compute, group_size=1)
     precision = precision_of(params.compute.attack_precision, machine.device)
     files = ZooFiles(find(name), Path("models/zoo") / name, LOCK)
     source = PretrainedSource(files, precision, params.compute.attack_compile)
-    frames: list[pd.DataFrame] = []
-    if zoo.problems != "pairs":
-        attacks = [AttackSpec(**block.model_dump(), seed=zoo.seed) for block in zoo.attacks]
-        effort = Effort(attacks, threats, {"train": zoo.n_train, "test": zoo.n_test})
-        frames += on_all_classes(source, prepared, zoo.order, effort, machine, shown)
-    if zoo.problems != "all_classes":
-        attacks = [AttackSpec(**block.model_dump(), seed=pairs.seed) for block in pairs.attacks]
-        effort = Effort(attacks, threats, {"train": pairs.n_train_per_class, "test": pairs.n_test_per_class})
-        frames += on_pairs(source, prepared, effort, machine, shown)
+    frames = list(on_problems(source, prepared, params.zoo.problems, params, machine, shown))
     write_records(frames, Path("data/records/zoo") / f"{name}.parquet")
 
 

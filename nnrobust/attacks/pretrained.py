@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,10 @@ from nnrobust.runtime.progress import Progress, silent
 from nnrobust.threat import ThreatModel
 from nnrobust.zoo.load import load
 from nnrobust.zoo.models import IMAGE_SHAPE, N_CLASSES, ZooModel, zoo_images
+
+if TYPE_CHECKING:
+    from nnrobust.config.blocks import Problems
+    from nnrobust.config.params import Params
 
 
 class Pretrained(Protocol):
@@ -139,6 +143,26 @@ def is_correct(source: PretrainedSource, prepared: Prepared, machine: Machine) -
         outputs = victim.answers(images, torch.zeros(len(images), dtype=torch.int64, device=machine.device))
         found.append(outputs.cpu().numpy() == test.labels[start : start + machine.batch_size])
     return np.concatenate(found)
+
+
+def on_problems(
+    source: PretrainedSource, prepared: Prepared, problems: "Problems", params: "Params", machine: Machine,
+    progress: Progress = silent,
+) -> Iterator[pd.DataFrame]:  # fmt: skip
+    """The records of a model on the problems named: all classes by the numbers of `zoo`, pairs by those of `attack`.
+
+    Raises:
+        DataError, AttackError, FetchError: as `on_all_classes`.
+    """
+    zoo, pairs, threats = params.zoo, params.attack, params.epsilon.threat_models()
+    if problems != "pairs":
+        attacks = [AttackSpec(**block.model_dump(), seed=zoo.seed) for block in zoo.attacks]
+        effort = Effort(attacks, threats, {"train": zoo.n_train, "test": zoo.n_test})
+        yield from on_all_classes(source, prepared, zoo.order, effort, machine, progress)
+    if problems != "all_classes":
+        attacks = [AttackSpec(**block.model_dump(), seed=pairs.seed) for block in pairs.attacks]
+        effort = Effort(attacks, threats, {"train": pairs.n_train_per_class, "test": pairs.n_test_per_class})
+        yield from on_pairs(source, prepared, effort, machine, progress)
 
 
 def on_all_classes(

@@ -28,6 +28,7 @@ Epsilon = Annotated[float, BeforeValidator(parse_epsilon), Field(gt=0, allow_inf
 Count = Annotated[int, Field(ge=1, le=10**8)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Norm = Literal["Linf", "L2"]
+Problems = Literal["all_classes", "pairs", "both"]
 MOST_SETTINGS = 100_000
 """Combinations of a space to search; the paper tried 600."""
 AttackName = Literal[
@@ -260,7 +261,7 @@ class Zoo(Block):
     order: Literal["first", "first_per_class"]
     attacks: Attacks
     seed: Seed
-    problems: Literal["all_classes", "pairs", "both"]
+    problems: Problems
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Zoo":

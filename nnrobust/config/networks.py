@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from nnrobust.config.blocks import Block, Count, Number, Positive
+from nnrobust.config.blocks import Block, Count, Number, Positive, Problems
 from nnrobust.config.checks import CLASSES, check_each_once
 
 if TYPE_CHECKING:
     from nnrobust.config.blocks import Data
 
 Share = Annotated[Number, Field(ge=0, le=1)]
-Problems = Literal["all_classes", "pairs", "both"]
 
 
 class Network(Block):

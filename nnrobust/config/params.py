@@ -18,6 +18,7 @@ from nnrobust.config.blocks import (
     Growth,
     Plane,
     Plot,
+    Problems,
     Search,
     Summary,
     Validation,
@@ -37,7 +38,7 @@ from nnrobust.config.checks import (
     check_variants,
 )
 from nnrobust.config.classifiers import KINDS, Classifier
-from nnrobust.config.networks import Network, Problems, check_networks
+from nnrobust.config.networks import Network, check_networks
 from nnrobust.config.reader import read_text, read_yaml, shortened
 from nnrobust.config.rosters import did_you_mean
 from nnrobust.errors import ParamError
