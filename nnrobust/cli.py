@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_evaluate(add: Callable[..., argparse.ArgumentParser]) -> None:
     about = "Clean and robust accuracy of networks on the same images, with 1NN beside them."
     parser = add("evaluate", help="clean and robust accuracy of networks in one table", description=about)
-    kinds = "FILE.py:FUNCTION, onnx:FILE, verification:NAME or robustbench:NAME; as often as there are models"
+    kinds = (
+        "FILE.py:FUNCTION, onnx:FILE, exported:FILE, timm:NAME, hub:FOLDER:NAME, verification:NAME or robustbench:NAME"
+    )
     parser.add_argument("--model", action="append", default=[], metavar="[NAME=]MODEL", help=kinds)
     of_functions = "weights of a function's network, one file for each model that needs one, in their order"
     parser.add_argument("--weights", action="append", default=[], metavar="FILE", help=of_functions)

@@ -62,6 +62,11 @@ def name_on_pairs(model: str) -> str:
     return f"{model}{_ON_PAIRS}"
 
 
+def is_on_pairs(classifier: str) -> bool:
+    """Whether this is the name of a model on pairs, as `name_on_pairs` gives it."""
+    return classifier.endswith(_ON_PAIRS)
+
+
 def to_frame(columns: Mapping[str, object]) -> pd.DataFrame:
     """A frame with the schema's columns in order, from arrays and constants by column name.
 

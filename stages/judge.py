@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnrobust.claims.controls import CONTROL_CLAIMS
+from nnrobust.claims.controls import controls_of
 from nnrobust.claims.judge import ledger, ledger_table, setting_of
 from nnrobust.claims.measures import Evidence
 from nnrobust.claims.paper import CLAIMS
@@ -53,7 +53,7 @@ def read(params: Params, n_dimensions: int) -> Evidence:
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset(PREPARED).dataset
     options, evidence = params.claims, read(params, dataset.n_dimensions)
-    for name, claims in (("claims", CLAIMS), ("controls", CONTROL_CLAIMS)):
+    for name, claims in (("claims", CLAIMS), ("controls", controls_of(evidence))):
         entries = ledger(evidence, options.margin, setting_of(params.profile, dataset.name), claims)
         write_json(METRICS / f"{name}.json", entries)
         write_csv(METRICS / f"{name}.csv", ledger_table(entries))

@@ -64,7 +64,7 @@ def test_radius_gives_the_radii_of_the_estimator_in_units_of_0_to_1(folder, caps
     ("arguments", "expected"),
     [
         (["--model", "mine.py:nothing"], "mine.py:nothing: expected a function nothing in mine.py, found none"),
-        (["--model", "mine"], "mine: expected verification:NAME, robustbench:NAME, onnx:FILE or FILE.py:FUNCTION"),
+        (["--model", "mine"], "mine: expected verification:NAME, robustbench:NAME, onnx:FILE, "),
         (["--model", "verification:resnet2b"], "resnet2b: expected its file at resnet2b.pth or"),
         (["--model", "onnx:none.onnx"], "none.onnx"),
         (["--model", "mine.py:build", "--weights", "none.pt"], "none.pt"),

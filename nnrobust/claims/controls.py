@@ -1,8 +1,11 @@
-"""The controls: is 1NN the most robust of the simple classifiers whose robustness is known exactly?
+"""The controls: is 1NN the most robust of the simple classifiers whose robustness is known exactly, and than others' networks?
 
 The paper compares 1NN, which is simple, with networks. These entries compare it with other simple classifiers, by exact numbers
 on both sides. They are no claims of the paper, and are counted apart from those. Their rules were fixed before the workflow
 measured any number of them, but not blindly: a trial of a linear classifier on one pair and on ten classes of CIFAR-10 was known.
+
+Where a run has networks of others, attacked on pairs by their two logits, 1NN is compared with these as well. That rule came
+after a few such networks had been measured.
 """
 
 from collections.abc import Callable
@@ -14,6 +17,7 @@ import pandas as pd
 
 from nnrobust.claims.measures import Evidence, Measured, difference, least, least_lead
 from nnrobust.claims.paper import Claim, Measure
+from nnrobust.records import is_on_pairs
 from nnrobust.tables.comparison import difference_interval, paired, sign_test, signed_ranks
 
 CONTROLS = ("linear", "linear_L2", "linear_Linf", "mean", "prototypes", "1NN_metric")
@@ -79,6 +83,29 @@ def _control(split: str, measure: str, problem: str) -> Claim:
     return Claim(f"control_{split}_{problem}_{measure}", where, sentence, "", unit, (least_of_range, None), measure_it)
 
 
+def lead_over_networks(evidence: Evidence, split: str, measure: str) -> Measured | None:
+    """The least lead of 1NN over a network of others on pairs, of means over pairs."""
+    return least_lead(evidence, ["1NN"], _networks(evidence), split, measure)
+
+
+def _networks(evidence: Evidence) -> list[str]:
+    return [name for name in dict.fromkeys(evidence.scores["classifier"]) if is_on_pairs(name)]
+
+
+def controls_of(evidence: Evidence) -> tuple[Claim, ...]:
+    """The controls that a run's classifiers call for: those of simple classifiers, and of networks of others where it has any."""
+    return CONTROL_CLAIMS + (NETWORK_CONTROLS if _networks(evidence) else ())
+
+
+def _network_control(split: str, measure: str) -> Claim:
+    images = {"test": "test", "train": "training"}[split]
+    sentence = f"1NN is more robust {MEASURES[measure]} than every network of others by two logits, on {images} images"
+    measure_it: Measure = partial(_without_margin, lead_over_networks, split, measure)
+    return Claim(
+        f"control_{split}_networks_{measure}", "mean over pairs", sentence, "", "points", (0.001, None), measure_it
+    )
+
+
 def _without_margin(measured: Callable, split: str, measure: str, evidence: Evidence, margin: float) -> Measured | None:
     return measured(evidence, split, measure)
 
@@ -87,3 +114,4 @@ CONTROL_CLAIMS = tuple(
     _control(split, measure, problem)
     for split, problem, measure in product(("test", "train"), ("mean", "pairs", "whole"), MEASURES)
 )
+NETWORK_CONTROLS = tuple(_network_control(split, measure) for split, measure in product(("test", "train"), MEASURES))

@@ -87,6 +87,7 @@ class Epsilons(Block):
 
 
 class Compute(Block):
+    reproducible: bool
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16"]
     attack_precision: Literal["auto", "float32", "bfloat16"]

@@ -22,8 +22,8 @@ class Model:
     the file, None for a local one alone; `licence` and `copyright`.
 
     What the file holds: weights for a named `architecture`, of `architectures.ARCHITECTURES` or timm's (`timm:resnet18`), or for
-    the network that a function of a Python file makes (`mine.py:build`); or the network itself (`onnx`). `entry` says where
-    in the file the weights lie, as `state_dict[0]`; empty: they are found by themselves, or are all of it.
+    the network that a function of a Python file makes (`mine.py:build`); or the network itself (`onnx`, `exported`). `entry` says
+    where in the file the weights lie, as `state_dict[0]`; empty: they are found by themselves, or are all of it.
 
     What it takes and gives: images of `shape` (channels, height, width), first mapped from [0, 1] to `value_range`, then
     (x - mean) / std by channel, in `layout`; logits of `classes` in this order, the names as the dataset has them.

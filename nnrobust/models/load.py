@@ -19,6 +19,8 @@ from nnrobust.networks.restriction import Restricted
 
 ONNX = "onnx"
 """The `architecture` of a file that holds the network itself."""
+EXPORTED = "exported"
+"""The `architecture` of a file that `torch.export.save` wrote."""
 TIMM = "timm:"
 """What the `architecture` of weights for a network of timm's begins with."""
 
@@ -59,6 +61,10 @@ def load_block(about: Model, folder: Path | str, classes: Sequence[str] | None =
         from nnrobust.models.onnx import read_onnx
 
         network = read_onnx(path)
+    elif about.architecture == EXPORTED:
+        from nnrobust.models.exported import read_exported
+
+        network = read_exported(path)
     else:
         network = _built(about)
         fill(network, read_weights(path, about.entry), f"{about.name}: {about.file_name}, {about.architecture}")
@@ -122,8 +128,8 @@ def _built(about: Model) -> nn.Module:
     if ":" in about.architecture:
         return built_by(about.architecture)
     raise FetchError(
-        f"{about.name}: expected architecture {ONNX}, {TIMM}NAME, FILE.py:FUNCTION or one of {', '.join(ARCHITECTURES)}, got "
-        f"{about.architecture!r}"
+        f"{about.name}: expected architecture {ONNX}, {EXPORTED}, {TIMM}NAME, FILE.py:FUNCTION or one of "
+        f"{', '.join(ARCHITECTURES)}, got {about.architecture!r}"
     )
 
 

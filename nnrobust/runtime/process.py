@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nnrobust.errors import NnrobustError, ParamError
+from nnrobust.runtime.kernels import pin_kernels
 
 COSTS = Path(".work/stages")
 """Where the cost of each stage's last run is kept, below the folder of the workflow."""
@@ -96,6 +97,7 @@ def _peak_memory_gb() -> float:
 if __name__ == "__main__":
     # Before the script's own imports, which take seconds in which dvc may be killed.
     die_with_parent(int(sys.argv[1]))
+    pin_kernels(Path("params.yaml"))
     sys.argv = sys.argv[2:]
     with _one_sentence():
         runpy.run_path(sys.argv[0], run_name="__main__")

@@ -8,6 +8,8 @@ from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from nnrobust.runtime.kernels import kernels
+
 PACKAGES = (
     "dvc",
     "faiss-cpu",
@@ -46,6 +48,7 @@ def provenance(
         "device": {
             "trained on": "; ".join(dict.fromkeys(devices)),
             "this machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "kernels": kernels(),
         },
         "versions": {"python": platform.python_version()} | versions(),
         "data": {key: dataset[key] for key in ("name", "n_train", "n_test", "image_shape")},

@@ -9,7 +9,7 @@ import pytest
 from made.evidence import MARGIN, SCORES, cells, made, scores_of
 from made.project import params_of
 from made.records import exact
-from nnrobust.claims.controls import CONTROL_CLAIMS, CONTROLS, share_ahead_of_all
+from nnrobust.claims.controls import CONTROL_CLAIMS, CONTROLS, NETWORK_CONTROLS, controls_of, share_ahead_of_all
 from nnrobust.claims.judge import CANNOT_TELL, FAILS, HOLDS, NOT_RUN, ledger
 from nnrobust.claims.paper import CLAIMS
 from nnrobust.tables.accuracy import accuracy_table, union_table
@@ -100,3 +100,16 @@ def test_the_counts_on_all_classes_are_those_of_records_by_norm_and_of_both_at_o
     assert rows.loc["linear", "n_robust"].to_dict() == {"Linf": 3, "L2": 3, "union": 2}
     assert set(rows["n"]) == {4}
     assert set(rows["kind"]) == {"exact"}
+
+
+def test_networks_of_others_are_judged_on_pairs_where_a_run_has_them_and_trained_ones_are_none():
+    networks = {("weak|pairs", "attacked"): WEAK, ("strong|pairs", "attacked"): STRONG}
+    assert controls_of(made(scores=scores_of(NEAREST | {("T_R", "attacked"): STRONG}))) == CONTROL_CLAIMS
+    evidence = made(scores=scores_of(NEAREST | networks))
+    assert controls_of(evidence) == CONTROL_CLAIMS + NETWORK_CONTROLS
+    entries = ledger(evidence, MARGIN, "made", NETWORK_CONTROLS)
+    assert {str(entry["id"]): entry["verdict"] for entry in entries} == {
+        claim.id: FAILS if "test" in claim.id else HOLDS for claim in NETWORK_CONTROLS
+    }
+    assert {entry["note"] for entry in entries if "test" in str(entry["id"])} == {"1NN minus strong|pairs"}
+    assert {entry["kind"] for entry in entries} == {"exact against attacked"}

@@ -75,7 +75,7 @@ def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
 def test_an_unknown_architecture_is_refused(tmp_path):
     with pytest.raises(
         FetchError,
-        match="mine: expected architecture onnx, timm:NAME, FILE.py:FUNCTION or one of wide, .*, got 'resnet99'",
+        match="mine: expected architecture onnx, exported, timm:NAME, FILE.py:FUNCTION or one of wide, .*, got 'resnet99'",
     ):
         loaded(tmp_path, architecture="resnet99")
 
