@@ -100,8 +100,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], measure: str, share
             axes.annotate(
                 f"{rows.loc[name, 'accuracy']:.1f}", (ends[1], row), (6, 0), textcoords="offset points", va="center"
             )
-    ends = np.array([_ends(one) for _, one in rows.iterrows()])
-    low, high = ends[:, 0].min(), ends[:, 1].max()
+    lows, highs = zip(*(_ends(one) for _, one in rows.iterrows()), strict=True)
+    low, high = min(lows), max(highs)
     room = max(high - low, 2.0)
     axes.set(xlim=(low - 0.08 * room, high + share * room), ylim=(len(names) - 0.5, -0.5))
     axes.set_title(label, loc="left", fontweight="bold")

@@ -105,8 +105,10 @@ def _finish(
     figure: Figure, every: list[Axes], lines: list[dict[str, Line2D]], title: str, quantity: str = "robust accuracy (%)"
 ) -> None:
     """The title, the name of the quantity, and the names at the lines."""
-    for axes in every if len({axes.get_subplotspec().colspan.start for axes in every}) == 1 else every[:1]:
-        axes.set_ylabel(quantity)
+    left = min(axes.get_position().x0 for axes in every)
+    for axes in every:
+        if axes.get_position().x0 == left:
+            axes.set_ylabel(quantity)
     figure.suptitle(title)
     figure.draw_without_rendering()
     for axes, drawn in zip(every, lines, strict=True):

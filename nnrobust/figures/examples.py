@@ -29,8 +29,8 @@ def example_figure(
     figure = Figure(figsize=(layout.width, sum(heights) + 0.5))
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     shades = shown_images(examples)
-    for block, place in zip(blocks, grid, strict=False):
-        images = GridSpecFromSubplotSpec(len(ROWS), n_columns, place, wspace=0.06, hspace=0.06)
+    for i, block in enumerate(blocks):
+        images = GridSpecFromSubplotSpec(len(ROWS), n_columns, grid[i], wspace=0.06, hspace=0.06)
         for column, index in enumerate(block):
             every = [figure.add_subplot(images[row, column]) for row in range(len(ROWS))]
             for axes, name in zip(every, ROWS, strict=True):

@@ -106,8 +106,8 @@ def _overview(run: Run) -> Drawing:
         "Filled dots are exact or certified, hollow ones attacked: an upper bound."
     )
     if len(published):
-        n = published["classifier"].nunique()
-        caption += f" Grey: the {n} strongest of the {len(run.tables['published'])} models that RobustBench publishes."
+        best, n = ", ".join(dict.fromkeys(published["classifier"])), len(run.tables["published"])
+        caption += f" Grey: the strongest of the {n} models that RobustBench publishes ({best})."
     return Drawing("overview", TITLES["overview"], caption, table, partial(overview.overview_figure, table))
 
 

@@ -16,7 +16,7 @@ def label_lines(axes: Axes, lines: dict[str, Line2D]) -> None:
 
     The axes must have their limits, and the figure its layout: call `figure.draw_without_rendering()` before.
     """
-    size = axes.get_window_extent().size * 72 / axes.figure.dpi
+    size = np.asarray(axes.get_window_extent().size) * 72 / axes.figure.dpi
     for name, line in lines.items():
         line.set_label(name)
     ways = {name: _way(axes, line, size) for name, line in lines.items()}
@@ -35,7 +35,8 @@ def label_lines(axes: Axes, lines: dict[str, Line2D]) -> None:
             continue
         _, place = min(places, key=lambda one: one[0])
         taken.append((place, half))
-        axes.text(*(place / size), name, transform=axes.transAxes, ha="center", va="center", zorder=5,
+        x, y = place / size
+        axes.text(x, y, name, transform=axes.transAxes, ha="center", va="center", zorder=5,
                   color=darker(to_rgb(lines[name].get_color())),
                   bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5})  # fmt: skip
 

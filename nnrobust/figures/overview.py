@@ -70,8 +70,11 @@ def published_rows(published: pd.DataFrame, measured: Collection[str]) -> pd.Dat
 def overview_figure(table: pd.DataFrame, layout: Layout) -> Figure:
     """A line for each classifier, its accuracies as dots with their intervals; a panel for pairs, one for all classes at once.
 
-    Filled dots are proven, hollow ones attacked, grey ones published.
+    Filled dots are proven, hollow ones attacked; grey ones, of all published models in one line, published.
     """
+    is_published = table["kind"] == "published"
+    n_published = table.loc[is_published, "classifier"].nunique()
+    table = table.assign(classifier=table["classifier"].mask(is_published, f"{n_published} best published"))
     problems = list(dict.fromkeys(table["problem"]))
     names = {one: list(dict.fromkeys(table.loc[table["problem"] == one, "classifier"])) for one in problems}
     if not layout.is_narrow:
@@ -99,12 +102,16 @@ def overview_figure(table: pd.DataFrame, layout: Layout) -> Figure:
 
 def _panel(axes: Axes, table: pd.DataFrame, names: list[str]) -> None:
     colors = sns.color_palette("colorblind")
-    for row, name in enumerate(names):
-        mine = table[table["classifier"] == name].set_index("measure")
-        for measure, (_, marker, color) in MEASURES.items():
-            if measure in mine.index:
-                is_published = mine.loc[measure, "kind"] == "published"
-                dot(axes, mine.loc[measure], row, marker, "0.6" if is_published else colors[color])
+    places = {name: place for place, name in enumerate(names)}
+    for row in table.to_dict("records"):
+        _, marker, color = MEASURES[row["measure"]]
+        dot(
+            axes,
+            pd.Series(row),
+            places[row["classifier"]],
+            marker,
+            "0.6" if row["kind"] == "published" else colors[color],
+        )
     axes.set(xlim=(-2, 102), ylim=(len(names) - 0.5, -0.5), xlabel="accuracy (%), test images")
     is_on_pairs = table["problem"].iloc[0] == ON_PAIRS
     title = f"mean over {number_of(int(table['n_pairs'].max()), 'pair')}" if is_on_pairs else "all classes at once"

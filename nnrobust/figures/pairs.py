@@ -43,7 +43,7 @@ def pairs_figure(table: pd.DataFrame, first: str, kinds: Mapping[str, str], data
     room = (2 if layout.is_narrow else 1) * 0.19 * len(kinds)
     figure = Figure(figsize=(layout.width, shape[0] * (0.92 * side + room + 0.3) + 0.3))
     limits = _limits(table, [first, *kinds])
-    for part, (column, name) in zip(np.ravel(figure.subfigures(*shape)), COLUMNS.items(), strict=True):
+    for part, (column, name) in zip(figure.subfigures(*shape, squeeze=False).flat, COLUMNS.items(), strict=True):
         axes = part.subplots()
         _dots(axes, table, column, first, kinds)
         axes.plot(limits, limits, color="black", linewidth=0.8, linestyle="--", zorder=2)

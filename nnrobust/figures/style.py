@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -117,7 +118,7 @@ def wrapped(text: str, layout: Layout, share: float = 1.0) -> str:
     return "\n".join(textwrap.wrap(text, int(share * layout.n_characters)))
 
 
-def panels(figure: Figure, n: int, layout: Layout, **options: object) -> list[Axes]:
+def panels(figure: Figure, n: int, layout: Layout, **options: Any) -> list[Axes]:
     """n panels, as many beside each other as the layout has room for."""
     n_columns = min(n, layout.n_columns)
     n_rows = -(-n // n_columns)

@@ -1,5 +1,6 @@
 """Figure 8: pretrained models, measured and published, against 1NN."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -61,23 +62,29 @@ def zoo_figure(points: pd.DataFrame, title: str, epsilon: dict[str, float], layo
     """
     shown = [(split, norm) for split in ("test", "train") for norm in epsilon if len(_of(points, split, norm))]
     rows = _rows(points)
-    n_rows = len(shown) if layout.is_narrow else 1
-    figure = Figure(figsize=(layout.width, 1.1 + n_rows * (0.9 + 0.23 * len(rows))))
+    names = [_broken(name) for name in rows]
+    n_rows, height = len(shown) if layout.is_narrow else 1, 0.34 if any("\n" in name for name in names) else 0.24
+    figure = Figure(figsize=(layout.width, 1.1 + n_rows * (1.1 + height * len(rows))))
     every = panels(figure, len(shown), layout, sharey=True)
     for axes, (split, norm) in zip(every, shown, strict=True):
         part = _of(points, split, norm)
         _panel(axes, part, rows)
-        share = 0.9 / min(len(shown), layout.n_columns)
+        share = 0.5 if layout.is_narrow else 0.75 / len(shown)
         ahead = wrapped(f"ε = {epsilon[norm]:.4g}: {in_words(part)}", layout, share)
         axes.set_title(f"{split}, {norm}\n{ahead}", loc="left")
         axes.set_xlabel("robust accuracy (%)")
     every[0].set(ylim=(len(rows) - 0.5, -0.5))
-    every[0].set_yticks(np.arange(len(rows)), list(rows))
-    emphasize(every[:1], list(rows))
+    every[0].set_yticks(np.arange(len(rows)), names)
+    emphasize(every, list(rows))
     handles = kind_handles(points["kind"])
     figure.legend(handles=handles, loc="outside lower center", ncols=2 if layout.is_narrow else 4, frameon=False)
     figure.suptitle(wrapped(title, layout))
     return figure
+
+
+def _broken(name: str) -> str:
+    """A long name of RobustBench's in two lines, the first of which ends with the year."""
+    return re.sub(r"(?<=\d{4})(?=[A-Z])", "\n", name, count=1) if len(name) > 20 else name
 
 
 def _of(points: pd.DataFrame, split: str, norm: str) -> pd.DataFrame:

@@ -74,4 +74,5 @@ def test_all_classes_at_once_have_a_panel_with_published_models_in_grey(scores):
         left, right = overview_figure(pd.concat([on_pairs, whole, published]), WIDE).axes
     assert (left.get_title("left"), right.get_title("left")) == ("mean over 2 pairs", "all classes at once")
     greys = [line for line in right.lines if line.get_marker() == "s" and line.get_markerfacecolor() == "0.6"]
-    assert [line.get_ydata()[0] for line in greys] == [5, 6, 7]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in greys] == [(60, 5), (50, 5), (30, 5)]
+    assert left.get_yticklabels()[5].get_text() == "3 best published"
