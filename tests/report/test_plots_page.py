@@ -108,6 +108,7 @@ def test_dots_have_a_line_from_low_to_high_all_columns_in_the_tooltip_and_are_ho
     drawn = vl_convert.vegalite_to_svg(spec(name, {"workspace": file(path, BARS)}))
     count, labels = marks(drawn)
     assert (count["point"], count["rule mark"]) == (7, 7)
+    assert "clean Linf L2 union measure" in text(drawn)  # the legend
     ends = [label for kind, label in labels if kind == "rule mark" and "classifier: S" in label]
     assert [re.search("to: ([0-9]+)", label)[1] for label in ends if "Linf" in label] == ["60"]
     assert [re.search("to: ([0-9]+)", label)[1] for label in ends if "union" in label] == ["9"]
