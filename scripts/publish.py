@@ -19,9 +19,9 @@ from nnrobust.claims.measures import Evidence
 from nnrobust.config.params import read_params
 from nnrobust.errors import NnrobustError, RecordError
 from nnrobust.experiments import run_folder
-from nnrobust.figures import accuracies as figures
+from nnrobust.figures.accuracies import means_figure, means_table
 from nnrobust.figures.curves import training_figure
-from nnrobust.figures.style import save, style
+from nnrobust.figures.style import WIDE, save, style
 from nnrobust.records import read_records
 from nnrobust.report.published import as_markdown, keep_records, publish_run, runs_table
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
@@ -92,13 +92,12 @@ def calls_of(folders: list[Path]) -> list[dict[str, Any]]:
 
 def draw(out: Path, table: pd.DataFrame, history: pd.DataFrame, dataset: str, profile: dict[str, Any]) -> None:
     classifiers = list(dict.fromkeys(table["classifier"]))
-    epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
     with style():
         for name, split in (("figure_4", "train"), ("figure_5", "test")):
-            bars = figures.bars_table(table, split, classifiers, profile["claims"]["confidence"])
-            save(figures.bars(bars, split, dataset, epsilon), out / f"{name}.png", 150)
+            means = means_table(table, split, classifiers, profile["claims"]["confidence"])
+            save(means_figure(means, split, dataset, WIDE), out / f"{name}.png", 150)
         histories = {name: history[history["classifier"] == name] for name in classifiers}
-        save(training_figure(training_table(histories), dataset), out / "training.png", 150)
+        save(training_figure(training_table(histories), dataset, WIDE), out / "training.png", 150)
 
 
 def judged(table: pd.DataFrame, call: dict[str, Any]) -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Draws the figures and the table, and writes the report."""
+"""Draws the figures, and writes their tables and the report."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,9 @@ from nnrobust.claims.judge import setting_of
 from nnrobust.config.params import read_params
 from nnrobust.figures.gallery import Drawing, gallery
 from nnrobust.figures.style import save, style
-from nnrobust.report.contents import report_of
-from nnrobust.report.report import render
+from nnrobust.report.contents import picture_of, report_of
+from nnrobust.report.report import Picture, render
+from nnrobust.report.times import times_table
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv
 from nnrobust.runtime.process import COSTS, run_stage
 from nnrobust.runtime.provenance import provenance
@@ -22,13 +23,13 @@ REGIONS, PARAMS = Path("data/plane.npz"), Path("params.yaml")
 PLOTS, REPORT = Path("plots"), Path("report/index.html")
 
 
-def drawn(one: Drawing, images: Path, pdf: Path, tables: Path, dots_per_inch: int) -> tuple[Drawing, bytes]:
-    """The drawing with its PNG file, after writing that, the PDF and the CSV."""
-    image = images / f"{one.name}.png"
-    save(one.figure, image, dots_per_inch)
-    save(one.figure, pdf / f"{one.name}.pdf", dots_per_inch)
+def drawn(one: Drawing, images: Path, pdf: Path, tables: Path, dots_per_inch: int) -> Picture:
+    """The drawing for the report, after writing it as PNG and PDF, and its table as CSV."""
+    figure = one.figure
+    save(figure, images / f"{one.name}.png", dots_per_inch)
+    save(figure, pdf / f"{one.name}.pdf", dots_per_inch)
     write_csv(tables / f"{one.name}.csv", one.table)
-    return one, image.read_bytes()
+    return picture_of(one)
 
 
 def main() -> None:
@@ -40,7 +41,8 @@ def main() -> None:
         finished_folder(PLOTS / "tables") as tables,
         style(),
     ):
-        drawings = [drawn(drawing, images, pdf, tables, params.plot.dots_per_inch) for drawing in gallery(run)]
+        pictures = [drawn(drawing, images, pdf, tables, params.plot.dots_per_inch) for drawing in gallery(run)]
+        write_csv(tables / "table_1.csv", times_table(run.timings))
     devices = [str(timing["device"]) for timing in run.timings.values()]
     items = {*params.made, *params.pretrained}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))
@@ -48,7 +50,7 @@ def main() -> None:
     origin = provenance(Path(), COSTS, about | {"sha256": hashes}, devices, items)
     origin["params"] = PARAMS.read_text(encoding="utf-8")
     claims, controls = (pd.read_csv(METRICS / f"{name}.csv", keep_default_na=False) for name in ("claims", "controls"))
-    page = render(report_of(run, drawings, claims, controls, setting_of(params.profile, run.dataset), origin))
+    page = render(report_of(run, pictures, claims, controls, setting_of(params.profile, run.dataset), origin))
     with finished_file(REPORT) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

@@ -1,32 +1,31 @@
-"""The paper's figures and table, each a function from a table to a matplotlib figure."""
+"""Figures 4 and 5: the accuracies of every classifier, means over pairs, as dots over the range that matters."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from nnrobust.figures.style import MARKERS, SYMBOLS
+from nnrobust.figures.style import MEASURES, Layout, number_of, wrapped
 from nnrobust.tables.comparison import mean_interval
 
-MEASURES = ("clean", "Linf", "L2")
+_ROW = 0.24
+"""Inches of a classifier's line."""
 
 
-def bars_table(
-    table: pd.DataFrame, split: str, classifiers: list[str], confidence: float, measures: Sequence[str] = MEASURES
-) -> pd.DataFrame:
-    """Columns classifier, measure, kind, accuracy, low and high in percent, n_pairs: one row a bar.
+def means_table(table: pd.DataFrame, split: str, classifiers: list[str], confidence: float) -> pd.DataFrame:
+    """Columns classifier, measure, kind, accuracy, low and high in percent, n_pairs: one row for each classifier and measure.
 
     Means over pairs, out of `comparison.scores`, with Student's intervals. A classifier that no pair could be trained for has
-    no rows.
+    no rows, and one measured in one norm alone none of both.
     """
     rows = []
     for classifier in classifiers:
-        for measure in measures:
+        for measure in MEASURES:
             is_one = (table["classifier"] == classifier) & (table["split"] == split) & (table["measure"] == measure)
             values = 100 * table.loc[is_one, "value"].to_numpy()
             if not len(values):
@@ -44,189 +43,104 @@ def bars_table(
                     "n_pairs": len(values),
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["classifier", "measure", "kind", "accuracy", "low", "high", "n_pairs"])
 
 
-def bars(table: pd.DataFrame, split: str, dataset: str, epsilon: dict[str, float]) -> Figure:
-    """Figures 4 (train) and 5 (test): grouped bars of accuracy, the mean over pairs, with the interval of that mean.
+def ranked(table: pd.DataFrame) -> list[str]:
+    """The classifiers of a `means_table`: those on the most pairs first, of them those that keep most in both norms."""
+    both = table[table["measure"] == "union"].set_index("classifier")["accuracy"]
+    names = table.groupby("classifier", sort=False)["n_pairs"].max().to_frame()
+    names["both"] = both.reindex(names.index).fillna(-1.0)
+    return [str(name) for name in names.sort_values(["n_pairs", "both"], ascending=False, kind="stable").index]
 
-    Bars of robust accuracy are filled where it is proven and hollow where it is attacked.
+
+def shown_name(name: str) -> str:
+    """A classifier's name for readers: a network of others stands on pairs under a name of its own."""
+    return name.partition("|")[0]
+
+
+def means_figure(table: pd.DataFrame, split: str, dataset: str, layout: Layout) -> Figure:
+    """Figures 4 (train) and 5 (test): a panel for each measure, each over its own range; hollow dots are attacked.
+
+    In the order of `ranked`; an open end of an interval, of a single pair, is not drawn.
     """
-    labels = {"clean": "clean"} | {norm: rf"{SYMBOLS[norm]}, $\epsilon$ = {epsilon[norm]:.4g}" for norm in SYMBOLS}
-    classifiers = list(dict.fromkeys(table["classifier"]))
-    figure = Figure(figsize=(max(7.2, 0.95 * len(classifiers)), 3.9))
-    axes = figure.subplots()
-    colors, hatches, width = sns.color_palette("colorblind"), ("", "//", ".."), 0.27
-    for i, measure in enumerate(MEASURES):
-        part = table[table["measure"] == measure].set_index("classifier").loc[classifiers]
-        place = np.arange(len(classifiers)) + (i - 1) * width
-        whiskers = np.stack([part["accuracy"] - part["low"], part["high"] - part["accuracy"]])
-        color = colors[(7, 0, 1)[i]]
-        drawn = axes.bar(
-            place, part["accuracy"], width, yerr=whiskers, label=labels[measure], color=color,
-            hatch=hatches[i], edgecolor="white", error_kw={"elinewidth": 0.8, "capsize": 1.5},
-        )  # fmt: skip
-        for bar, kind in zip(drawn, part["kind"], strict=True):
-            if kind == "attacked":
-                bar.set(facecolor="white", edgecolor=color, linewidth=0.8)
-        for x, height, top in zip(place, part["accuracy"], part["high"], strict=True):
-            axes.text(x, top + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=7)
+    names = ranked(table)
+    measures: Sequence[str] = [one for one in MEASURES if one in set(table["measure"])]
+    n_columns = 2 if layout.is_narrow else len(measures)
+    n_rows = -(-len(measures) // n_columns)
+    figure = Figure(figsize=(layout.width, n_rows * (0.75 + _ROW * len(names)) + 0.75))
+    places = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
+    for axes in places.flat[len(measures) :]:
+        axes.remove()
+    for axes, measure in zip(places.flat, measures, strict=False):
+        rows = table[table["measure"] == measure].set_index("classifier")
+        _panel(axes, rows, names, measure, 0.45 if layout.is_narrow else 0.3)
+        ticks = MaxNLocator(3 if layout.is_narrow else 4).tick_values(*axes.get_xlim())
+        axes.set_xticks([tick for tick in ticks if axes.get_xlim()[0] <= tick <= min(axes.get_xlim()[1], 100)])
     n_pairs = table.groupby("classifier")["n_pairs"].min()
-    fewer = {name: f"\n{n} pair{'s' * (n > 1)}" if n < n_pairs.max() else "" for name, n in n_pairs.items()}
-    axes.set_xticks(
-        np.arange(len(classifiers)),
-        [f"{name.replace('|', chr(10))}\n{_kinds(table, name)}{fewer[name]}" for name in classifiers],
-    )
-    axes.set(ylabel="accuracy (%)", ylim=(0, 108))
-    axes.grid(visible=False, axis="x")
-    axes.set_title(f"{dataset}, {split} images: mean over {n_pairs.max()} pairs, with its interval", fontsize=10)
-    handles = [Patch(facecolor=colors[(7, 0, 1)[i]], hatch=hatches[i], edgecolor="white", label=labels[measure])
-               for i, measure in enumerate(MEASURES)]  # fmt: skip
-    if (table["kind"] == "attacked").any():
-        handles.append(Patch(facecolor="white", edgecolor="black", linewidth=0.8, label="hollow: attacked"))
+    few = {name: f" ({number_of(n, 'pair')})" if n < n_pairs.max() else "" for name, n in n_pairs.items()}
+    for axes in places[:, 0]:
+        axes.set_yticks(np.arange(len(names)), [f"{shown_name(name)}{few[name]}" for name in names])
+    emphasize(places[:, 0].tolist(), names)
+    over = f"mean over {number_of(n_pairs.max(), 'pair')}, accuracy (%); each panel has its own range"
+    figure.suptitle(wrapped(f"{dataset}, {split} images: {over}", layout))
+    handles = kind_handles(table["kind"])
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
 
 
-def _kinds(table: pd.DataFrame, classifier: str) -> str:
-    """What the numbers of a classifier are: `attacked`, or one line for each norm where they differ."""
-    mine = table[(table["classifier"] == classifier) & (table["measure"] != "clean")].set_index("measure")["kind"]
-    if mine.nunique() == 1:
-        return str(mine.iloc[0])
-    return "\n".join(f"{SYMBOLS[norm]} {kind}" for norm, kind in mine.items())
+def _panel(axes: Axes, rows: pd.DataFrame, names: list[str], measure: str, share: float) -> None:
+    """The dots of one measure with their intervals and values, for which `share` of the range is left free on the right."""
+    label, marker, place = MEASURES[measure]
+    color = sns.color_palette("colorblind")[place]
+    for row, name in enumerate(names):
+        if name in rows.index:
+            dot(axes, rows.loc[name], row, "o" if marker == "|" else marker, color)
+            ends = _ends(rows.loc[name])
+            axes.annotate(
+                f"{rows.loc[name, 'accuracy']:.1f}", (ends[1], row), (6, 0), textcoords="offset points", va="center"
+            )
+    lows, highs = zip(*(_ends(one) for _, one in rows.iterrows()), strict=True)
+    low, high = min(lows), max(highs)
+    room = max(high - low, 2.0)
+    axes.set(xlim=(low - 0.08 * room, high + share * room), ylim=(len(names) - 0.5, -0.5))
+    axes.set_title(label, loc="left", fontweight="bold")
+    axes.grid(visible=False, axis="x")
 
 
-def pairs_table(table: pd.DataFrame, first: str, others: Sequence[str]) -> pd.DataFrame:
-    """One row for each pair that all of them have, test images, in percent, out of `comparison.scores`.
-
-    Columns: pair, and of each classifier `_sum` (of both robust accuracies, which the paper plots), `_Linf`, `_L2` and `_union`
-    (images robust in both norms at once).
-    """
-    names = [first, *others]
-    test = table[(table["split"] == "test") & table["classifier"].isin(names)]
-    wide = 100 * test.pivot_table(index="pair", columns=["classifier", "measure"], values="value", sort=False)
-    columns = {"pair": wide.index}
-    for name in names:
-        columns[f"{name}_sum"] = 2 * wide[name, "mean"].to_numpy()
-        for measure in ("Linf", "L2", "union"):
-            columns[f"{name}_{measure}"] = wide[name, measure].to_numpy()
-    return pd.DataFrame(columns).dropna().round(4)
+def _ends(row: pd.Series) -> tuple[float, float]:
+    """From where to where a dot and its interval reach; of a single pair, whose interval is open, the dot alone."""
+    is_open = (row["low"], row["high"]) == (0.0, 100.0)
+    return (row["accuracy"], row["accuracy"]) if is_open else (row["low"], row["high"])
 
 
-def scatter(table: pd.DataFrame, first: str, kinds: Mapping[str, str], dataset: str) -> Figure:
-    """Figure 6: one dot for each pair, `first` against the others; left the sum that the paper plots, right the union.
-
-    `kinds` says of each other what its numbers are; dots are filled where they are proven and hollow where attacked.
-    """
-    figure = Figure(figsize=(7.2, 3.9 + 0.18 * len(kinds)))
-    names = {"sum": r"$\ell_\infty + \ell_2$", "union": r"$\ell_\infty \cup \ell_2$"}
-    for axes, (column, name) in zip(figure.subplots(1, 2), names.items(), strict=True):
-        mine = table[f"{first}_{column}"].to_numpy()
-        theirs = {other: table[f"{other}_{column}"].to_numpy() for other in kinds}
-        _dots(axes, mine, theirs, first, kinds)
-        axes.set_xlabel(f"the other: {name} robust accuracy (%)", fontsize=9)
-        axes.set_ylabel(f"{first}: {name} robust accuracy (%, proven)", fontsize=9)
-        side = "left" if column == "sum" else "right"
-        figure.legend(*axes.get_legend_handles_labels(), loc=f"outside lower {side}", frameon=False, fontsize=7.5)
-    figure.suptitle(
-        f"{dataset}, test images: {len(table)} pairs; left the sum of both accuracies, right both at once", fontsize=10
-    )
-    return figure
+def dot(axes: Axes, row: pd.Series, place: float, marker: str, color: object) -> None:
+    """One accuracy with its interval: hollow where it is attacked, without the ends of an interval that knows none."""
+    face = "white" if row["kind"] == "attacked" else color
+    axes.plot(_ends(row), [place, place], color=color, linewidth=1.3, zorder=2)
+    is_bar = marker == "|"
+    axes.plot(row["accuracy"], place, marker, markerfacecolor=face, markeredgecolor=color, zorder=3,
+              markersize=10 if is_bar else 6, markeredgewidth=2.2 if is_bar else 1.3)  # fmt: skip
 
 
-def _dots(axes: Axes, mine: np.ndarray, theirs: Mapping[str, np.ndarray], first: str, kinds: Mapping[str, str]) -> None:
-    """The dots of every other classifier, with how often `first` is ahead of it, and the line where both are equal."""
-    for i, (name, x) in enumerate(theirs.items()):
-        color, is_hollow = sns.color_palette("colorblind")[i % 10], kinds[name] == "attacked"
-        above, equal = int((mine > x).sum()), int((mine == x).sum())
-        axes.scatter(
-            x, mine, s=18, marker=MARKERS[i % len(MARKERS)], facecolor="none" if is_hollow else color,
-            edgecolor=color if is_hollow else "white", linewidth=0.9 if is_hollow else 0.5, zorder=3,
-            label=f"{name} ({kinds[name]}): {first} ahead in {above} of {len(x)}, equal in {equal}",
-        )  # fmt: skip
-    everything = np.concatenate([mine, *theirs.values()])
-    low, high = everything.min(), everything.max()
-    margin = 0.05 * (high - low) + 0.5
-    limits = (low - margin, high + margin)
-    axes.plot(limits, limits, color="black", linewidth=0.8, linestyle="--", zorder=2)
-    axes.set(xlim=limits, ylim=limits, aspect="equal")
-
-
-def times_table(timings: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Table 1: seconds to train one pair (1NN: to build its index), and to classify one test image, by classifier.
-
-    Inference alone and in batches of 512, from this machine's memory and back."""
-    rows = [
-        {
-            "classifier": name,
-            "training_seconds_per_pair": float(f"{one['training_seconds_per_pair']:.3g}"),
-            "inference_seconds_batch_1": float(f"{one['inference_seconds_per_image']['1']:.3g}"),
-            "inference_seconds_batch_512": float(f"{one['inference_seconds_per_image']['512']:.3g}"),
-            "device": one["device"],
-        }
-        for name, one in timings.items()
+def kind_handles(kinds: pd.Series) -> list[Line2D]:
+    """What filled, hollow and grey dots mean, of the kinds there are."""
+    found, looks = set(kinds), []
+    if found & {"exact", "certified"}:
+        words = " or ".join(kind for kind in ("exact", "certified") if kind in found)
+        looks.append((f"filled: {words}", "black", "black"))
+    if "attacked" in found:
+        looks.append(("hollow: attacked", "white", "black"))
+    if "published" in found:
+        looks.append(("grey: published", "0.6", "0.6"))
+    return [
+        Line2D([], [], marker="o", linestyle="", label=label, markerfacecolor=face, markeredgecolor=edge)
+        for label, face, edge in looks
     ]
-    return pd.DataFrame(rows)
 
 
-def times(table: pd.DataFrame) -> Figure:
-    """Table 1 as a picture."""
-    figure = Figure(figsize=(7.2, 0.5 + 0.32 * (len(table) + 1)))
-    axes = figure.subplots()
-    axes.axis("off")
-    head = [
-        "",
-        "training, s per pair",
-        "inference, s per image,\none at a time",
-        "inference, s per image,\n512 at once",
-        "device",
-    ]
-    cells = [
-        [row[0], f"{row[1]:.3g}", f"{row[2]:.2e}", f"{row[3]:.2e}", row[4]] for row in table.itertuples(index=False)
-    ]
-    drawn = axes.table(
-        cells,
-        colLabels=head,
-        loc="center",
-        cellLoc="center",
-        edges="horizontal",
-        colWidths=[0.1, 0.2, 0.24, 0.24, 0.22],
-    )
-    drawn.auto_set_font_size(False)
-    drawn.set_fontsize(9)
-    drawn.scale(1, 1.4)
-    for column in range(len(head)):
-        drawn[0, column].set_height(1.6 * drawn[0, column].get_height())
-    return figure
-
-
-def distance_table(distances: pd.DataFrame, needed: float) -> pd.DataFrame:
-    """Columns first, second, distance (d0, l2, pixel units), needed (2 epsilon sqrt(N)), is_enough."""
-    table = distances[["first", "second", "distance"]].astype({"first": str, "second": str})
-    return table.assign(needed=round(needed, 6), is_enough=table["distance"] >= needed)
-
-
-def distance_figure(table: pd.DataFrame, classes: list[str], dataset: str) -> Figure:
-    """d0 of every pair of classes as a triangle of numbers; framed are those that fall short of the premise."""
-    places = {name: place for place, name in enumerate(classes)}
-    values = np.full((len(classes), len(classes)), np.nan)
-    for row in table.itertuples():
-        values[places[str(row.second)], places[str(row.first)]] = row.distance
-    figure = Figure(figsize=(7.2, 5.4))
-    axes = figure.subplots()
-    sns.heatmap(values[1:, :-1], annot=True, fmt=".2f", cmap="cividis", ax=axes, linewidths=0.5, square=False,
-                annot_kws={"fontsize": 8}, xticklabels=classes[:-1], yticklabels=classes[1:],
-                cbar_kws={"label": r"d0, $\ell_2$, pixel units"})  # fmt: skip
-    for row in table[~table["is_enough"]].itertuples():
-        corner = (places[str(row.first)], places[str(row.second)] - 1)
-        axes.add_patch(_frame(corner))
-    axes.grid(visible=False)
-    axes.tick_params(axis="y", rotation=0)
-    needed, n_short = float(table["needed"].iloc[0]), int((~table["is_enough"]).sum())
-    short = rf"{n_short} of {len(table)} pairs (framed) have d0 < 2$\epsilon\sqrt{{N}}$ = {needed:.3f}"
-    axes.set_title(f"{dataset}, training images: {short}", fontsize=10)
-    return figure
-
-
-def _frame(corner: tuple[int, int]) -> Rectangle:
-    return Rectangle(corner, 1, 1, fill=False, edgecolor="#d55e00", linewidth=2.5, clip_on=False)
+def emphasize(every: list[Axes], names: list[str]) -> None:
+    """Sets the name of 1NN in bold, where the axes name their rows."""
+    if "1NN" in names:
+        for axes in every:
+            axes.get_yticklabels()[names.index("1NN")].set_fontweight("bold")

@@ -7,35 +7,48 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec
 
 from nnrobust.examples import Examples
+from nnrobust.figures.style import Layout, number_of, wrapped
 
 ROWS = ("image", "adversarial", "difference")
+_IN_A_ROW = {False: 8, True: 4}
+"""Images beside each other, by whether the layout is narrow."""
 
 
-def example_figure(examples: Examples, title: str, classes: list[str], epsilon: dict[str, float]) -> Figure:
-    """Images, the nearest found that fool (with their l2 distance), and rescaled differences; beside them the pixel changes.
+def example_figure(
+    examples: Examples, title: str, classes: list[str], epsilon: dict[str, float], is_exact: bool, layout: Layout
+) -> Figure:  # fmt: skip
+    """Images, the nearest found that fool (with their l2 distance), and rescaled differences; below them the pixel changes.
 
     Gray in a difference is no change; each is scaled by its own largest. The histogram has the absolute changes of all pixel
-    values of all images shown, and the Linf epsilon as an upright line.
+    values of the images that `counted` names, and the Linf epsilon as an upright line. `is_exact`: no nearer image fools.
     """
-    figure = Figure(figsize=(9.2, 2.9))
-    n = len(examples.images)
-    grid = figure.add_gridspec(1, 2, width_ratios=(n, 3.4))
-    images = GridSpecFromSubplotSpec(len(ROWS), n, grid[0], wspace=0.05, hspace=0.08)
+    n, n_columns = len(examples.images), min(_IN_A_ROW[layout.is_narrow], len(examples.images))
+    blocks = [range(start, min(start + n_columns, n)) for start in range(0, n, n_columns)]
+    side = (layout.width - 0.5) / n_columns
+    heights = [3 * side + 0.9] * len(blocks) + [1.9]
+    figure = Figure(figsize=(layout.width, sum(heights) + 0.5))
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     shades = shown_images(examples)
-    for column in range(n):
-        for row, name in enumerate(ROWS):
-            axes = figure.add_subplot(images[row, column])
-            axes.set(xticks=[], yticks=[])
-            axes.set_box_aspect(examples.images.shape[2] / examples.images.shape[3])
-            if name == "image" or examples.is_found[column]:
-                axes.imshow(shades[name][column], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            if column == 0:
-                axes.set_ylabel(name, fontsize=8)
-        figure.axes[-3].set_title(_label(examples, column, classes), fontsize=7)
-        figure.axes[-1].set_xlabel(_distance(examples, column, epsilon["L2"]), fontsize=7)
-    _histogram(figure.add_subplot(grid[1]), examples, epsilon["Linf"])
-    figure.suptitle(title, fontsize=9)
+    for i, block in enumerate(blocks):
+        images = GridSpecFromSubplotSpec(len(ROWS), n_columns, grid[i], wspace=0.06, hspace=0.06)
+        for column, index in enumerate(block):
+            every = [figure.add_subplot(images[row, column]) for row in range(len(ROWS))]
+            for axes, name in zip(every, ROWS, strict=True):
+                _image(axes, shades[name][index] if name == "image" or examples.is_found[index] else None, examples)
+                if column == 0:
+                    axes.set_ylabel(name)
+            every[0].set_title(_label(examples, index, classes))
+            every[-1].set_xlabel(_distance(examples, index, epsilon["L2"]))
+    axes = figure.add_subplot(grid[len(blocks)])
+    _histogram(axes, examples, epsilon, is_exact)
+    axes.set_title(wrapped(share_in_words(examples, epsilon, is_exact), layout, 0.9))
+    figure.suptitle(wrapped(title, layout))
     return figure
+
+
+def counted(examples: Examples, epsilon: float, is_exact: bool) -> np.ndarray:
+    """Of which images (n,) the changes are counted, as in the claims: all that are fooled, of an attack those within epsilon."""
+    return examples.is_found if is_exact else examples.is_found & examples.inside(epsilon)
 
 
 def shown_images(examples: Examples) -> dict[str, np.ndarray]:
@@ -48,6 +61,13 @@ def shown_images(examples: Examples) -> dict[str, np.ndarray]:
     return {name: images.transpose(0, 2, 3, 1) for name, images in every.items()}
 
 
+def _image(axes: Axes, shades: np.ndarray | None, examples: Examples) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.set_box_aspect(examples.images.shape[2] / examples.images.shape[3])
+    if shades is not None:
+        axes.imshow(shades, cmap="gray", vmin=0, vmax=1, interpolation="none")
+
+
 def _label(examples: Examples, column: int, classes: list[str]) -> str:
     name = classes[examples.labels[column]]
     return name if examples.predictions[column] == examples.labels[column] else f"{name}\nwrong as it is"
@@ -56,17 +76,33 @@ def _label(examples: Examples, column: int, classes: list[str]) -> str:
 def _distance(examples: Examples, column: int, epsilon: float) -> str:
     if not examples.is_found[column]:
         return "none found"
-    sign = r"\leq" if examples.inside(epsilon)[column] else ">"
-    return rf"$\ell_2$ {examples.norms[column]:.2f} ${sign} \epsilon$"
+    sign = "≤" if examples.inside(epsilon)[column] else ">"
+    return f"L2 {examples.norms[column]:.2f}\n{sign} epsilon"
 
 
-def _histogram(axes: Axes, examples: Examples, epsilon: float) -> None:
-    change = np.abs(examples.adversarial - examples.images / 255)[examples.is_found].ravel()
-    ends, weights = (0.0, max(1.05 * epsilon, change.max(initial=0))), np.full(len(change), 100 / max(1, len(change)))
+def changes(examples: Examples, is_counted: np.ndarray) -> np.ndarray:
+    """The absolute changes of all pixel values of the images counted, in one row."""
+    return np.abs(examples.adversarial - examples.images / 255)[is_counted].ravel()
+
+
+def share_in_words(examples: Examples, epsilon: dict[str, float], is_exact: bool) -> str:
+    """The share of pixel values that the claim on the figure is about, with its denominator."""
+    is_counted = counted(examples, epsilon["L2"], is_exact)
+    change, n, linf = changes(examples, is_counted), int(is_counted.sum()), epsilon["Linf"]
+    if not n:
+        return "none found"
+    share, words = ((change > linf), "more") if is_exact else ((change < linf), "less")
+    of = f"the {number_of(n, 'image')} fooled" if is_exact else f"the {number_of(n, 'image')} fooled within epsilon"
+    return f"{100 * share.mean():.1f} % of the pixel values of {of} change by {words} than {linf:.3g} (dotted)"
+
+
+def _histogram(axes: Axes, examples: Examples, epsilon: dict[str, float], is_exact: bool) -> None:
+    change = changes(examples, counted(examples, epsilon["L2"], is_exact))
+    ends = (0.0, max(1.05 * epsilon["Linf"], change.max(initial=0)))
+    weights = np.full(len(change), 100 / max(1, len(change)))
     axes.hist(change, bins=60, range=ends, weights=weights, color=sns.color_palette("colorblind")[0])
-    axes.axvline(epsilon, color="black", linestyle=":", linewidth=1)
-    axes.set(xlabel="change of a pixel value, in [0, 1]", ylabel="pixel values (%)", title="none found")
+    axes.axvline(epsilon["Linf"], color="black", linestyle=":", linewidth=1.2)
+    axes.set(xlabel="change of a pixel value, in [0, 1]", ylabel="values (%)")
     if len(change):
-        share = 100 * (change < epsilon).mean()
-        axes.set_title(f"{share:.0f} % of values change by\nless than {epsilon:.3g} (dotted)", fontsize=8)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from nnrobust.figures.curves import STYLES
+from nnrobust.figures.style import Layout, wrapped
 
 QUERY = (0.0, 0.0)
 OWN = ((-0.8, 0.6), (1.0, -0.5), (-1.9, -0.4), (0.1, -1.9), (-1.3, 1.7))
@@ -49,9 +50,9 @@ def theorem_table() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "name", "x", "y", "value"])
 
 
-def theorem_figure(table: pd.DataFrame) -> Figure:
+def theorem_figure(table: pd.DataFrame, layout: Layout) -> Figure:
     """The example of `theorem_table`: regions of 1NN, both distances, and the three balls around the query."""
-    figure = Figure(figsize=(7.2, 4.7))
+    figure = Figure(figsize=(layout.width, 7.2 if layout.is_narrow else 5.4))
     axes = figure.subplots()
     number = table[table["kind"] == "number"].set_index("name")["value"]
     points = table[table["kind"] != "number"].set_index("name")
@@ -62,11 +63,10 @@ def theorem_figure(table: pd.DataFrame) -> Figure:
     limits = (-_REACH, _REACH)
     axes.set(aspect="equal", xlim=limits, ylim=limits, xlabel="first coordinate", ylabel="second coordinate")
     axes.grid(visible=False)
-    figure.legend(handles=[*balls, *dots], loc="outside right center", frameon=False, fontsize=9.5, labelspacing=1.1)
-    figure.suptitle(
-        r"Theorem 1: where $d(x, x_1) \geq d(x, x_0) + \delta$, no perturbation shorter than $\delta/2$ changes the label",
-        fontsize=10,
-    )
+    place = "outside lower left" if layout.is_narrow else "outside right center"
+    figure.legend(handles=[*balls, *dots], loc=place, frameon=False, labelspacing=0.4 if layout.is_narrow else 1.1)
+    title = "Theorem 1: where d(x, x₁) ≥ d(x, x₀) + δ, no perturbation shorter than δ/2 changes the label"
+    figure.suptitle(wrapped(title, layout))
     return figure
 
 
@@ -92,25 +92,25 @@ def _distances(axes: Axes, points: pd.DataFrame, number: pd.Series) -> None:
         axes.add_patch(Circle(center, radius, fill=False, **_WAY))
         axes.plot(*zip(center, points.loc[end, ["x", "y"]], strict=True), color="0.35", linewidth=1, zorder=2)
     for name, text, shift in (
-        ("x", "$x$", (0, -0.22)),
-        ("x0", f"$x_0$\n$d$ = {number['d']:.4g}", (-0.5, 0.1)),
-        ("x1", f"$x_1$\n$d + \\delta$ = {far:.4g}", (0.6, 0.22)),
-        ("x*", "$x^*$", (0.48, 0.16)),
+        ("x", "x", (0, -0.22)),
+        ("x0", f"x₀\nd = {number['d']:.4g}", (-0.55, 0.1)),
+        ("x1", f"x₁\nd + δ = {far:.4g}", (0.6, 0.3)),
+        ("x*", "x*", (0.48, 0.16)),
     ):
         place = points.loc[name, "x"] + shift[0], points.loc[name, "y"] + shift[1]
-        axes.text(*place, text, ha="center", va="center", fontsize=10.5)
+        axes.text(*place, text, ha="center", va="center")
 
 
 def _balls(axes: Axes, points: pd.DataFrame, number: pd.Series) -> list[Line2D]:
     """The three balls, in the styles that the radii have in every figure; their entries of the legend."""
     handles = []
-    names = {"half_gap": r"certified, half gap $\delta/2$", "bisector": "certified, bisectors", "exact": "exact radius"}
+    names = {"half_gap": "certified, half gap δ/2", "bisector": "certified, bisectors", "exact": "exact radius"}
     center = (points.loc["x", "x"], points.loc["x", "y"])
     for name, text in names.items():
         _, line, color = STYLES[name.replace("_", " ")]
         look = {"linestyle": line, "linewidth": 1.8, "color": sns.color_palette("colorblind")[color]}
         axes.add_patch(Circle(center, number[name], fill=False, zorder=3, **look))
-        handles.append(Line2D([], [], label=f"{text}\n= {number[name]:.4g}", **look))
+        handles.append(Line2D([], [], label=f"{text} = {number[name]:.4g}", **look))
     return handles
 
 
@@ -119,14 +119,14 @@ def _dots(axes: Axes, points: pd.DataFrame) -> list[Line2D]:
     own, other = sns.color_palette("colorblind")[:2]
     handles = []
     for kind, marker, size, color, label in (
-        ("query", "D", 6.5, "black", "query $x$"),
+        ("query", "D", 6.5, "black", "query x"),
         ("own", "o", 6.5, own, "references of its class"),
-        ("other", "^", 6.5, other, "references of\nthe other class"),
-        ("adversarial", "*", 11, "white", "$x^*$, nearest point that\nthe other class wins"),
+        ("other", "^", 6.5, other, "references of the other class"),
+        ("adversarial", "*", 11, "white", "x*, nearest point that the other class wins"),
     ):
         mine = points[points["kind"] == kind]
         handles += axes.plot(mine["x"], mine["y"], marker, markersize=size, color=color, markeredgecolor="black",
                              label=label, zorder=4)  # fmt: skip
     boundary = Line2D([], [], color="black", linewidth=1.2, label="boundary of 1NN")
-    way = Line2D([], [], label=r"distances $d$ and $d + \delta$", **_WAY)
+    way = Line2D([], [], label="distances d and d + δ", **_WAY)
     return [*handles, boundary, way]

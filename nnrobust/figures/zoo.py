@@ -1,18 +1,22 @@
-"""Figure 8: the pretrained models against 1NN, four panels."""
+"""Figure 8: pretrained models, measured and published, against 1NN."""
+
+import re
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from nnrobust.figures.curves import LINES
-from nnrobust.figures.style import SYMBOLS
+from nnrobust.figures.accuracies import dot, emphasize, kind_handles
+from nnrobust.figures.style import GREY, Layout, panels, wrapped
 from nnrobust.tables.comparison import zoo_headline
 
 POINTS = ["classifier", "split", "norm", "kind", "n", "accuracy", "low", "high"]
-PUBLISHED_LABEL = "published, attacked, original images"
+N_NAMED = 24
+"""The most measured models that have a line of their own: the strongest."""
 
 
 def zoo_points(table: pd.DataFrame) -> pd.DataFrame:
@@ -50,71 +54,86 @@ def images_of(points: pd.DataFrame) -> str:
     return f"{int(n['train']):,} training and {int(n['test']):,} test images"
 
 
-def zoo_figure(points: pd.DataFrame, n_asked: int, dataset: str, epsilon: dict[str, float]) -> Figure:
-    """One panel for each split and norm: models in the order of their accuracy with Wilson intervals, the proven as lines."""
-    figure = Figure(figsize=(7.2, 5.6))
-    panels = figure.subplots(2, 2, sharex=True)
-    for row, split in enumerate(("train", "test")):
-        for axes, norm in zip(panels[row], epsilon, strict=True):
-            _panel(axes, points[(points["split"] == split) & (points["norm"] == norm)])
-            axes.set_title(
-                rf"{split}, {SYMBOLS[norm]}, $\epsilon$ = {epsilon[norm]:.4g}: " + axes.get_title(), fontsize=8
-            )
-        panels[row][0].set_ylabel("robust accuracy (%)")
-    for axes in panels[1]:
-        axes.set_xlabel("models, by their accuracy in the panel")
-    named: dict[str, Artist] = {}
-    for axes in panels.flat:
-        named |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend([*named.values()], [*named], loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    figure.suptitle(
-        f"{dataset}: {n_models(points)} of {n_asked} pretrained models, {images_of(points)}, Wilson intervals",
-        fontsize=10,
-    )
+def zoo_figure(points: pd.DataFrame, title: str, epsilon: dict[str, float], layout: Layout) -> Figure:
+    """A panel for each split and norm that has points: a line for each model with its Wilson interval, upright lines of 1NN.
+
+    Filled dots are proven, hollow ones attacked. Published models are grey dots in one line of their own, and so are, hollow,
+    the measured ones after the first `N_NAMED`.
+    """
+    shown = [(split, norm) for split in ("test", "train") for norm in epsilon if len(_of(points, split, norm))]
+    rows = _rows(points)
+    names = [_broken(name) for name in rows]
+    n_rows, height = len(shown) if layout.is_narrow else 1, 0.34 if any("\n" in name for name in names) else 0.24
+    figure = Figure(figsize=(layout.width, 1.1 + n_rows * (1.1 + height * len(rows))))
+    every = panels(figure, len(shown), layout, sharey=True)
+    for axes, (split, norm) in zip(every, shown, strict=True):
+        part = _of(points, split, norm)
+        _panel(axes, part, rows)
+        share = 0.5 if layout.is_narrow else 0.75 / len(shown)
+        ahead = wrapped(f"ε = {epsilon[norm]:.4g}: {in_words(part)}", layout, share)
+        axes.set_title(f"{split}, {norm}\n{ahead}", loc="left")
+        axes.set_xlabel("robust accuracy (%)")
+    every[0].set(ylim=(len(rows) - 0.5, -0.5))
+    every[0].set_yticks(np.arange(len(rows)), names)
+    emphasize(every, list(rows))
+    handles = kind_handles(points["kind"])
+    figure.legend(handles=handles, loc="outside lower center", ncols=2 if layout.is_narrow else 4, frameon=False)
+    figure.suptitle(wrapped(title, layout))
     return figure
 
 
-def published_figure(points: pd.DataFrame, nearest: pd.Series, dataset: str, epsilon: dict[str, float]) -> Figure:
-    """One panel, test images in Linf: the published accuracies, and as a line the `zoo_points` row of 1NN."""
-    figure = Figure(figsize=(7.2, 3.6))
-    axes = figure.subplots()
-    _crosses(axes, points, 0)
-    color = sns.color_palette("colorblind")[1]
-    axes.axhline(
-        nearest["accuracy"], color=color, linewidth=1.6, label=f"1NN, all classes, {dataset} ({nearest['kind']})"
+def _broken(name: str) -> str:
+    """A long name of RobustBench's in two lines, the first of which ends with the year."""
+    return re.sub(r"(?<=\d{4})(?=[A-Z])", "\n", name, count=1) if len(name) > 20 else name
+
+
+def _of(points: pd.DataFrame, split: str, norm: str) -> pd.DataFrame:
+    return points[(points["split"] == split) & (points["norm"] == norm)]
+
+
+def _rows(points: pd.DataFrame) -> dict[str, list[str]]:
+    """The names of the lines from top to bottom, each with its models: the strongest first, those without a line of their own
+    together, published ones last."""
+    is_published = points["kind"] == "published"
+    strength = (
+        points[~is_published].groupby("classifier")["accuracy"].mean().sort_values(ascending=False, kind="stable")
     )
-    axes.axhspan(nearest["low"], nearest["high"], color=color, alpha=0.2, linewidth=0)
-    axes.set(xticks=[], ylim=(0, 102), xlabel="models, by their accuracy", ylabel="robust accuracy (%)")
-    axes.set_title(
-        rf"test, {SYMBOLS['Linf']}, $\epsilon$ = {epsilon['Linf']:.4g}: {len(points)} published models", fontsize=10
-    )
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    return figure
+    attacked = set(points.loc[points["kind"] == "attacked", "classifier"])
+    models = [name for name in strength.index if name in attacked]
+    further = models[N_NAMED:]
+    rows = {str(name): [str(name)] for name in strength.index if name not in further}
+    if further:
+        rows[f"{len(further)} further models"] = further
+    published = list(dict.fromkeys(points.loc[is_published, "classifier"]))
+    if published:
+        rows[f"{len(published)} published"] = published
+    return rows
 
 
-def _crosses(axes: Axes, points: pd.DataFrame, start: int) -> None:
-    if len(points):
-        places = start + np.arange(len(points))
-        axes.plot(places, points["accuracy"], "x", color="0.45", markersize=3.5, label=PUBLISHED_LABEL)
+def in_words(points: pd.DataFrame) -> str:
+    """How many of the networks of a panel have a lower accuracy than 1NN, measured and published ones apart."""
+    nearest = points.loc[points["classifier"] == "1NN"].iloc[0]
+    parts = []
+    for kind, word in (("attacked", "measured"), ("published", "published")):
+        mine = points.loc[points["kind"] == kind, "accuracy"]
+        if len(mine):
+            parts.append(f"{int((mine < nearest['accuracy']).sum())} of {len(mine)} {word}")
+    return f"1NN ({nearest['kind']}) ahead of {' and '.join(parts) or 'none'}"
 
 
-def _panel(axes: Axes, points: pd.DataFrame) -> None:
+def _panel(axes: Axes, points: pd.DataFrame, rows: Mapping[str, list[str]]) -> None:
     colors = sns.color_palette("colorblind")
-    models, published = points[points["kind"] == "attacked"], points[points["kind"] == "published"]
-    proven = points[~points["kind"].isin(["attacked", "published"])]
-    nearest = proven[proven["classifier"] == "1NN"].iloc[0]
-    whiskers = np.stack([models["accuracy"] - models["low"], models["high"] - models["accuracy"]])
-    axes.errorbar(
-        np.arange(len(models)), models["accuracy"], yerr=whiskers, fmt="o", markersize=3, elinewidth=0.6,
-        color=colors[0], markerfacecolor="white", label="pretrained model (attacked)",
-    )  # fmt: skip
-    _crosses(axes, published, len(models))
-    for i, other in enumerate(proven[proven["classifier"] != "1NN"].sort_values("classifier").itertuples()):
-        axes.axhline(other.accuracy, color=colors[(2 + i) % 10], linewidth=1.1, linestyle=LINES[i % len(LINES)],
-                     label=f"{other.classifier} (proven)")  # fmt: skip
-    axes.axhline(nearest["accuracy"], color=colors[1], linewidth=1.6, label="1NN, all classes (proven)")
-    axes.axhspan(nearest["low"], nearest["high"], color=colors[1], alpha=0.2, linewidth=0)
-    axes.set(xticks=[], ylim=(0, 102))
-    axes.set_title(
-        f"1NN ({nearest['kind']}) ahead of {int((models['accuracy'] < nearest['accuracy']).sum())} of {len(models)}"
-    )
+    nearest = points[points["classifier"] == "1NN"].iloc[0]
+    axes.axvspan(nearest["low"], nearest["high"], color=colors[1], alpha=0.2, linewidth=0)
+    axes.axvline(nearest["accuracy"], color=colors[1], linewidth=1.4)
+    for place, names in enumerate(rows.values()):
+        for row in points[points["classifier"].isin(names)].to_dict("records"):
+            if row["kind"] == "published":
+                axes.plot(row["accuracy"], place, "|", color=GREY, markersize=8, markeredgewidth=1.0)
+            else:
+                color = "black" if row["classifier"] == "1NN" else colors[0 if row["kind"] == "attacked" else 2]
+                dot(axes, pd.Series(row), place, "o", color)
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, -2.0), min(high, 102.0))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.grid(visible=False, axis="x")

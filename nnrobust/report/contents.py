@@ -4,12 +4,17 @@ import pandas as pd
 
 from nnrobust.claims.judge import NOT_RUN
 from nnrobust.figures.gallery import Drawing
+from nnrobust.figures.overview import answer
+from nnrobust.figures.style import NARROW, WIDE, svg
 from nnrobust.report.report import Picture, Report, Table
+from nnrobust.report.times import TIMES_CAPTION, times_shown
 from nnrobust.tables.comparison import HEADLINE
 from nnrobust.tables.leaderboard import MEASURES
 from nnrobust.tables.runs import Run
 
 QUESTION = "nnrobust: 1NN against adversarial training"
+LONGEST_CSV = 40_000
+"""Characters of a figure's table up to which the page has it, beside the files of the run."""
 MEANS = [
     "classifier",
     "split",
@@ -53,27 +58,36 @@ LEADERBOARD_CAPTION = (
 
 def report_of(
     run: Run,
-    drawings: list[tuple[Drawing, bytes]],
+    pictures: list[Picture],
     claims: pd.DataFrame,
     controls: pd.DataFrame,
     setting: str,
     provenance: dict[str, object],
 ) -> Report:
-    """The report of a run, from its drawings with their PNG files, its ledger and its controls; none where none was judged."""
-    pictures = [
-        Picture(drawing.name, drawing.title, drawing.caption, png, f"{drawing.name}.csv") for drawing, png in drawings
-    ]
-    sentence = f"This run is {setting}: every verdict below is of that."
-    claims, controls = (_judged_first(table) for table in (claims, controls))
+    """The report of a run, from its pictures, its ledger and its controls; no controls where none was judged."""
     if (controls["verdict"] == NOT_RUN).all():
         controls = controls[:0]
-    return Report(QUESTION, sentence, claims, controls, pictures, _tables(run), provenance, not_run(run, claims))
+    sentence = answer(run.scores, run.classifiers + run.pretrained, run.simple, run.dataset)
+    return Report(
+        QUESTION,
+        sentence,
+        f"This run is {setting}.",
+        claims,
+        controls,
+        pictures,
+        _tables(run),
+        provenance,
+        not_run(run, claims),
+    )
 
 
-def _judged_first(claims: pd.DataFrame) -> pd.DataFrame:
-    """The claims, with those that were not run at the end."""
-    is_open = claims["verdict"] == NOT_RUN
-    return pd.concat([claims[~is_open], claims[is_open]])
+def picture_of(drawing: Drawing) -> Picture:
+    """A drawing for the page, in both layouts, with its table where that is short."""
+    data = drawing.table.to_csv(index=False)
+    wide, narrow = (svg(drawing.draw(layout)) for layout in (WIDE, NARROW))
+    return Picture(
+        drawing.name, drawing.title, drawing.caption, wide, narrow, data if len(data) <= LONGEST_CSV else None
+    )
 
 
 def _tables(run: Run) -> list[Table]:
@@ -81,13 +95,17 @@ def _tables(run: Run) -> list[Table]:
     is_shown = tables["pairs"]["method"].isin(HEADLINE) | (tables["pairs"]["kind"] == "attacked")
     test = tables["pairs"].loc[is_shown & (tables["pairs"]["split"] == "test"), PAIRS]
     paired = tables["paired"].drop(columns="first", errors="ignore")
+    board = tables["leaderboard"]
+    board = board.assign(n_pairs=board["n_pairs"].where(board["n_pairs"] > 0).astype("Int64"))
     found = [
-        Table("leaderboard", "All classifiers", LEADERBOARD_CAPTION, _percent(tables["leaderboard"], MEASURES)),
+        Table("leaderboard", "All classifiers", LEADERBOARD_CAPTION, _percent(board, MEASURES)),
         Table("means", "Means over pairs", MEANS_CAPTION, _percent(tables["means"][MEANS])),
         Table("paired", "1NN against each classifier", PAIRED_CAPTION, _percent(paired, ("difference", "low", "high"))),
         Table("pairs", "Every pair", "Test images, accuracies in percent with Wilson intervals.", _percent(test)),
         Table("changes", "Pixel changes", CHANGES_CAPTION, _percent(tables["changes"], ("share_below", "share_above"))),
     ]
+    if run.timings:
+        found.append(Table("table_1", "Table 1: running times", TIMES_CAPTION, times_shown(run.timings)))
     if len(tables["fits"]):
         found.append(Table("fits", "Fits of the simple classifiers", FITS_CAPTION, tables["fits"]))
     if len(tables["seeds"]):

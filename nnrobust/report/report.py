@@ -3,52 +3,41 @@
 Everything is inside the page, so that it opens from disk and needs no network.
 """
 
-import base64
 import json
-import numbers
 import re
-import struct
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import NamedTuple
+from urllib.parse import quote
 
 import jinja2
-import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
-from nnrobust.claims.judge import VERDICTS
 from nnrobust.errors import DataError
+from nnrobust.report.cells import COLUMN_NAMES, are_quantities, cell, column_cells
+from nnrobust.report.verdicts import SIGNS, check, groups, tallies
 
-CLAIM_COLUMNS = (
-    "id", "where", "quote", "paper", "ours", "interval", "sample", "kind", "rule", "verdict", "setting", "note",
-)  # fmt: skip
-SIGNS = dict(zip(VERDICTS, ("✓", "✗", "?", "○"), strict=True))
-"""Each verdict with its sign, in the order in which they sort."""
-MISSING = "–"
-_ABSENT = {"", "-", "–", "—", "nan", "None"}
-"""Texts that stand for no value."""
-_DECIMALS = 6
-"""The most decimals that a column of numbers is given."""
 _LONG = 160
 """Characters of a value of the provenance from which it folds away; a SHA-256 has 64."""
 _WIDE = 44
 """Characters of a name and its value from which a group of the provenance takes the whole width."""
-_NUMBER = re.compile(r"[<>≤≥~≈±]?\s*([-−+]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-−+]?\d+)?)")
-_UNIT = re.compile(r"(?:\s*%|[a-zµ]{1,2}|\s[^\d\s-]{1,12})?|\s*±.*")
 _SECTIONS = ("answer", "verdicts", "controls", "figures", "tables", "provenance", "not-run")
-_PNG = b"\x89PNG\r\n\x1a\n"
+_SIZE = {side: re.compile(rf'<svg [^>]*?{side}="([\d.]+)pt"') for side in ("width", "height")}
+_PLAIN = " !$()*+,-./:;=?@_[]{}|~"
+"""Characters that stand for themselves in an address, and in an attribute."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: `name` is its anchor, `png` the file's bytes, `data` the name of the CSV beside it."""
+    """A figure as SVG, for desks and paper, and for phones: `name` is its anchor, `data` the CSV that it is drawn from."""
 
     name: str
     title: str
     caption: str
-    png: bytes
+    wide: str
+    narrow: str
     data: str | None
 
 
@@ -64,14 +53,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """What the page says. `setting`: one sentence on the data, the profile, and whether it is the paper's experiment.
+    """What the page says. `answer`: one sentence, which stands at the top with the first of the `pictures`.
 
-    The first of the `pictures` stands at the top.
+    `setting`: one sentence on the data, the profile, and whether it is the paper's experiment.
     `claims` of the paper and `controls` beside them have the columns `CLAIM_COLUMNS`, verdicts of `VERDICTS`; `provenance` is
     nested at most one level.
     """
 
     title: str
+    answer: str
     setting: str
     claims: pd.DataFrame
     controls: pd.DataFrame
@@ -79,14 +69,6 @@ class Report:
     tables: list[Table]
     provenance: dict[str, object]
     not_run: list[str]
-
-
-class Cell(NamedTuple):
-    """What a cell shows, and the number that it sorts by (None: as text)."""
-
-    text: str
-    value: str | None
-    is_missing: bool
 
 
 class _Column(NamedTuple):
@@ -112,10 +94,10 @@ def render(report: Report) -> str:
     """The whole page; equal reports give equal pages, and whatever a report says appears as text, never as markup.
 
     Raises: DataError where claims lack a column or have an unknown verdict, an anchor is unusable or used twice, or a picture
-    is no PNG.
+    is no SVG of a size in points.
     """
     for ledger in (report.claims, report.controls):
-        _check_claims(ledger)
+        check(ledger)
     _check_anchors(report)
     template = jinja2.Environment(
         autoescape=True,
@@ -127,73 +109,15 @@ def render(report: Report) -> str:
     return template.render(
         report=report,
         sections=_sections(report),
-        counts=_counts(report.claims),
-        control_counts=_counts(report.controls),
+        tallies=tallies(report.claims),
+        control_tallies=tallies(report.controls),
         signs=SIGNS,
-        ranks={verdict: rank for rank, verdict in enumerate(VERDICTS)},
-        claims=_rows(report.claims),
-        controls=_rows(report.controls),
+        groups=groups(report.claims),
+        control_groups=groups(report.controls),
         pictures=[_picture(picture) for picture in report.pictures],
         tables=[_table(table) for table in report.tables],
         provenance=_groups(report.provenance),
     )
-
-
-def _counts(claims: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Each verdict with its sign, and how many claims have it."""
-    counted = Counter(claims["verdict"])
-    return [(verdict, sign, counted[verdict]) for verdict, sign in SIGNS.items()]
-
-
-def _rows(claims: pd.DataFrame) -> list[dict[str, Cell]]:
-    return [{name: cell(claim[name]) for name in CLAIM_COLUMNS} for claim in claims.to_dict("records")]
-
-
-def cell(value: object, decimals: int | None = None) -> Cell:
-    """How a value is shown: a dash where there is none, numbers with `decimals` (None: six digits), everything else as it is."""
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return Cell(MISSING, None, True)
-    if isinstance(value, bool | np.bool_):
-        return Cell("yes" if value else "no", None, False)
-    if isinstance(value, numbers.Real):
-        text = _number(float(value)) if decimals is None else f"{value:.{decimals}f}"
-        return Cell(text, json.dumps(float(value)), False)
-    text = str(value).strip()
-    if text in _ABSENT:
-        return Cell(MISSING, None, True)
-    return Cell(text, _leading_number(text), False)
-
-
-def _number(value: float) -> str:
-    """Six digits; whole numbers have all of theirs."""
-    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
-
-
-def _leading_number(text: str) -> str | None:
-    """The number that a text such as `22.7 %` or `< 1e-3 s` starts with; a name such as `1NN` starts with none."""
-    found = _NUMBER.match(text)
-    return (
-        None
-        if found is None or text[found.end() : found.end() + 1].isupper()
-        else json.dumps(float(found[1].replace(",", "").replace("−", "-")))
-    )
-
-
-def _is_quantity(one: Cell) -> bool:
-    """Whether a cell is a number and at most a unit or an error after it."""
-    found = _NUMBER.match(one.text)
-    return found is not None and _UNIT.fullmatch(one.text[found.end() :]) is not None
-
-
-def _check_claims(claims: pd.DataFrame) -> None:
-    lacking = [name for name in CLAIM_COLUMNS if name not in claims]
-    if lacking:
-        raise DataError(
-            f"claims: expected the columns {', '.join(CLAIM_COLUMNS)}; {', '.join(lacking)} missing; add them"
-        )
-    for claim, verdict in zip(claims["id"], claims["verdict"], strict=True):
-        if verdict not in VERDICTS:
-            raise DataError(f"claim {claim}: expected a verdict among {', '.join(VERDICTS)}; got {verdict!r}; use one")
 
 
 def _check_anchors(report: Report) -> None:
@@ -224,49 +148,53 @@ def _sections(report: Report) -> list[_Section]:
 
 
 def _picture(picture: Picture) -> dict[str, object]:
-    """What the template shows of a picture. The size keeps its place while the page loads."""
-    if not picture.png.startswith(_PNG) or len(picture.png) < 24:
-        raise DataError(f"picture {picture.name}: expected a PNG, got {picture.png[:8]!r}; save the figure as PNG")
-    width, height = struct.unpack(">II", picture.png[16:24])
+    """What the template shows of a picture."""
     end = "" if picture.title.endswith((".", "?", "!")) else "."
     return {
         "name": picture.name,
         "title": picture.title,
         "caption": picture.caption,
-        "data": picture.data,
+        "data": None if picture.data is None else address("text/csv", picture.data),
         "alt": f"{picture.title}{end} {picture.caption}".strip(),
-        "width": width,
-        "height": height,
-        "base64": base64.b64encode(picture.png).decode("ascii"),
+        "layouts": [
+            _layout(picture.name, name, svg) for name, svg in (("wide", picture.wide), ("narrow", picture.narrow))
+        ],
     }
 
 
+def _layout(picture: str, name: str, svg: str) -> dict[str, object]:
+    """A layout's address, and its size, which keeps its place while the page loads."""
+    found = [pattern.match(svg) for pattern in _SIZE.values()]
+    if None in found:
+        raise DataError(
+            f"picture {picture}: expected an SVG with its size in points, got {svg[:40]!r}; draw it with style.svg"
+        )
+    width, height = (round(float(one[1]) * 4 / 3) for one in found if one)
+    # Most quotes, and all angles, are those of tags.
+    tags = re.sub(r"<[^>]+>", lambda tag: tag[0].replace("'", "&apos;").replace('"', "'"), svg)
+    return {"name": name, "address": address("image/svg+xml", tags, "<>'"), "width": width, "height": height}
+
+
+def address(kind: str, text: str, plain: str = "") -> Markup:
+    """The address that holds the text itself, safe within double quotes; `plain`: more characters that stay as they are."""
+    return Markup(f"data:{kind};charset=utf-8,{quote(text, safe=_PLAIN + plain)}")
+
+
 def _table(table: Table) -> dict[str, object]:
-    cells = [_column_cells(table.rows.iloc[:, place].tolist()) for place in range(table.rows.shape[1])]
-    columns = [_Column(str(name), _are_quantities(mine)) for name, mine in zip(table.rows.columns, cells, strict=True)]
-    rows = list(zip(*cells, strict=True))
-    return {"name": table.name, "title": table.title, "caption": table.caption, "columns": columns, "rows": rows}
-
-
-def _column_cells(values: list[object]) -> list[Cell]:
-    """The cells of a column. Numbers get as many decimals as the one with most, so that their points stand in one line; if that
-    is more than `_DECIMALS`, or some have an exponent, each is shown by itself."""
-    cells = [cell(value) for value in values]
-    texts = [
-        shown.text
-        for value, shown in zip(values, cells, strict=True)
-        if isinstance(value, float) and not shown.is_missing
+    names = [str(name) for name in table.rows.columns]
+    cells = [column_cells(name, table.rows.iloc[:, place].tolist()) for place, name in enumerate(names)]
+    columns = [
+        _Column(COLUMN_NAMES.get(name, name), are_quantities(mine)) for name, mine in zip(names, cells, strict=True)
     ]
-    decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
-    if decimals > _DECIMALS or not all(re.fullmatch(r"[-\d.]+", text) for text in texts):
-        return cells
-    return [cell(value, decimals) if isinstance(value, float) else cell(value) for value in values]
-
-
-def _are_quantities(column: Iterable[Cell]) -> bool:
-    """Whether a column holds numbers, and so is set flush right."""
-    present = [entry for entry in column if not entry.is_missing]
-    return bool(present) and all(_is_quantity(entry) for entry in present)
+    return {
+        "name": table.name,
+        "title": table.title,
+        "caption": table.caption,
+        "columns": columns,
+        "numbers": [place for place, column in enumerate(columns, 1) if column.is_number],
+        "rows": list(zip(*cells, strict=True)),
+        "data": address("text/csv", table.rows.to_csv(index=False)),
+    }
 
 
 def _groups(provenance: Mapping[str, object]) -> list[_Group]:

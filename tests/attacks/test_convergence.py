@@ -8,7 +8,6 @@ from made.victims import Always, network_problem, of_one
 from nnrobust.attacks.attack import attack
 from nnrobust.attacks.convergence import COLUMNS, ladder, strength_curve
 from nnrobust.attacks.victim import AttackSpec
-from nnrobust.figures.curves import strength_figure
 from nnrobust.runtime.machine import Machine
 from nnrobust.threat import ThreatModel
 
@@ -40,9 +39,6 @@ def test_the_curve_is_that_of_each_attack_alone_and_falls_with_steps_and_restart
         assert part[part["restarts"] == 4]["robust_accuracy"].item() <= by_steps[-1]
         alone = attack(of_one(network), inputs, threats, [AttackSpec(name, 40, 1, 0)], CPU)[norm]
         assert by_steps[-1] == 1 - np.mean(alone.is_fooled)
-    figure = strength_figure(table.assign(classifier="S"), "made")
-    assert len(figure.axes) == 2
-    assert "60 test images" in figure._suptitle.get_text()
 
 
 def test_no_attack_gives_an_empty_curve_with_its_head():

@@ -26,8 +26,8 @@ from nnrobust.experiments.plane import (
     train,
     withstands_grid,
 )
-from nnrobust.figures.plane import NOTE, most_robust, plane_figure
-from nnrobust.figures.style import style
+from nnrobust.figures.plane import most_robust, plane_figure
+from nnrobust.figures.style import WIDE, style
 from nnrobust.nearest.estimator import OneNearestNeighbor
 from nnrobust.training.losses import maximise_divergence
 
@@ -197,7 +197,7 @@ def test_the_most_that_any_classifier_can_be_robust_on_is_the_largest_set_of_bal
 def drawn(panels, problem):
     table, regions = measure(panels, problem, 20)
     with style():
-        return table, plane_figure(table, {"axis": problem.axis(20), "regions": regions}, 7)
+        return table, plane_figure(table, {"axis": problem.axis(20), "regions": regions}, 7, WIDE)
 
 
 def test_the_figure_has_the_whole_ball_of_each_point_bold_where_not_robust():
@@ -213,12 +213,11 @@ def test_the_figure_has_the_whole_ball_of_each_point_bold_where_not_robust():
             np.testing.assert_allclose(square.get_center(), (point.x, point.y))
             assert (square.get_linewidth() > 1) is (not point.is_robust)
         robust, correct = mine["is_robust"].sum(), mine["is_correct"].sum()
-        assert axes.get_title().startswith(f"{panel}: {robust} of 8 robust\n{correct} correct; ")
+        assert axes.get_title("left").startswith(f"{panel}\n{robust} of 8 robust, {correct} correct\n")
     assert 0 < table["is_robust"].sum() < 16
     title = figure.get_suptitle()
     assert title.startswith("8 training points")
     assert "= 0.75, seed 7; no classifier is robust on more than " in title
-    assert title.endswith(NOTE)
 
 
 def test_an_odd_number_of_panels_and_a_classifier_of_one_answer_can_be_drawn():
@@ -226,7 +225,7 @@ def test_an_odd_number_of_panels_and_a_classifier_of_one_answer_can_be_drawn():
     one = answers(lambda p: np.zeros(len(p), dtype=int), problem)
     _, figure = drawn([nearest_panel(problem), one, replace(one, name="other")], problem)
     figure.canvas.draw()
-    assert [axes.get_title().split(":")[0] for axes in figure.axes] == ["1NN", "made", "other"]
+    assert [axes.get_title("left").splitlines()[0] for axes in figure.axes] == ["1NN", "made", "other"]
 
 
 def test_equal_betas_are_refused_as_their_panels_would_be_one(tmp_path):

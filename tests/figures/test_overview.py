@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from nnrobust.figures.overview import answer, overview_figure, overview_table
-from nnrobust.figures.style import style
+from nnrobust.figures.overview import answer, overview_figure, overview_table, published_rows, whole_table
+from nnrobust.figures.style import WIDE, style
 
 
 @pytest.fixture
@@ -30,26 +30,49 @@ NAMES = ["1NN", "linear", "S", "T_R_10", "T_R"]
 
 
 def test_the_answer_names_the_best_of_those_measured_on_the_most_pairs_with_what_their_numbers_are(scores):
-    table = overview_table(scores, NAMES, 0.95)
-    assert answer(table, ["linear"], "made") == (
+    assert answer(scores, NAMES, ["linear"], "made") == (
         "On test images of 2 pairs of made, right and robust in both norms at once: 1NN 20.0 % (exact); the best other simple "
         "classifier, linear, 40.0 % (exact); the best network, T_R_10, at most 60.0 % (attacked)."
     )
 
 
 def test_1nn_alone_is_answered_for_alone(scores):
-    table = overview_table(scores[scores["pair"] == "a"], ["1NN"], 0.95)
     assert (
-        answer(table, [], "made")
+        answer(scores[scores["pair"] == "a"], ["1NN"], [], "made")
         == "On test images of 1 pair of made, right and robust in both norms at once: 1NN 20.0 % (exact)."
     )
 
 
-def test_there_is_a_line_for_each_classifier_and_attacked_dots_are_hollow(scores):
+def test_there_is_a_line_for_each_classifier_the_strongest_first_and_attacked_dots_are_hollow(scores):
     with style():
-        figure = overview_figure(overview_table(scores, NAMES, 0.95))
+        figure = overview_figure(overview_table(scores, NAMES, 0.95), WIDE)
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["1NN", "linear", "S", "T_R_10", "T_R (1 pair)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["T_R_10", "linear", "1NN", "S", "T_R (1 pair)"]
     squares = [line for line in axes.lines if line.get_marker() == "s"]
-    assert [line.get_markerfacecolor() == "white" for line in squares] == [False, False, True, True, True]
-    assert figure.get_size_inches()[0] < 5
+    assert [line.get_markerfacecolor() == "white" for line in squares] == [True, False, False, True, True]
+
+
+def test_all_classes_at_once_have_a_panel_with_published_models_in_grey(scores):
+    on_pairs = overview_table(scores, NAMES, 0.95)
+    rows = [("1NN", "all", "test", norm, "exact", "exact", 9, 0.5, 0.4, 0.6, 0.2, 0.1, 0.3) for norm in ("Linf", "L2")]
+    names = ["classifier", "pair", "split", "norm", "kind", "method", "n", "clean_accuracy", "clean_accuracy_low",
+             "clean_accuracy_high", "robust_accuracy", "robust_accuracy_low", "robust_accuracy_high"]  # fmt: skip
+    pairs = pd.DataFrame(rows, columns=names)
+    unions = pairs.drop(columns=["norm", "method"])[:1].assign(robust_accuracy=0.15)
+    whole = whole_table(pairs, unions, ["linear", "1NN"])
+    assert whole[["measure", "accuracy", "low", "high"]].values.tolist() == [
+        ["clean", 50, 40, 60], ["Linf", 20, 10, 30], ["L2", 20, 10, 30], ["union", 15, 10, 30],
+    ]  # fmt: skip
+    models = pd.DataFrame(
+        {"classifier": list("abcde"), "robust_accuracy": [0.1, 0.5, 0.3, 0.7, 0.6], "clean_accuracy": 0.9}
+    )
+    published = published_rows(models, ["d"])
+    assert published.loc[published["measure"] == "Linf", ["classifier", "accuracy"]].values.tolist() == [
+        ["e", 60], ["b", 50], ["c", 30],
+    ]  # fmt: skip
+    with style():
+        left, right = overview_figure(pd.concat([on_pairs, whole, published]), WIDE).axes
+    assert (left.get_title("left"), right.get_title("left")) == ("mean over 2 pairs", "all classes at once")
+    greys = [line for line in right.lines if line.get_marker() == "s" and line.get_markerfacecolor() == "0.6"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in greys] == [(60, 5), (50, 5), (30, 5)]
+    assert left.get_yticklabels()[5].get_text() == "3 best published"

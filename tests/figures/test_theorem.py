@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Circle
 
-from nnrobust.figures.style import style
+from nnrobust.figures.style import WIDE, style
 from nnrobust.figures.theorem import OTHER, OWN, QUERY, theorem_figure, theorem_table
 from nnrobust.nearest.estimator import OneNearestNeighbor
 
@@ -21,7 +21,7 @@ def table():
 @pytest.fixture(scope="module")
 def figure(table):
     with style():
-        return theorem_figure(table)
+        return theorem_figure(table, WIDE)
 
 
 def numbers(table):
@@ -83,15 +83,9 @@ def test_the_figure_has_both_distances_and_the_three_balls_with_their_numbers(ta
     expected = [number["d"], number["d"] + number["delta"], number["half_gap"], number["bisector"], number["exact"]]
     assert sorted(circle.radius for circle in circles) == sorted(expected)
     texts = " ".join(text.get_text() for text in [*axes.texts, *figure.legends[0].get_texts()])
-    for written in (
-        "$d$ = 1",
-        r"$d + \delta$ = 2",
-        "half gap $\\delta/2$\n= 0.5",
-        "bisectors\n= 0.6708",
-        "radius\n= 0.7564",
-    ):
+    for written in ("d = 1", "d + δ = 2", "half gap δ/2 = 0.5", "bisectors = 0.6708", "radius = 0.7564"):
         assert written in texts
-    assert r"d(x, x_1) \geq d(x, x_0) + \delta" in figure.get_suptitle()
+    assert "d(x, x₁) ≥ d(x, x₀) + δ" in figure.get_suptitle()
 
 
 def test_every_reference_is_in_the_frame_and_the_boundary_goes_through_the_adversarial_point(table, figure):

@@ -1,10 +1,7 @@
 """A report with all that a page may hold."""
 
-import io
-
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from nnrobust.report.report import Picture, Report, Table
 
@@ -23,11 +20,13 @@ CLAIM = {
 }
 
 
-def png(width: int = 40, height: int = 30) -> bytes:
-    """A small grey picture."""
-    content = io.BytesIO()
-    Image.new("L", (width, height), 200).save(content, format="PNG")
-    return content.getvalue()
+def svg(width: float = 40, height: float = 30) -> str:
+    """A small grey picture, as figures are written: its size in points, and a text."""
+    return (
+        f'<svg height="{height}pt" version="1.1" viewBox="0 0 {width} {height}" width="{width}pt" '
+        f'xmlns="http://www.w3.org/2000/svg"><rect fill="#888" height="{height}" width="{width}"/>'
+        f'<text style="font: 9.5px sans-serif" x="2" y="12">100 % grey</text></svg>'
+    )
 
 
 def claims_of(*rows: dict[str, object]) -> pd.DataFrame:
@@ -49,17 +48,19 @@ def made_report() -> Report:
             "name": ["a", "b", "c", "d"],
             "accuracy": [0.5, float("nan"), 0.125, 10.0],
             "time": ["1,200 s", "9.5 s", None, "1e-3 s"],
+            "sign_p": [0.0, 0.25, float("nan"), 2e-5],
         }
     )
     wide = pd.DataFrame({f"a_rather_long_name_{i}": np.arange(60) * 1.5 + i for i in range(30)})
     return Report(
         title="Claims and numbers",
+        answer="1NN keeps 22.7 % of the test images (exact).",
         setting="Made numbers, profile none: not the paper's experiment.",
         claims=claims,
         controls=claims[:0],
         pictures=[
-            Picture("first", "What is seen", "Grey everywhere.", png(), "first.csv"),
-            Picture("second", "Is it grey?", "It is.", png(1200, 500), None),
+            Picture("first", "What is seen", "Grey everywhere.", svg(400, 200), svg(), "a,b\n1,2\n"),
+            Picture("second", "Is it grey?", "It is.", svg(1200, 500), svg(), None),
         ],
         tables=[
             Table("numbers", "Numbers", "With gaps.", numbers),

@@ -9,6 +9,7 @@ import vl_convert
 import yaml
 
 from made.project import ROOT
+from nnrobust.figures.gallery import TITLES
 from nnrobust.report.plots_page import plots_page
 
 TEMPLATES = ROOT / ".dvc" / "plots"
@@ -20,7 +21,7 @@ COLUMNS = {
     "plots/tables/figure_5.csv": ["classifier", "measure", "kind", "accuracy", "low", "high", "n_pairs"],
     "plots/tables/figure_6.csv": [
         "pair",
-        *(f"{one}_{what}" for one in ("1NN", "T_B") for what in ("sum", "Linf", "L2", "union")),
+        *(f"{one}_{what}" for one in ("1NN", "T_B") for what in ("mean", "Linf", "L2", "union")),
     ],
     "plots/tables/training.csv": ["variant", "epoch", "n_pairs", *CURVES],
 }
@@ -31,11 +32,12 @@ BARS = [
     ["S", "clean", "clean", "100", "100", "100", "3"],
     ["S", "Linf", "attacked", "50", "40", "60", "3"],
     ["S", "L2", "attacked", "9", "8", "10", "3"],
+    ["S", "union", "attacked", "9", "0", "100", "3"],
 ]
 PAIRS = [
-    ["0-1", "195", "98", "97", "97", "197", "99", "98", "98"],
-    ["0-2", "90", "50", "40", "40", "120", "70", "50", "50"],
-    ["1-2", "160", "90", "70", "70", "160", "85", "75", "75"],
+    ["0-1", "97.5", "98", "97", "97", "98.5", "99", "98", "98"],
+    ["0-2", "45", "50", "40", "40", "60", "70", "50", "50"],
+    ["1-2", "80", "90", "70", "70", "80", "85", "75", "75"],
 ]
 EPOCHS = [
     ["S", "9", "3", "0.5", "0.75", "0.625"],
@@ -101,37 +103,38 @@ def test_the_images_are_a_folder_of_the_plot_stage_so_that_none_is_missed_where_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["Figure 4, train images", "Figure 5, test images"])
-def test_bars_have_a_whisker_from_low_to_high_and_all_columns_in_the_tooltip(name):
+def test_dots_have_a_line_from_low_to_high_all_columns_in_the_tooltip_and_are_hollow_where_attacked(name):
     (path,) = NAMED[name]["y"]
-    count, labels = draw(name, {"workspace": file(path, BARS)})
-    assert (count["bar"], count["errorbar"], count["point"]) == (6, 6, 6)
-    (whisker,) = [
-        one for kind, one in labels if kind == "errorbar" and "measure: Linf" in one and "classifier: S" in one
-    ]
-    assert "mean over pairs: 40; upper_lower: 60;" in whisker
-    (bar,) = [one for kind, one in labels if kind == "bar" and "measure: L2" in one and "classifier: 1NN" in one]
-    assert "revision: workspace; kind: certified; accuracy (%): 70.00; interval (%): 61.00 to 79.00; n_pairs: 3" in bar
+    drawn = vl_convert.vegalite_to_svg(spec(name, {"workspace": file(path, BARS)}))
+    count, labels = marks(drawn)
+    assert (count["point"], count["rule mark"]) == (7, 7)
+    assert "clean Linf L2 union measure" in text(drawn)  # the legend
+    ends = [label for kind, label in labels if kind == "rule mark" and "classifier: S" in label]
+    assert [re.search("to: ([0-9]+)", label)[1] for label in ends if "Linf" in label] == ["60"]
+    assert [re.search("to: ([0-9]+)", label)[1] for label in ends if "union" in label] == ["9"]
+    (dot,) = [one for kind, one in labels if kind == "point" and "measure: L2" in one and "classifier: 1NN" in one]
+    assert "revision: workspace; kind: certified; accuracy (%): 70.00; interval (%): 61.00 to 79.00; n_pairs: 3" in dot
+    dots = re.findall(r"<path aria-label=[^>]*measure: Linf[^>]*aria-roledescription=.point.[^>]*>", drawn)
+    assert [("white" in one, "classifier: S" in one) for one in dots] == [(False, False), (True, True)]
 
 
-def test_bars_of_two_revisions_stand_in_two_facets_in_the_order_asked():
+def test_dots_of_two_revisions_stand_in_two_facets_in_the_order_asked():
     path = "plots/tables/figure_5.csv"
     filled = spec("Figure 5, test images", {"new": file(path, BARS), "main": file(path, BARS[:3])})
-    drawn = vl_convert.vegalite_to_svg(filled)
-    count, labels = marks(drawn)
-    assert (count["bar"], count["errorbar"]) == (9, 9)
+    count, labels = marks(vl_convert.vegalite_to_svg(filled))
+    assert count["point"] == 10
     assert [label for kind, label in labels if kind == "title" and ("new" in label or "main" in label)] == [
         "Title text 'new'",
         "Title text 'main'",
     ]
-    assert text(drawn).count("classifier") == 2
 
 
-def test_bars_of_a_revision_without_intervals_have_no_whiskers():
+def test_dots_of_a_revision_without_intervals_have_none():
     path, short = "plots/tables/figure_5.csv", ["classifier", "measure", "kind", "accuracy", "error", "n_pairs"]
     old = file(path, [[*row[:4], "0.5", row[6]] for row in BARS], short)
     count, labels = draw("Figure 5, test images", {"old": old, "new": file(path, BARS)})
-    assert (count["bar"], count["errorbar"]) == (12, 6)
-    assert sum("interval (%): not given" in label for kind, label in labels if kind == "bar") == 6
+    assert count["point"] == 14
+    assert sum("interval (%): not given" in label for kind, label in labels if kind == "point") == 7
 
 
 @pytest.mark.parametrize("revisions", [["workspace"], ["main", "workspace"]])
@@ -140,13 +143,13 @@ def test_the_scatter_has_a_dot_for_each_pair_and_equal_axes(revisions):
     filled = spec(name, {revision: file("plots/tables/figure_6.csv", PAIRS) for revision in revisions})
     count, labels = marks(vl_convert.vegalite_to_svg(filled))
     assert count["point"] == 3 * len(revisions)
-    assert [label for kind, label in labels if kind == "rule mark"] == ["low: 90; high: 197"]
+    assert [label for kind, label in labels if kind == "rule mark"] == ["low: 45; high: 98.5"]
     axes = [label.split("for a ")[1] for kind, label in labels if kind == "axis"]
     assert len(axes) == 2
     assert axes[0] == axes[1]
     low, high = map(int, re.search(r"from (\d+) to (\d+)", axes[0]).groups())
-    assert 85 <= low < 90
-    assert 197 < high <= 202
+    assert 40 <= low < 45
+    assert 98 < high <= 102
     assert filled["width"] == filled["height"]
     assert filled["layer"][1]["mark"]["tooltip"] == {"content": "data"}
     assert list(filled["data"]["values"][0]) == [*COLUMNS["plots/tables/figure_6.csv"], "rev"]
@@ -197,6 +200,13 @@ def test_the_plots_page_has_its_scripts_inside_and_dvcs_place_for_plots():
     assert "vegaEmbed" in page
     assert not re.search(r"""<(script|link|img|iframe)[^>]*\s(src|href)=["']?https?:""", page)
     assert "@import" not in page
+
+
+@pytest.mark.slow
+def test_the_plots_page_names_every_figure_by_its_title():
+    page = plots_page()
+    assert [name for name in TITLES if f'"{name}":' not in page] == []
+    assert "Figure 1: what fools a network on training images" in page
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from nnrobust.config.classifiers import Mean
 from nnrobust.data.datasets import Pair, Prepared
 from nnrobust.experiments.growth import Growth, growth_table, part_of
 from nnrobust.figures.curves import LINES, certificates_figure, epsilon_figure, growth_figure
-from nnrobust.figures.style import style
+from nnrobust.figures.style import WIDE, style
 from nnrobust.nearest.screening import Effort
 from nnrobust.tables.accuracy import epsilon_curves
 from nnrobust.threat import ThreatModel
@@ -37,9 +37,9 @@ def test_a_classifier_without_certificates_of_1nn_has_its_exact_curves():
     assert set(table["kind"]) == {"exact"}
     with style():
         figure = epsilon_figure(
-            pd.concat([table.assign(norm=norm) for norm in ("Linf", "L2")]), "made", {"Linf": 1.0, "L2": 1.0}
+            pd.concat([table.assign(norm=norm) for norm in ("Linf", "L2")]), "made", {"Linf": 1.0, "L2": 1.0}, WIDE
         )
-    line = drawn(figure.axes[0], "linear (exact)")
+    line = drawn(figure.axes[0], "linear")
     assert (line.get_linestyle(), line.get_marker() != "") == ("-", True)
 
 
@@ -74,13 +74,13 @@ def test_growth_has_a_row_for_each_share_seed_norm_and_method(dataset):
     assert set(counts) == {2 * 4}
     assert table.loc[table["fraction"] == 0.25, "n_train_per_class"].tolist() == [5] * 16
     with style():
-        figure = growth_figure(whole, "made", {"Linf": 0.1, "L2": 0.8})
+        figure = growth_figure(whole, "made", {"Linf": 0.1, "L2": 0.8}, WIDE)
     exact = table[(table["norm"] == "L2") & (table["method"] == "exact")].groupby("n_train_per_class")[
         "robust_accuracy"
     ]
     line = figure.axes[1].containers[1]
-    assert line.get_label() == "1NN, exact"
-    assert figure.axes[1].containers[-1].get_label() == "mean, exact"
+    assert line.lines[0].get_label() == "1NN, exact"
+    assert figure.axes[1].containers[-1].lines[0].get_label() == "mean, exact"
     assert line.lines[0].get_ydata().tolist() == pytest.approx((100 * exact.mean()).tolist())
     ends = np.array([segment[:, 1] for segment in line.lines[2][0].get_segments()])
     assert ends == pytest.approx(100 * exact.agg(["min", "max"]).to_numpy())
@@ -124,33 +124,34 @@ def drawn(axes, label):
 
 def test_the_figure_has_a_line_for_each_method(curves):
     with style():
-        figure = certificates_figure(curves, "pairs", "made", {"Linf": 1.0, "L2": 1.0})
+        figure = certificates_figure(curves, "pairs", "made", {"Linf": 1.0, "L2": 1.0}, WIDE)
     for axes in figure.axes:
         assert len(axes.lines) == 5
         assert drawn(axes, "exact").get_ydata().tolist() == [100, 50, 50, 50, 0]
         assert drawn(axes, "certified by the half gap").get_ydata().tolist() == [100, 50, 0, 0, 0]
         assert set(axes.lines[-1].get_xdata()) == {1.0}
-    assert "mean over 1 pairs" in figure.get_suptitle()
+    assert "mean over 1 pair ±" in figure.get_suptitle()
     with style():
-        figure = certificates_figure(curves, "all", "made", {"Linf": 1.0, "L2": 1.0})
+        figure = certificates_figure(curves, "all", "made", {"Linf": 1.0, "L2": 1.0}, WIDE)
     assert drawn(figure.axes[0], "exact").get_ydata().tolist() == [100, 0, 0, 0, 0]
     assert "all classes at once" in figure.get_suptitle()
 
 
 def test_the_figure_of_every_classifier_has_1nn_exact_and_networks_attacked(curves):
     with style():
-        figure = epsilon_figure(curves, "made", {"Linf": 1.0, "L2": 1.0})
-    labels = ["1NN (exact)", "S (attacked)", "T_R (attacked)", "T_B (attacked)"]
+        figure = epsilon_figure(curves, "made", {"Linf": 1.0, "L2": 1.0}, WIDE)
+    labels = ["1NN", "S", "T_R", "T_B"]
     for axes in figure.axes:
         assert [one.get_label() for one in axes.lines[:-1]] == labels
-        assert drawn(axes, "1NN (exact)").get_ydata().tolist() == [100, 50, 50, 50, 0]
-        assert drawn(axes, "T_R (attacked)").get_ydata().tolist() == [100, 50, 50, 50, 50]
+        assert drawn(axes, "1NN").get_ydata().tolist() == [100, 50, 50, 50, 0]
+        assert drawn(axes, "T_R").get_ydata().tolist() == [100, 50, 50, 50, 50]
         assert len({one.get_linestyle() + str(one._dash_pattern) for one in axes.lines[:-1]}) == 4
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == labels
+        assert {text.get_text() for text in axes.texts} == set(labels)
+    assert "solid lines exact, broken ones attacked" in figure.get_suptitle().replace("\n", " ")
     assert len(set(map(str, LINES))) >= 6  # of the paper's variants, none has another's line style
 
 
 def test_without_networks_the_figure_has_1nn_alone(curves):
     with style():
-        figure = epsilon_figure(curves[curves["classifier"] == "1NN"], "made", {"Linf": 1.0, "L2": 1.0})
-    assert [[one.get_label() for one in axes.lines[:-1]] for axes in figure.axes] == [["1NN (exact)"]] * 2
+        figure = epsilon_figure(curves[curves["classifier"] == "1NN"], "made", {"Linf": 1.0, "L2": 1.0}, WIDE)
+    assert [[one.get_label() for one in axes.lines[:-1]] for axes in figure.axes] == [["1NN"]] * 2
