@@ -94,7 +94,8 @@ class Compute(Block):
     attack_compile: bool
     group_size: Count
     n_streams: Count
-    engine: Literal["local", "ray"]
+    engine: Literal["local", "processes", "ray"]
+    n_workers: Count | None
     gpus_per_worker: NonNegative
     batch_size: Count
     block_size: Count

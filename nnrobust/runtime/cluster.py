@@ -1,5 +1,6 @@
-"""Work spread over the workers of a Ray cluster, or over all GPUs of one machine."""
+"""Work spread over the workers of a Ray cluster, over all GPUs of one machine, or over its processes."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ import torch
 
 from nnrobust.errors import ParamError
 from nnrobust.runtime.machine import Machine, machine, precision_of
+from nnrobust.runtime.processes import Processes
 from nnrobust.runtime.store import WorkStore
 
 
@@ -24,6 +26,8 @@ class Options(Protocol):
     def n_streams(self) -> int: ...
     @property
     def engine(self) -> str: ...
+    @property
+    def n_workers(self) -> int | None: ...
     @property
     def gpus_per_worker(self) -> float: ...
     @property
@@ -107,6 +111,8 @@ def attack_machine(options: Options, group_size: int | None = None) -> Machine:
     has_gpu = here.device.type == "cuda"
     if options.engine == "local":
         return here
+    if options.engine == "processes":
+        return here if has_gpu else replace(here, engine=Processes(options.n_workers or os.cpu_count() or 1))
     if has_gpu and not options.gpus_per_worker:
         raise ParamError("compute.gpus_per_worker: expected more than 0 where workers use a GPU, got 0; "
                          "give each worker a part of one, or set compute.device to cpu")  # fmt: skip

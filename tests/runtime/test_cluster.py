@@ -1,4 +1,4 @@
-"""Two Ray workers on this machine against this process."""
+"""Two Ray workers, or two processes, on this machine against this process."""
 
 import os
 import sys
@@ -19,15 +19,19 @@ from nnrobust.attacks.pairs import PairSource
 from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.errors import ParamError, TrainingError
-from nnrobust.runtime.cluster import Ray, training_machine
-from nnrobust.runtime.machine import Machine
+from nnrobust.runtime.cluster import Ray, attack_machine, training_machine
+from nnrobust.runtime.machine import Local, Machine
+from nnrobust.runtime.processes import Processes
 from nnrobust.runtime.store import WorkStore
 from nnrobust.threat import ThreatModel
 from nnrobust.training.train import train_all
 
 
-@pytest.fixture(scope="module")
-def cluster():
+@pytest.fixture(scope="module", params=["processes", "ray"])
+def cluster(request):
+    if request.param == "processes":
+        yield Processes(2)
+        return
     ray = pytest.importorskip("ray")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -55,6 +59,11 @@ def test_two_workers_share_the_work(cluster):
 @pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_its_item_tried_again(cluster, tmp_path):
     marker = tmp_path / "died"
+    if isinstance(cluster, Processes):
+        with pytest.raises(
+            ParamError, match=r"compute\.n_workers: expected 2 processes that go on, got one that was killed"
+        ):
+            list(cluster.map(partial(killed_once, marker), range(4)))
     assert dict(cluster.map(partial(killed_once, marker), range(4))) == {i: -i for i in range(4)}
     assert marker.exists()
 
@@ -95,6 +104,19 @@ def test_workers_attack_what_this_process_attacks(cluster):
         for name in ("predictions", "is_fooled", "method"):
             assert np.array_equal(getattr(one[norm], name), getattr(other[norm], name))
         np.testing.assert_array_equal(one[norm].perturbation_norm, other[norm].perturbation_norm)
+
+
+def test_processes_are_for_machines_without_a_gpu_and_as_many_as_it_has_cores(monkeypatch):
+    options = params_of("embedded").compute
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    assert attack_machine(options).engine == Processes(3)
+    assert attack_machine(options.model_copy(update={"n_workers": 5})).engine == Processes(5)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert isinstance(attack_machine(options).engine, Local)
+
+
+def test_a_single_item_is_mapped_in_this_process():
+    assert list(Processes(2).map(in_which_process, [0])) == [(0, os.getpid())]
 
 
 def test_on_a_machine_without_a_gpu_workers_want_none(tmp_path):

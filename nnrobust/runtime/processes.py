@@ -1,0 +1,65 @@
+"""Work spread over processes of this machine, each on as many threads as this one."""
+
+import multiprocessing
+import os
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import torch
+
+from nnrobust.errors import ParamError
+from nnrobust.runtime.machine import Local
+from nnrobust.runtime.process import die_with_parent
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Maps over processes, which are kept for the next map and end with this one; a single item is mapped here.
+
+    They compute with as many threads as this process, so that their results are equal to the bit.
+    """
+
+    n_workers: int
+    device_share: ClassVar[float] = 1.0
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """The number of each item and what `work` makes of it, as they are finished.
+
+        Raises:
+            ParamError: when a process was killed, as for want of memory.
+            Exception: what `work` raises, as it raised it.
+        """
+        items = list(items)
+        if min(len(items), self.n_workers) < 2:
+            yield from Local().map(work, items)
+            return
+        pool, shipped, n_threads = _pool(self.n_workers), pickle.dumps(work), torch.get_num_threads()
+        waiting = {pool.submit(_call, shipped, item, n_threads): number for number, item in enumerate(items)}
+        try:
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
+        except BrokenProcessPool as error:
+            _pool.cache_clear()
+            raise ParamError(
+                f"compute.n_workers: expected {self.n_workers} processes that go on, got one that was killed, as for want "
+                "of memory; run it again, with fewer or a smaller compute.group_size"
+            ) from error
+        finally:
+            for other in waiting:
+                other.cancel()
+
+
+@cache
+def _pool(n_workers: int) -> ProcessPoolExecutor:
+    spawned = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(n_workers, spawned, initializer=die_with_parent, initargs=(os.getpid(),))
+
+
+def _call(shipped: bytes, item: Any, n_threads: int) -> Any:
+    torch.set_num_threads(n_threads)
+    return pickle.loads(shipped)(item)
