@@ -143,4 +143,6 @@ def emphasize(every: list[Axes], names: list[str]) -> None:
     """Sets the name of 1NN in bold, where the axes name their rows."""
     if "1NN" in names:
         for axes in every:
-            axes.get_yticklabels()[names.index("1NN")].set_fontweight("bold")
+            labels = axes.get_yticklabels()
+            if labels:  # of panels that share them, one has them
+                labels[names.index("1NN")].set_fontweight("bold")
