@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnrobust.claims.controls import controls_of
-from nnrobust.claims.judge import ledger, ledger_table, setting_of
+from nnrobust.claims.judge import apart_from_times, ledger, ledger_table, setting_of
 from nnrobust.claims.measures import Evidence
 from nnrobust.claims.paper import CLAIMS
 from nnrobust.config.params import Params, read_params
@@ -54,7 +54,11 @@ def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset(PREPARED).dataset
     options, evidence = params.claims, read(params, dataset.n_dimensions)
     for name, claims in (("claims", CLAIMS), ("controls", controls_of(evidence))):
-        entries = ledger(evidence, options.margin, setting_of(params.profile, dataset.name), claims)
+        entries, timed = apart_from_times(
+            ledger(evidence, options.margin, setting_of(params.profile, dataset.name), claims)
+        )
+        if name == "claims":
+            write_csv(METRICS / "times.csv", ledger_table(timed))
         write_json(METRICS / f"{name}.json", entries)
         write_csv(METRICS / f"{name}.csv", ledger_table(entries))
     write_csv(METRICS / "changes.csv", evidence.changes)

@@ -11,7 +11,6 @@ from nnrobust.figures.gallery import Drawing, gallery
 from nnrobust.figures.style import save, style
 from nnrobust.report.contents import picture_of, report_of
 from nnrobust.report.report import Picture, render
-from nnrobust.report.times import times_table
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv
 from nnrobust.runtime.process import COSTS, run_stage
 from nnrobust.runtime.provenance import provenance
@@ -42,7 +41,6 @@ def main() -> None:
         style(),
     ):
         pictures = [drawn(drawing, images, pdf, tables, params.plot.dots_per_inch) for drawing in gallery(run)]
-        write_csv(tables / "table_1.csv", times_table(run.timings))
     devices = [str(timing["device"]) for timing in run.timings.values()]
     items = {*params.made, *params.pretrained}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))
@@ -50,6 +48,10 @@ def main() -> None:
     origin = provenance(Path(), COSTS, about | {"sha256": hashes}, devices, items)
     origin["params"] = PARAMS.read_text(encoding="utf-8")
     claims, controls = (pd.read_csv(METRICS / f"{name}.csv", keep_default_na=False) for name in ("claims", "controls"))
+    times = pd.read_csv(METRICS / "times.csv", keep_default_na=False).set_index("id")
+    claims = claims.set_index("id")
+    claims.update(times)
+    claims = claims.reset_index()
     page = render(report_of(run, pictures, claims, controls, setting_of(params.profile, run.dataset), origin))
     with finished_file(REPORT) as temporary:
         temporary.write_text(page, encoding="utf-8")

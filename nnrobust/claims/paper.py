@@ -57,6 +57,8 @@ class Claim:
     measure: Measure
 
 
+TIMED = frozenset({"training_time", "training_cost", "early_stop_time", "inference_time"})
+"""The claims about times, which differ from run to run."""
 CLAIMS = (
     Claim(
         "abstract_average", "abstract",

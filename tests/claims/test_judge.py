@@ -27,6 +27,7 @@ from nnrobust.claims.judge import (
     FAILS,
     HOLDS,
     NOT_RUN,
+    apart_from_times,
     in_words,
     judged,
     ledger,
@@ -35,7 +36,7 @@ from nnrobust.claims.judge import (
     shown,
 )
 from nnrobust.claims.measures import Evidence, Measured
-from nnrobust.claims.paper import PRETRAINED_TRADES, STANDARD
+from nnrobust.claims.paper import PRETRAINED_TRADES, STANDARD, TIMED
 from nnrobust.claims.zoo import zoo_gain, zoo_share
 from nnrobust.experiments.plane import OVERWRITTEN
 from nnrobust.runtime.outputs import write_json
@@ -308,3 +309,16 @@ def test_the_evidence_of_scores_alone_is_a_whole_run_without_the_rest():
         "abstract_average", "standard_training", "clean_worse", "clean_worst", "train_1nn_linf", "train_1nn_l2", "train_networks_linf",
         "train_networks_l2", "test_l2", "test_linf", "test_both", "pairs_majority", "pairs_36",
     }  # fmt: skip
+
+
+def test_numbers_of_times_are_kept_apart_with_their_verdicts_left_in_place():
+    entries = ledger(made(), MARGIN, "made")
+    kept, timed = apart_from_times(entries)
+    assert {entry["id"] for entry in timed} == TIMED
+    assert [entry["verdict"] for entry in kept] == [entry["verdict"] for entry in entries]
+    for before, after in zip(entries, kept, strict=True):
+        if before["id"] in TIMED:
+            assert before["value"] is not None
+            assert (after["value"], after["low"], after["high"], after["sample"]) == (None, None, None, "")
+        else:
+            assert after == before
