@@ -1,4 +1,4 @@
-"""Publishes a run as results/NAME, and lists all that are published in results/README.md.
+"""Publishes a run as results/NAME, and lists all that are published in results/README.md and index.html.
 
 `python scripts/publish.py NAME`: the run of this working tree, as `dvc repro` left it, with its figures and its report.
 `python scripts/publish.py NAME FOLDER [FOLDER ...]`: folders that `campaign.py` left, added up. A pair trained in two folders is
@@ -24,6 +24,7 @@ from nnrobust.figures.curves import training_figure
 from nnrobust.figures.style import WIDE, save, style
 from nnrobust.records import read_records
 from nnrobust.report.published import as_markdown, keep_records, publish_run, runs_table
+from nnrobust.report.runs_page import runs_page
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
 from nnrobust.runtime.process import COSTS
 from nnrobust.runtime.provenance import provenance
@@ -41,9 +42,10 @@ KEY = ["classifier", "pair"]
 TABLES = ("benchmark.csv", "precision.csv")
 PAGE = """# Published runs
 
-Written by `make publish NAME=...`. Accuracies are means over pairs on test images, in percent. 1NN is exact; networks are
-attacked: an upper bound. `claims.csv` of a run judges the paper's sentences, `provenance.json` says where its numbers come
-from, and `report.html`, where there is one, opens from disk. `make compare A=NAME B=NAME` sets two runs side by side.
+`index.html` here, opened from disk, has all of them on one page with leaderboards. Written by `make publish NAME=...`.
+Accuracies are means over pairs on test images, in percent. 1NN is exact; networks are attacked: an upper bound. `claims.csv`
+of a run judges the paper's sentences, `provenance.json` says where its numbers come from, and `report.html`, where there is
+one, opens from disk. `make compare A=NAME B=NAME` sets two runs side by side.
 
 """
 
@@ -181,9 +183,11 @@ def main() -> None:
             print(publish_folders(options.name, options.folders, options.note))
         else:
             print(publish_here(options.name, options.note))
-        with finished_file(RESULTS / "README.md") as temporary:
-            runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
-            temporary.write_text(PAGE + as_markdown(runs_table(runs)), encoding="utf-8")
+        runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
+        pages = {"README.md": PAGE + as_markdown(runs_table(runs)), "index.html": runs_page(runs)}
+        for file, text in pages.items():
+            with finished_file(RESULTS / file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     except NnrobustError as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
 
