@@ -3,6 +3,7 @@
 `python scripts/publish.py NAME`: the run of this working tree, as `dvc repro` left it, with its figures and its report.
 `python scripts/publish.py NAME FOLDER [FOLDER ...]`: folders that `campaign.py` left, added up. A pair trained in two folders is
 taken from the first. Claims about 1NN stay open there, as such folders hold networks alone.
+`python scripts/publish.py`: only the pages over all runs.
 """
 
 import argparse
@@ -174,14 +175,14 @@ def publish_here(name: str, note: str = "") -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="of the folder in results/")
+    parser.add_argument("name", nargs="?", help="of the folder in results/; none: only the pages over all runs")
     parser.add_argument("folders", nargs="*", type=Path, help="that campaign.py left; none: this working tree")
     parser.add_argument("--note", default="", help="what a reader of the provenance should know")
     options = parser.parse_args()
     try:
         if options.folders:
             print(publish_folders(options.name, options.folders, options.note))
-        else:
+        elif options.name:
             print(publish_here(options.name, options.note))
         runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
         pages = {"README.md": PAGE + as_markdown(runs_table(runs)), "index.html": runs_page(runs)}
