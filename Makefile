@@ -1,4 +1,4 @@
-# make repro | make verify (every output and the cache against their hashes) | make test [JOBS=2] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish NAME=x [RUNS="a b"] [NOTE="..."] | make compare A=x B=y; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make verify (every output and the cache against their hashes) | make test [JOBS=2] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish [NAME=x (none: only the pages over all runs)] [RUNS="a b"] [NOTE="..."] | make compare A=x B=y | make difference [BASE=main] (difference.md) | make docs (site/index.html) | make pull [REMOTE=URL] | make push [REMOTE=URL] | make wheel (dist/) | make audit (known vulnerabilities of what is pinned) | make licences; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
 JOBS ?= 2
@@ -6,7 +6,7 @@ VENV := .venv
 READY := $(VENV)/.ready-$(FAISS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro verify test lint profile campaign publish compare lock
+.PHONY: repro verify test lint profile campaign publish compare difference docs pull push wheel audit licences lock
 
 repro: $(READY)
 	python scripts/mend.py
@@ -40,6 +40,34 @@ publish: $(READY)
 compare: $(READY)
 	python scripts/compare.py $(A) $(B)
 
+difference: $(READY)
+	printf '# Metrics against %s\n\n' "$(or $(BASE),main)" > difference.md
+	dvc metrics diff --md "$(or $(BASE),main)" >> difference.md
+	printf '\n# Parameters\n\n' >> difference.md
+	dvc params diff --md "$(or $(BASE),main)" >> difference.md
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "site:     site/index.html"
+
+pull: $(READY)
+	$(if $(REMOTE),dvc remote add --quiet --local --force --default results "$(REMOTE)")
+	dvc pull
+
+push: $(READY)
+	$(if $(REMOTE),dvc remote add --quiet --local --force --default results "$(REMOTE)")
+	dvc push
+
+wheel: $(READY)
+	python -m build --no-isolation --outdir dist
+	python -m pytest tests/packaging
+
+audit: $(READY)
+	pip-audit --require-hashes --disable-pip --requirement requirements/$(FAISS).lock
+
+licences: $(READY)
+	pip-licenses --order=license --format=markdown
+
 $(READY): requirements/$(FAISS).lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip uninstall --quiet --yes faiss-cpu faiss-gpu
@@ -49,5 +77,5 @@ $(READY): requirements/$(FAISS).lock pyproject.toml
 
 # Needs uv. Pins every version with its hashes, for every Python from 3.10, naming no package index.
 lock:
-	for faiss in cpu gpu; do uv pip compile pyproject.toml --extra $$faiss --extra workflow --extra cluster --extra crosscheck --extra dev --universal \
+	for faiss in cpu gpu; do uv pip compile pyproject.toml --extra $$faiss --extra workflow --extra cluster --extra crosscheck --extra docs --extra dev --universal \
 		--python-version 3.10 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/$$faiss.lock; done

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nnrobust.nearest.estimator import OneNearestNeighbor as OneNearestNeighbor
     from nnrobust.nearest.verification import verify as verify
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["OneNearestNeighbor", "RobustLinearClassifier", "as_module", "evaluate", "load_model", "verify"]
 _HOMES = {
     "OneNearestNeighbor": "nnrobust.nearest.estimator",

@@ -1,8 +1,9 @@
-"""Publishes a run as results/NAME, and lists all that are published in results/README.md.
+"""Publishes a run as results/NAME, and lists all that are published in results/README.md and index.html.
 
 `python scripts/publish.py NAME`: the run of this working tree, as `dvc repro` left it, with its figures and its report.
 `python scripts/publish.py NAME FOLDER [FOLDER ...]`: folders that `campaign.py` left, added up. A pair trained in two folders is
 taken from the first. Claims about 1NN stay open there, as such folders hold networks alone.
+`python scripts/publish.py`: only the pages over all runs.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from nnrobust.figures.curves import training_figure
 from nnrobust.figures.style import WIDE, save, style
 from nnrobust.records import read_records
 from nnrobust.report.published import as_markdown, keep_records, publish_run, runs_table
+from nnrobust.report.runs_page import runs_page
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
 from nnrobust.runtime.process import COSTS
 from nnrobust.runtime.provenance import provenance
@@ -41,9 +43,10 @@ KEY = ["classifier", "pair"]
 TABLES = ("benchmark.csv", "precision.csv")
 PAGE = """# Published runs
 
-Written by `make publish NAME=...`. Accuracies are means over pairs on test images, in percent. 1NN is exact; networks are
-attacked: an upper bound. `claims.csv` of a run judges the paper's sentences, `provenance.json` says where its numbers come
-from, and `report.html`, where there is one, opens from disk. `make compare A=NAME B=NAME` sets two runs side by side.
+`index.html` here, opened from disk, has all of them on one page with leaderboards. Written by `make publish NAME=...`.
+Accuracies are means over pairs on test images, in percent. 1NN is exact; networks are attacked: an upper bound. `claims.csv`
+of a run judges the paper's sentences, `provenance.json` says where its numbers come from, and `report.html`, where there is
+one, opens from disk. `make compare A=NAME B=NAME` sets two runs side by side.
 
 """
 
@@ -172,18 +175,20 @@ def publish_here(name: str, note: str = "") -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="of the folder in results/")
+    parser.add_argument("name", nargs="?", help="of the folder in results/; none: only the pages over all runs")
     parser.add_argument("folders", nargs="*", type=Path, help="that campaign.py left; none: this working tree")
     parser.add_argument("--note", default="", help="what a reader of the provenance should know")
     options = parser.parse_args()
     try:
         if options.folders:
             print(publish_folders(options.name, options.folders, options.note))
-        else:
+        elif options.name:
             print(publish_here(options.name, options.note))
-        with finished_file(RESULTS / "README.md") as temporary:
-            runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
-            temporary.write_text(PAGE + as_markdown(runs_table(runs)), encoding="utf-8")
+        runs = sorted(path.parent for path in RESULTS.glob("*/claims.json"))
+        pages = {"README.md": PAGE + as_markdown(runs_table(runs)), "index.html": runs_page(runs)}
+        for file, text in pages.items():
+            with finished_file(RESULTS / file) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     except NnrobustError as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
 
