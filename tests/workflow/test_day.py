@@ -61,6 +61,7 @@ def clone(tmp_path):
     }
     (folder / "profiles" / "day.yaml").write_text(yaml.safe_dump(overlay))
     (folder / "params.yaml").write_text(compose(folder / "profiles" / "day.yaml"))
+    (folder / "dvc.lock").unlink()  # so that it names what this clone has run, and nothing else
     git(folder, "checkout", "-q", "-B", "main")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "A small profile")
