@@ -236,19 +236,22 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         In parts, where they and their distances to the class do not fit in half the working memory.
         """
         rivals: Rivals | None = None
-        for code in (code for code in range(len(self._ids)) if len(answers.open_rows(code))):
+        n_open = [len(answers.open_rows(code)) for code in range(len(self._ids))]
+        for code in np.flatnonzero(n_open).tolist():
+            # Two classes have one product between them, in either direction.
+            n_queries = sum(n_open) if len(n_open) == 2 else n_open[code]
             own, ids = self._references[code], np.concatenate(self._ids[:code] + self._ids[code + 1 :])
             size = max(1, self._memory // 2 // (4 * len(own) + 8 * own.points.shape[1]))
             if size < len(ids):
                 for part in (ids[start : start + size] for start in range(0, len(ids), size)):
                     others = References.of(self._in_units[part], own.centre, self.device)
-                    yield code, Rivals.of(own, others, metric=self._metric), part
+                    yield code, Rivals.of(own, others, metric=self._metric, n_queries=n_queries), part
                 continue
             if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
                 rivals = rivals.exchanged()
             else:
                 others = References.joined(self._references[:code] + self._references[code + 1 :])
-                rivals = Rivals.of(own, others, metric=self._metric)
+                rivals = Rivals.of(own, others, metric=self._metric, n_queries=n_queries)
             yield code, rivals, ids
 
     def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:

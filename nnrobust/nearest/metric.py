@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnrobust.errors import DataError
-from nnrobust.nearest.references import References, cross_distances
+from nnrobust.nearest.references import References
 
 FOR_VERIFY = 1 - 1e-9
 """Factor of a reported lower bound, so that `verify` reaches it: its half-spaces lose 2e-11 to rounding in 3,072 dimensions."""
@@ -49,9 +49,9 @@ class Plain:
         """The shortest ways (m, d) of a query that take its place along ways (m, k)."""
         return ways
 
-    def between(self, own: References, other: References) -> tuple[np.ndarray, float]:
-        """The squared l2 lengths of all normals, float32 (n, m), and a bound on the error of any."""
-        return cross_distances(own, other)
+    def spread(self, references: References) -> References:
+        """Points (n, k) as far apart as the normals between the references are long."""
+        return references
 
     def reported(self, lower: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Lower bounds that `verify` reaches, from those found and the distances to the nearest other-class reference."""
@@ -126,14 +126,10 @@ class Metric(Plain):
     def ways_to(self, ways: np.ndarray) -> np.ndarray:
         return ways @ np.linalg.pinv(self.matrix).T
 
-    def between(self, own: References, other: References) -> tuple[np.ndarray, float]:
-        return cross_distances(self._rooted(own), self._rooted(other))
-
     def reported(self, lower: np.ndarray, distance: np.ndarray) -> np.ndarray:
         return lower * (1 - self.rounding)
 
-    def _rooted(self, references: References) -> References:
-        """Points (n, k) as far apart as the normals between the references are long."""
+    def spread(self, references: References) -> References:
         points = (references.points - references.centre.astype(np.float64)) @ self.root.T
         return References.of(points, np.zeros(points.shape[1], dtype=np.float32), references.device)
 

@@ -79,6 +79,10 @@ class References:
     def largest_norm(self) -> float:
         return float(np.sqrt(self.squared_norms.max()))
 
+    def take(self, positions: np.ndarray) -> "References":
+        """The references at positions (k,), on the CPU."""
+        return References(self.points[positions], self.centre, self.centred[positions], self.squared_norms[positions])
+
     def exactly(self, positions: np.ndarray) -> np.ndarray:
         """The points at `positions`, of any shape, in float64."""
         return self.points[positions].astype(np.float64)
@@ -160,8 +164,8 @@ class References:
         return slack / (1 - slack) * (query_norms + self.largest_norm) ** 2 + n_dimensions * _UNDERFLOW
 
 
-def cross_distances(first: References, second: References) -> tuple[np.ndarray, float]:
-    """Squared distances, float32 (n, m), between references of one centre, and a bound on the error of any of them."""
+def cross_distances(first: References, second: References) -> np.ndarray:
+    """Squared distances, float32 (n, m), between references of one centre."""
     if first.on_device is None or second.on_device is None:
         squared = first.centred @ second.centred.T
     else:
@@ -169,7 +173,12 @@ def cross_distances(first: References, second: References) -> tuple[np.ndarray, 
     squared *= -2
     squared += first.squared_norms[:, None].astype(np.float32)
     squared += second.squared_norms.astype(np.float32)
-    return squared, float(second.error(np.sqrt(first.squared_norms.max())))
+    return squared
+
+
+def error_between(first: References, second: References) -> float:
+    """A bound on the error of any of the `cross_distances`."""
+    return float(second.error(np.sqrt(first.squared_norms.max())))
 
 
 def squared_norms(rows: np.ndarray) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from nnrobust.nearest.between import Between
 from nnrobust.nearest.metric import PLAIN, Metric, Plain
 from nnrobust.nearest.references import ROUNDING, References
 from nnrobust.threat import DUAL
@@ -32,34 +34,42 @@ class Effort:
 
 @dataclass(frozen=True)
 class Rivals:
-    """The references of a query's own class and those of others, with the squared lengths of the normals between them in float32.
+    """The references of a query's own class and those of others, as `metric` keeps them.
 
-    `groups` (n_other,): the group of each other-class reference, where there are several. References are those `metric` keeps.
+    `n_queries`: how many queries they are for; None: very many. `groups` (n_other,): the group of each other-class reference,
+    where there are several. `source`: the same with the two exchanged, where that is there.
     """
 
     own: References
     other: References
-    between: np.ndarray
-    between_error: float
+    n_queries: int | None = None
     groups: np.ndarray | None = None
     metric: Plain = PLAIN
+    source: "Rivals | None" = None
 
     @classmethod
-    def of(cls, own: References, other: References, *, metric: Plain = PLAIN) -> "Rivals":
+    def of(cls, own: References, other: References, *, metric: Plain = PLAIN, n_queries: int | None = None) -> "Rivals":
         """One class against another."""
-        return cls(own, other, *metric.between(own, other), metric=metric)
+        return cls(own, other, n_queries, metric=metric)
 
     @classmethod
-    def of_groups(cls, own: References, others: Mapping[int, References]) -> "Rivals":
+    def of_groups(cls, own: References, others: Mapping[int, References], n_queries: int | None = None) -> "Rivals":
         """One class against several, of which a query may face any one: the keys are the groups."""
         joined = References.joined(list(others.values()))
         groups = np.concatenate([np.full(len(part), group) for group, part in others.items()])
-        return cls(own, joined, *PLAIN.between(own, joined), groups)
+        return cls(own, joined, n_queries, groups)
+
+    @cached_property
+    def between(self) -> Between:
+        """The squared lengths of the normals between own and other references."""
+        if self.source is not None:
+            return self.source.between.exchanged()
+        own, other = self.metric.spread(self.own), self.metric.spread(self.other)
+        return Between(own, other, len(own) if self.n_queries is None else self.n_queries)
 
     def exchanged(self) -> "Rivals":
         """Two classes, with the other in the place of the own one."""
-        turned = np.ascontiguousarray(self.between.T)
-        return Rivals(self.other, self.own, turned, self.between_error, metric=self.metric)
+        return Rivals(self.other, self.own, self.n_queries, metric=self.metric, source=self)
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def screen(
         squared[groups[:, None] != rivals.groups] = np.inf
     gaps = np.maximum(squared - error - own_squared.min(axis=1)[:, None], 0)
     anchor = own[np.arange(len(own)), own_squared.argmin(axis=1)]
-    between = rivals.between[anchor].astype(np.float64) + rivals.between_error
+    between = rivals.between.rows(anchor).astype(np.float64) + rivals.between.error
     by_one = gaps / (2 * np.sqrt(between))
     if norm == "L1":
         by_one = np.maximum(by_one, gaps / (2 * _largest_difference(rivals)))
@@ -114,8 +124,8 @@ def screen(
     squared = np.take_along_axis(squared, others, axis=1) - error
 
     gaps = squared[:, None] - own_squared[:, :, None]
-    between = rivals.between[own[:, :, None], others[:, None]].astype(np.float64)
-    by_each = gaps / (2 * np.sqrt(between + rivals.between_error))
+    between = rivals.between.pairs(own, others).astype(np.float64)
+    by_each = gaps / (2 * np.sqrt(between + rivals.between.error))
     by_all, best = by_each.max(axis=1), by_each.argmax(axis=1)
     beyond = by_one[:, k:] if by_one.shape[1] > k else np.full_like(by_one[:, :1], np.inf)
     bounds = np.concatenate([np.maximum(by_all, by_one[:, :k]), beyond], axis=1)
