@@ -45,6 +45,8 @@ def checked(estimator: Any, X: Any, y: Any = "no_validation", reset: bool = Fals
 
 def require_finite(X: np.ndarray) -> None:  # noqa: N803
     """Nothing, where all values of X (n, d) are finite; else a DataError that names the first that is not."""
+    if X.dtype.kind in "biu":
+        return
     bad = np.argwhere(~np.isfinite(X))
     if len(bad):
         row, column = bad[0].tolist()

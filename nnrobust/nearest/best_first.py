@@ -131,14 +131,15 @@ class BestFirst:
             point = np.clip(point, *self.adversary.box)
         goal, place = self.rivals.other.exactly(self.others[rows, j]), self.metric.mapped(point)
         # An own-class reference equal to x_j is as near as x_j everywhere, and never nearer.
-        nearest, worst = self.rivals.own.nearest(place, excluded=goal)
+        squared, error = self.rivals.own.squared_distances(place)
+        nearest, worst = self.rivals.own.settled(place, squared, error, excluded=goal)
         is_found = np.vecdot(goal - place, goal - place) < nearest
         self._note(rows[is_found], point[is_found])
         self.progress[rows[~is_found], j[~is_found]] = _SCREENED
         is_outdated = self.n_constraints[rows, j] < (self.constraints[rows] >= 0).sum(axis=1)
         is_new = ~is_found & ~(self.constraints[rows] == worst[:, None]).any(axis=1)
         self._add(rows[is_new], worst[is_new])
-        self._add_violated(rows[is_new], place[is_new], goal[is_new])
+        self._add_violated(rows[is_new], squared[is_new], np.vecdot(goal - place, goal - place)[is_new])
         # A violated constraint that the problem had all along is one that rounding keeps from being met.
         return ~is_found & (is_new | is_outdated)
 
@@ -195,14 +196,13 @@ class BestFirst:
     def _moved(self, points: np.ndarray, goals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return moved_until_won(points, goals, self.rivals.own, self.metric, self.adversary.box)
 
-    def _add_violated(self, rows: np.ndarray, places: np.ndarray, goals: np.ndarray) -> None:
-        """Adds a few more references that are nearer to the places than the goals are, as float32 has it."""
+    def _add_violated(self, rows: np.ndarray, squared: np.ndarray, to_goals: np.ndarray) -> None:
+        """Adds a few more references that are nearer than the goals, by squared distances (n, n_own) and (n,) in float32."""
         if len(rows) == 0:
             return
-        squared, _ = self.rivals.own.squared_distances(places)
         i = lowest(squared, _TOGETHER)
         nearest = np.take_along_axis(squared, i, axis=1)
-        is_nearer = nearest < np.vecdot(goals - places, goals - places)[:, None]
+        is_nearer = nearest < to_goals[:, None]
         for column in range(i.shape[1]):
             is_new = is_nearer[:, column] & ~(self.constraints[rows] == i[:, [column]]).any(axis=1)
             self._add(rows[is_new], i[is_new, column])

@@ -95,7 +95,9 @@ def certify(
         places, members = np.nonzero(is_open.T)
         if len(places):
             rivals = Rivals.of_groups(
-                indexes[label].references, {rival: indexes[rival].references for rival in group}, len(places)
+                indexes[label].references,
+                {rival: indexes[rival].references for rival in group},
+                len(places) * len(ADVERSARIES),
             )
             at = rows[members], np.array(group)[places]
             refine = partial(_refine, bounds, at, flat, rivals, effort)

@@ -14,7 +14,7 @@ from nnrobust.nearest.best_first import BestFirst
 from nnrobust.nearest.crowded import FEW, crowded_radii
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.radii import Radii
-from nnrobust.nearest.screening import Effort, Rivals, screen
+from nnrobust.nearest.screening import Distances, Effort, Rivals, screen
 from nnrobust.runtime.threads import one_thread
 
 PAST = 1 + 1e-6
@@ -46,10 +46,10 @@ def exact_radii(
             found, is_left = crowded_radii(x, rivals, adversary, limit, groups)
         rows = np.flatnonzero(is_left)
         if len(rows):
-            rest = None if groups is None else groups[rows]
+            rest = Distances.of(x[rows], rivals, None if groups is None else groups[rows])
             _put(found, rows, _best_first(x[rows], rivals, effort, adversary, limit[rows], rest))
         return found
-    return _best_first(x, rivals, effort, adversary, limit, groups)
+    return _best_first(x, rivals, effort, adversary, limit, Distances.of(x, rivals, groups))
 
 
 def _put(found: Radii, rows: np.ndarray, more: Radii) -> None:
@@ -66,15 +66,14 @@ def _best_first(
     effort: Effort,
     adversary: Adversary,
     limit: np.ndarray,
-    groups: np.ndarray | None,
+    known: Distances,
 ) -> Radii:
-    search = BestFirst(x, rivals, screen(x, rivals, effort, adversary.norm, groups), adversary)
+    search = BestFirst(x, rivals, screen(x, rivals, effort, adversary.norm, known), adversary)
     with one_thread():
         search.run(limit)
         found = search.result(limit)
     rows = np.flatnonzero(search.needs_more)
     if len(rows):
-        rest = None if groups is None else groups[rows]
         larger = replace(effort, n_screened=_MORE * effort.n_screened)
-        _put(found, rows, _best_first(x[rows], rivals, larger, adversary, limit[rows], rest))
+        _put(found, rows, _best_first(x[rows], rivals, larger, adversary, limit[rows], known.take(rows)))
     return found
