@@ -28,6 +28,7 @@ from nnrobust.nearest.radius import exact_radii
 from nnrobust.nearest.references import References, centre_of, unit_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
+from nnrobust.runtime.threads import on_one_thread
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
@@ -108,6 +109,7 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         X = self._queries(X)  # noqa: N806
         return self.classes_[self._squared_distances(self._scaled(X)).argmin(axis=1)]
 
+    @on_one_thread
     def robust_radius(
         self,
         X: np.ndarray,  # noqa: N803

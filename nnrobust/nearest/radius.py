@@ -15,7 +15,7 @@ from nnrobust.nearest.crowded import FEW, crowded_radii
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.radii import Radii
 from nnrobust.nearest.screening import Distances, Effort, Rivals, screen
-from nnrobust.runtime.threads import one_thread
+from nnrobust.runtime.threads import on_one_thread
 
 PAST = 1 + 1e-6
 """Multiple of an epsilon that a bound must exceed for its query to be left: beyond what roundings take off."""
@@ -23,6 +23,7 @@ _MORE = 8
 """Times as many references are screened where the bound of all others is the lowest."""
 
 
+@on_one_thread
 @np.errstate(all="ignore")
 def exact_radii(
     queries: np.ndarray,
@@ -42,8 +43,7 @@ def exact_radii(
     x = np.asarray(queries, dtype=np.float64)
     limit = np.broadcast_to(np.asarray(stop_above, dtype=np.float64), len(x))
     if len(x) and x.shape[1] <= FEW and len(rivals.other) > effort.n_screened:
-        with one_thread():
-            found, is_left = crowded_radii(x, rivals, adversary, limit, groups)
+        found, is_left = crowded_radii(x, rivals, adversary, limit, groups)
         rows = np.flatnonzero(is_left)
         if len(rows):
             rest = Distances.of(x[rows], rivals, None if groups is None else groups[rows])
@@ -69,9 +69,8 @@ def _best_first(
     known: Distances,
 ) -> Radii:
     search = BestFirst(x, rivals, screen(x, rivals, effort, adversary.norm, known), adversary)
-    with one_thread():
-        search.run(limit)
-        found = search.result(limit)
+    search.run(limit)
+    found = search.result(limit)
     rows = np.flatnonzero(search.needs_more)
     if len(rows):
         larger = replace(effort, n_screened=_MORE * effort.n_screened)

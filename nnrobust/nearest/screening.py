@@ -93,7 +93,8 @@ class Screened:
 class Distances:
     """Squared distances of m queries from own references (m, n_own) and others (m, n_other), and a bound (m, 1) on their errors.
 
-    `between` (m, n_other): the squared lengths of the normals between the nearest own reference and the others. References of another group than that of the query are infinitely far.
+    `between` (m, n_other): the squared lengths of the normals between the nearest own reference and the others. References of
+    another group than that of the query are infinitely far.
     """
 
     own: np.ndarray
@@ -128,8 +129,8 @@ def screen(
 
     The bound is (d_j^2 - d_i^2) / (2 ||a||_q), q dual to `norm`, a = x_i - x_j (or its normal in a metric): the distance to the
     bisector of x_i and x_j. Every j gets the l2 bound of the i nearest to the query, which is one in linf when divided by
-    sqrt(d), and one in l1 as it is. The `n_screened` lowest get that of the best i in l2, and its bound in `norm`. Errors of float32
-    distances are on the safe side.
+    sqrt(d), and one in l1 as it is. The `n_screened` lowest get that of the best i in l2, and its bound in `norm`. Errors of
+    float32 distances are on the safe side.
     `known`: the distances of the queries, where they are there.
     """
     known = Distances.of(queries, rivals) if known is None else known

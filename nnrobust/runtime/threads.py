@@ -1,9 +1,13 @@
 """How many threads the linear algebra of NumPy takes."""
 
-from contextlib import AbstractContextManager
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @cache
@@ -11,10 +15,16 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def one_thread() -> AbstractContextManager:
-    """A context in which products and solutions take one thread: of small matrices more threads cost many times the time.
+def on_one_thread(work: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """The same function, during which products and solutions of NumPy and SciPy take one thread.
 
-    The number from before is there again afterwards, also after an error.
+    Many small matrices, and products with few rows, take two threads several times the processor time of one. The number from
+    before is there again afterwards, also after an error.
     """
-    found: AbstractContextManager = _controller().limit(limits=1, user_api="blas")
-    return found
+
+    @wraps(work)
+    def limited(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with _controller().limit(limits=1, user_api="blas"):
+            return work(*args, **kwargs)
+
+    return limited
