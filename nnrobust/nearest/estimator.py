@@ -84,11 +84,15 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         self._check_parameters()
         X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
+        self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
+        self._keep(self._metric.kept(X), y)
+        return self
+
+    def _keep(self, X: np.ndarray, y: np.ndarray) -> None:  # noqa: N803
+        """Keeps references X (n, k), as the metric has them, and their labels y (n,)."""
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]}")
-        self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
-        X = self._metric.kept(X)  # noqa: N806
         self._points, self._labels = X, y
         self._range = None if self.metric is not None else (float(X.min()), float(X.max()))
         self._digest = digest_of(X, y, matrix_of(self._metric))
@@ -97,7 +101,6 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         self._in_units = X = X if self._unit == 1 else X.astype(np.float64) / self._unit  # noqa: N806
         centre = centre_of(X)
         self._references = [References.of(X[ids], centre, self.device) for ids in self._ids]
-        return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         """The labels (m,) of queries X (m, ...).
