@@ -114,12 +114,12 @@ class BestFirst:
     def _keep(self, rows: np.ndarray, j: np.ndarray, solution: Solution) -> np.ndarray:
         """Notes bounds, points and multipliers of the problems; returns which of them did not fail."""
         bounds, known = np.where(np.isnan(solution.bounds), 0.0, solution.bounds), self.bounds[rows, j]
-        is_better = bounds >= known
+        is_better, points = bounds >= known, self.metric.allowed(solution.points)
         self.bounds[rows, j] = np.maximum(known, bounds)
         self.progress[rows, j] = np.where(solution.is_final, _SOLVED, _PROPOSED)
         self.n_constraints[rows, j] = (self.constraints[rows] >= 0).sum(axis=1)
         for n, key in enumerate(zip(rows.tolist(), j.tolist(), strict=True)):
-            self.points[key], self.multipliers[key] = solution.points[n], solution.multipliers[n]
+            self.points[key], self.multipliers[key] = points[n], solution.multipliers[n]
             if is_better[n]:
                 self.proofs[key] = solution.multipliers[n]
         return solution.is_sound

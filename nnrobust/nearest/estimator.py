@@ -13,12 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from nnrobust.errors import DataError
 from nnrobust.nearest.answers import Answers, matrix_of
 from nnrobust.nearest.arguments import (
-    adversary_of,
     checked,
     codes_of,
     known_device,
     number,
     warn_of_units,
+    weighted_adversary_of,
     whole_number,
 )
 from nnrobust.nearest.metric import PLAIN, Metric
@@ -119,8 +119,9 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         y: np.ndarray | None = None,
         *,
         norm: Literal["L2", "Linf", "L1"] = "L2",
-        box: tuple[float, float] | None = None,
-        epsilon: float | None = None,
+        box: tuple[Any, Any] | None = None,
+        epsilon: float | np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> RobustRadius:
         """The exact distance in `norm` from each query to the nearest point that is not labelled y, ties included.
 
@@ -129,8 +130,11 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         Args:
             X: queries (m, ...), in the units of the references.
             y: labels (m,); None: the predictions.
-            box: lowest and highest value a coordinate of the nearest point may have; None: any.
-            epsilon: decides only whether the radius exceeds epsilon, which is cheaper: bounds stop once on one side of it.
+            box: lowest and highest value a coordinate of the nearest point may have, two numbers or arrays (n_features,); None:
+                any.
+            epsilon: decides only whether the radius exceeds epsilon, which is cheaper: bounds stop once on one side of it. An
+                array (n_features,) is the size of each feature: weights, and the verdict at 1.
+            weights: (n_features,), the norm is that of v / weights, and so is the radius; 0: a feature that may not change.
 
         Raises:
             DataError: naming the argument, what was expected, and the first value that is wrong.
@@ -139,7 +143,11 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         self._check_parameters()
         x = self._queries(X)
-        adversary = adversary_of(norm, box, x)
+        if np.ndim(epsilon):  # type: ignore[arg-type]
+            if weights is not None:
+                raise DataError("weights: expected none beside an epsilon for each feature, got both")
+            weights, epsilon = epsilon, 1.0  # type: ignore[assignment]
+        adversary = weighted_adversary_of(norm, box, x, weights)
         limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
         x = self._scaled(x)
         squared = self._squared_distances(x)
@@ -250,13 +258,13 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
             if size < len(ids):
                 for part in (ids[start : start + size] for start in range(0, len(ids), size)):
                     others = References.of(self._in_units[part], own.centre, self.device)
-                    yield code, Rivals.of(own, others, metric=self._metric, n_queries=n_queries), part
+                    yield code, Rivals.of(own, others, metric=answers.metric, n_queries=n_queries), part
                 continue
             if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
                 rivals = rivals.exchanged()
             else:
                 others = References.joined(self._references[:code] + self._references[code + 1 :])
-                rivals = Rivals.of(own, others, metric=self._metric, n_queries=n_queries)
+                rivals = Rivals.of(own, others, metric=answers.metric, n_queries=n_queries)
             yield code, rivals, ids
 
     def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:

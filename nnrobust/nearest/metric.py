@@ -47,6 +47,10 @@ class Plain:
         """The normals (..., d) that ways (..., k) between places have."""
         return ways
 
+    def allowed(self, ways: np.ndarray) -> np.ndarray:
+        """Ways (m, d) of queries, 0 along features that may not change."""
+        return ways
+
     def ways_to(self, ways: np.ndarray) -> np.ndarray:
         """The shortest ways (m, d) of a query that take its place along ways (m, k)."""
         return ways

@@ -131,7 +131,7 @@ class Pairs:
     def _checked(self, live: np.ndarray, ways: np.ndarray) -> np.ndarray:
         """Notes which of the points are won, and adds the constraint that the others violate most."""
         known, goals, rows = self.known, self.goals[live], self.rows[live]
-        points = known.x[rows] + ways
+        points = known.x[rows] + known.rivals.metric.allowed(ways)
         if known.adversary.box is not None:
             points = np.clip(points, *known.adversary.box)
         places = known.rivals.metric.mapped(points)

@@ -15,6 +15,7 @@ from nnrobust.nearest.crowded import FEW, crowded_radii
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.radii import Radii
 from nnrobust.nearest.screening import Distances, Effort, Rivals, screen
+from nnrobust.nearest.weighted import Weighted
 from nnrobust.runtime.threads import on_one_thread
 
 PAST = 1 + 1e-6
@@ -42,7 +43,9 @@ def exact_radii(
     """
     x = np.asarray(queries, dtype=np.float64)
     limit = np.broadcast_to(np.asarray(stop_above, dtype=np.float64), len(x))
-    if len(x) and x.shape[1] <= FEW and len(rivals.other) > effort.n_screened:
+    is_held = isinstance(rivals.metric, Weighted) and not rivals.metric.is_free.all()
+    # Where features may not change a rival may be out of reach, which only `crowded` shows.
+    if len(x) and (is_held or (x.shape[1] <= FEW and len(rivals.other) > effort.n_screened)):
         found, is_left = crowded_radii(x, rivals, adversary, limit, groups)
         rows = np.flatnonzero(is_left)
         if len(rows):
