@@ -2,9 +2,10 @@
 
 Read `estimator` (the classifier), `arguments` (what callers pass, checked), `proof` (the certificate, the result), `checker` and
 `rigorous` (how a certificate is checked), `storage` and `verification` (its file, written and read). How a radius is found:
-`metric` (the space of distances), `references` (distances, the nearest reference), `screening` (bisector bounds), `radius` (the
-search) with `radii` and `answers` (what comes out of it), `problems` with `quadratic`, `interior`, `halfspace` and `systems` (the
-convex problems), and for degenerate corners `careful` (other solvers) and `witness` (points that win although rounding hides it).
+`metric` (the space of distances), `references` (distances, the nearest reference), `screening` with `between` (bisector bounds),
+`radius` (which search), `best_first` (few rivals) and `crowded` with `pairs` (many rivals, few dimensions), `radii` and `answers`
+(what comes out of them), `problems` with `quadratic`, `interior`, `plane`, `halfspace` and `systems` (the convex problems), and
+for degenerate corners `careful` (other solvers) and `witness` (points that win although rounding hides it).
 `prototypes` makes other references than the training points, `projections` simple metrics, `metric_learning` learned ones;
 `selection` chooses by exact robust accuracy. `certificate` bounds the radii of every pair of a dataset, with FAISS in
 `neighbors`; `module` is the classifier in PyTorch, `remote` the products of `references` on a GPU; nothing else here imports

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnrobust.nearest.rigorous import ROUNDING, TINY, Classifier, Place, bisectors, products, weighed
-from nnrobust.threat import DUAL, norm_of
+from nnrobust.threat import DUAL
 
 if TYPE_CHECKING:
     from nnrobust.nearest.proof import Certificate
@@ -54,15 +54,24 @@ def _is_well_formed(one: "Certificate", classifier: Classifier) -> bool:
     return bool(
         one.digest == classifier.digest
         and norm in DUAL
-        and (box is None or box[0] < box[1])
+        and (box is None or bool(np.all(np.less(*box))))
+        and _are_sizes(one.adversary.weights, d)
         and 0 <= one.lower <= one.upper
         and is_own.shape == classifier.labels.shape and is_own.any() and not is_own.all()
         and all(point.shape == (d,) and point.dtype == np.float64 and np.isfinite(point).all() for point in points)
-        and all(box is None or (box[0] <= point.min() and point.max() <= box[1]) for point in points)
+        and all(box is None or bool(np.all((point >= box[0]) & (point <= box[1]))) for point in points)
         and _are_positions(one.own, is_own)
         and _are_positions(np.array([*one.multipliers], dtype=np.int64), ~is_own)
         and all(_are_weights(own, weights) and _are_positions(own, is_own) for own, weights in one.multipliers.values())
     )  # fmt: skip
+
+
+def _are_sizes(weights: tuple[float, ...] | None, d: int) -> bool:
+    """Whether these are the weights of d features, if there are any: 0, or of a size whose products lose no digits."""
+    if weights is None:
+        return True
+    sizes = np.array(weights)
+    return sizes.shape == (d,) and bool(np.all((sizes == 0) | ((sizes > 1e-60) & (sizes < 1e60))) and sizes.any())
 
 
 def _is_number(value: object) -> bool:
@@ -112,7 +121,7 @@ def _check(certificates: list["Certificate"], classifier: Classifier) -> np.ndar
         if not _shows_upper(one, classifier, ends[n], near):
             continue
         is_open = np.full(len(others), one.lower > 0)
-        if len(one.own) and classifier.metric is None:
+        if len(one.own) and classifier.metric is None and one.adversary.weights is None:
             nearest = classifier.squared_distances(places[n].point, one.own[:1])[0] * (1 + ROUNDING)
             length = np.sqrt(from_first[n] + first_error[n]) * (
                 np.sqrt(points.shape[1]) if one.adversary.norm == "Linf" else 1
@@ -134,7 +143,7 @@ def _shows_upper(
     """x_adv, whose place is `end`, is no farther than `upper`, and one of the `near` others is as near to it as the near own."""
     if np.isinf(one.upper):
         return True
-    if not norm_of((one.x_adv - one.query)[None], one.adversary.norm)[0] <= one.upper * (1 + ROUNDING):
+    if not one.adversary.sizes((one.x_adv - one.query)[None])[0] <= one.upper * (1 + ROUNDING):
         return False
     nearest_own, nearest_other = (classifier.squared_distances(end, positions).min() for positions in near)
     return bool(nearest_other <= nearest_own)
