@@ -1,7 +1,7 @@
 """k nearest neighbours as a scikit-learn estimator that knows its exact adversarial robustness."""
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +19,9 @@ from nnrobust.nearest.voting import bounded_radius
 from nnrobust.nearest.voting_known import MORE, Around, Question
 from nnrobust.nearest.voting_proof import VotingCertificate
 from nnrobust.nearest.voting_tree import SPLIT, Outcome
+
+if TYPE_CHECKING:
+    from nnrobust.nearest.module import NearestNeighborModule
 
 _BLOCK = 64
 """Queries whose distances are taken at once."""
@@ -108,6 +111,17 @@ class KNearestNeighbor(OneNearestNeighbor):
             block = slice(start, start + _BLOCK)
             proofs += self._proofs(x[block], None if codes is None else codes[block], adversary, (field, limits), limit)
         return RobustRadius.of(proofs, np.stack([one.query for one in proofs]), np.shape(X))
+
+    def as_module(self, scale: float = 1.0) -> "NearestNeighborModule":
+        """That of `OneNearestNeighbor`, for k = 1: votes have no gradient.
+
+        Raises:
+            DataError: for k above 1, or a scale that is not above 0.
+        """
+        if self.n_neighbors > 1:
+            raise DataError(f"as_module: expected n_neighbors=1, as votes have no gradient, got {self.n_neighbors}; "
+                            "ask for robust_radius")  # fmt: skip
+        return super().as_module(scale)
 
     def _proofs(
         self,

@@ -157,6 +157,8 @@ def test_queries_that_cannot_be_meant_are_named():
     model = KNearestNeighbor(3).fit(points, y)
     with pytest.raises(DataError, match="n_neighbors: expected at most the number of references, 60, got 61"):
         model.kneighbors(queries, 61)
+    with pytest.raises(DataError, match="as_module: expected n_neighbors=1, as votes have no gradient, got 3"):
+        model.as_module()
     with pytest.raises(DataError, match="epsilon: expected a finite number above 0, got 0"):
         model.robust_score(queries, y[:10], norm="L2", epsilon=0)
     with pytest.raises(DataError, match="expected one of Linf, L2, L1, got 'L3'"):
