@@ -6,7 +6,7 @@ Read `estimator` (the classifier), `arguments` (what callers pass, checked), `pr
 search) with `radii` and `answers` (what comes out of it), `problems` with `quadratic`, `interior`, `halfspace` and `systems` (the
 convex problems), and for degenerate corners `careful` (other solvers) and `witness` (points that win although rounding hides it).
 `k_estimator` is the same for the vote of k references: `field` has all of them, `votes` the rules, `ruled_out` and `voting_known`
-what can matter, `voting_descent` and `voting` the search, with `pairs` for its problems and `voting_tree` for what it finds;
+what can matter, `voting_descent` and `voting` the search, with `voting_pairs` for its problems and `voting_tree` for what it finds;
 `voting_proof` and `voting_checker` are its certificates. `neighborhood`: neighbours, votes, scores of both.
 `prototypes` makes other references than the training points, `projections` simple metrics, `metric_learning` learned ones;
 `selection` chooses by exact robust accuracy. `certificate` bounds the radii of every pair of a dataset, with FAISS in

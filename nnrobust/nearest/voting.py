@@ -17,7 +17,7 @@ comes first from a descent; without any, and where a budget ends, targets are tr
 
 import numpy as np
 
-from nnrobust.nearest.pairs import Found, Pairs
+from nnrobust.nearest.voting_pairs import Found, Pairs
 from nnrobust.nearest.votes import can_lose, most_own
 from nnrobust.nearest.voting_descent import descend
 from nnrobust.nearest.voting_known import MANY_TIMES, Around, FallenError, Known, Question, SpentError

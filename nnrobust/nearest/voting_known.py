@@ -10,7 +10,7 @@ import numpy as np
 
 from nnrobust.nearest.field import Field
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.pairs import Found, Local, Pairs
+from nnrobust.nearest.voting_pairs import Found, Local, Pairs
 from nnrobust.nearest.votes import loses, most_own
 
 UP = 1 + 1e-12

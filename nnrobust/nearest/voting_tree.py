@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnrobust.nearest.pairs import Pairs
+from nnrobust.nearest.voting_pairs import Pairs
 
 END, SPLIT, PAIRS = -1, -2, -3
 """What a node is: one whose votes cannot be lost, one of a reference in or out, one of pairs."""
