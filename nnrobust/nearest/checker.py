@@ -39,7 +39,7 @@ def which_hold(certificates: Sequence["Certificate"]) -> np.ndarray:
         assert classifier is not None
         size = max(1, _MOST // len(classifier.labels))
         for part in (places[start : start + size] for start in range(0, len(places), size)):
-            holds[part] = _check(*_scaled([certificates[n] for n in part], classifier))
+            holds[part] = _check(*scaled([certificates[n] for n in part], classifier))
     return holds
 
 
@@ -92,7 +92,7 @@ def _are_weights(own: np.ndarray, weights: np.ndarray) -> bool:
     return bool(is_one_each and (weights > 0).all() and 0.5 <= weights.max() <= 1)
 
 
-def _scaled(certificates: list["Certificate"], classifier: Classifier) -> tuple[list["Certificate"], Classifier]:
+def scaled(certificates: list["Certificate"], classifier: Classifier) -> tuple[list["Certificate"], Classifier]:
     """The same in units, a power of two, in which no square of a coordinate leaves float64."""
     points = [one.query for one in certificates] + [one.x_adv for one in certificates if np.isfinite(one.upper)]
     largest = max(classifier.largest, *(float(np.abs(point).max()) for point in points))
@@ -157,24 +157,24 @@ def _shows_lower(one: "Certificate", classifier: Classifier, place: Place, other
     for i in one.own:
         if len(others) == 0:
             break
-        is_open = ~(bisectors(one, classifier, place, i, (others, squared)) >= one.lower)
+        is_open = ~(bisectors(one.adversary, classifier, place, i, (others, squared)) >= one.lower)
         others, squared = others[is_open], squared[is_open]
     return len(others) == 0
 
 
 def provable(one: "Certificate") -> float:
     """The largest `lower` that holds, of a certificate that is well formed."""
-    (one,), classifier = _scaled([one], Classifier.unchecked(one))
+    (one,), classifier = scaled([one], Classifier.unchecked(one))
     others, place = np.flatnonzero(classifier.labels != one.label), Place.of(one.query, classifier.metric)
     squared = classifier.squared_distances(place.point, others)
     bounds = np.array([weighed(one, classifier, place, j) if j in one.multipliers else 0.0 for j in others.tolist()])
     for i in one.own:
-        bounds = np.fmax(bounds, bisectors(one, classifier, place, i, (others, squared)))
+        bounds = np.fmax(bounds, bisectors(one.adversary, classifier, place, i, (others, squared)))
     return float(bounds.min()) / classifier.scale
 
 
 def shows_upper(one: "Certificate") -> bool:
     """Whether the upper bound of a certificate that is well formed holds."""
-    (one,), classifier = _scaled([one], Classifier.unchecked(one))
+    (one,), classifier = scaled([one], Classifier.unchecked(one))
     is_own, end = classifier.labels == one.label, Place.of(one.x_adv, classifier.metric).point
     return _shows_upper(one, classifier, end, (np.flatnonzero(is_own), np.flatnonzero(~is_own)))

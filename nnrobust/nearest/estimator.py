@@ -22,6 +22,7 @@ from nnrobust.nearest.arguments import (
     whole_number,
 )
 from nnrobust.nearest.metric import PLAIN, Metric
+from nnrobust.nearest.neighborhood import Neighborhood
 from nnrobust.nearest.proof import RobustRadius, digest_of
 from nnrobust.nearest.radii import Radii
 from nnrobust.nearest.radius import exact_radii
@@ -42,7 +43,7 @@ _FARTHEST = 2.0**300
 """The largest coordinate of a query in these units: squares of sums of squares of such are numbers."""
 
 
-class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
+class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
     """The label of the nearest reference in l2; of classes equally near, the one that comes first in `classes_`.
 
     Float32 proposes the nearest references, float64 concludes, so predictions are exact for float64 distances, ties included.

@@ -43,6 +43,10 @@ def in_raw_units(pipeline: Pipeline) -> OneNearestNeighbor:
     name, model = pipeline.steps[-1]
     if not isinstance(model, OneNearestNeighbor):
         raise DataError(f"pipeline: expected OneNearestNeighbor as the last step, got {type(model).__name__}, {name!r}")
+    k = getattr(model, "n_neighbors", 1)
+    if k != 1:
+        raise DataError(f"pipeline: expected a last step of one neighbour, got n_neighbors={k}, which has no metric; "
+                        "transform the data first, and ask in those units")  # fmt: skip
     check_is_fitted(model)
     steps = [(name, step) for name, step in pipeline.steps[:-1] if step is not None and step != "passthrough"]
     if not steps:

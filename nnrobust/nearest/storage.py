@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMAT = "nnrobust proofs 1"
 KINDS = {
     "nearest": ("nnrobust.nearest.proof", "Certificate"),
+    "voting": ("nnrobust.nearest.voting_proof", "VotingCertificate"),
     "linear": ("nnrobust.linear.proof", "LinearCertificate"),
 }
 """The certificates that a file may hold, which are all of one kind."""

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, Normalizer, StandardScaler
 
 from made.brute_force import exact_radius
-from nnrobust import OneNearestNeighbor, robust_radius
+from nnrobust import KNearestNeighbor, OneNearestNeighbor, robust_radius
 from nnrobust.errors import DataError
 
 SCALES = np.array([1.0, 50.0, 0.02, 7.0])
@@ -68,6 +68,7 @@ def test_an_estimator_alone_is_asked_as_it_is():
     ([Normalizer(), OneNearestNeighbor()], "got the step 'normalizer', Normalizer, which is not"),
     ([MinMaxScaler(clip=True), OneNearestNeighbor()], "got the step 'minmaxscaler', MinMaxScaler, which is not"),
     ([FunctionTransformer(lambda x: np.clip(x, -999, 999)), OneNearestNeighbor()], "'functiontransformer', FunctionTransformer"),
+    ([StandardScaler(), KNearestNeighbor(3)], "expected a last step of one neighbour, got n_neighbors=3, which has no metric"),
     ([StandardScaler(), KNeighborsClassifier()], "expected OneNearestNeighbor as the last step, got KNeighborsClassifier"),
 ])  # fmt: skip
 def test_a_step_that_cannot_be_is_named(steps, message):
