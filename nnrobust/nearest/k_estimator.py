@@ -103,10 +103,9 @@ class KNearestNeighbor(OneNearestNeighbor):
             return super().robust_radius(X, y, norm=norm, box=box, epsilon=epsilon, weights=weights)
         self._check_parameters()
         x = self._queries(X)
-        for name, value in (("box", box), ("epsilon", epsilon), ("weights", weights)):
-            if any(
-                np.ndim(one) > 0 for one in (value if name == "box" and isinstance(value, (tuple, list)) else [value])
-            ):
+        sides = box if isinstance(box, (tuple, list)) else (box,)
+        for name, values in (("box", sides), ("epsilon", (epsilon,)), ("weights", (weights,))):
+            if any(isinstance(value, (np.ndarray, tuple, list)) for value in values):
                 raise DataError(
                     f"{name}: expected the same for every feature where n_neighbors is above 1, got an array; use n_neighbors=1"
                 )

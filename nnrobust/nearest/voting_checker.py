@@ -56,12 +56,14 @@ def _is_well_formed(one: "VotingCertificate", classifier: Classifier, classes: n
         isinstance(value, (int, float)) and value == value for value in (one.lower, one.upper)
     ):
         return False
-    box, d, n = one.adversary.box, classifier.n_features, len(classifier.labels)
+    sides, d, n = one.adversary.box, classifier.n_features, len(classifier.labels)
+    box = None if sides is None else (np.asarray(sides[0]), np.asarray(sides[1]))
     points = [one.query] if np.isinf(one.upper) else [one.query, one.x_adv]
     return bool(
         one.digest == classifier.digest
         and one.adversary.norm in DUAL
-        and (box is None or box[0] < box[1])
+        and one.adversary.weights is None
+        and (box is None or (box[0].ndim == box[1].ndim == 0 and box[0] < box[1]))
         and 0 <= one.lower <= one.upper
         and (classes == one.label).sum() == 1 and len(classes) > 1
         and isinstance(one.n_neighbors, int) and one.n_neighbors % 2 == 1 and 1 <= one.n_neighbors <= n
