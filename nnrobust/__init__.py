@@ -9,16 +9,32 @@ if TYPE_CHECKING:
     from nnrobust.linear.estimator import RobustLinearClassifier as RobustLinearClassifier
     from nnrobust.models.sources import load_model as load_model
     from nnrobust.nearest.estimator import OneNearestNeighbor as OneNearestNeighbor
+    from nnrobust.nearest.k_estimator import KNearestNeighbor as KNearestNeighbor
+    from nnrobust.nearest.neighborhood import RobustScorer as RobustScorer
+    from nnrobust.nearest.pipelines import robust_radius as robust_radius
     from nnrobust.nearest.verification import verify as verify
 
 __version__ = "0.2.0"
-__all__ = ["OneNearestNeighbor", "RobustLinearClassifier", "as_module", "evaluate", "load_model", "verify"]
+__all__ = [
+    "KNearestNeighbor",
+    "OneNearestNeighbor",
+    "RobustLinearClassifier",
+    "RobustScorer",
+    "as_module",
+    "evaluate",
+    "load_model",
+    "robust_radius",
+    "verify",
+]
 _HOMES = {
+    "KNearestNeighbor": "nnrobust.nearest.k_estimator",
     "OneNearestNeighbor": "nnrobust.nearest.estimator",
     "RobustLinearClassifier": "nnrobust.linear.estimator",
+    "RobustScorer": "nnrobust.nearest.neighborhood",
     "as_module": "nnrobust.evaluation.modules",
     "evaluate": "nnrobust.evaluation.evaluate",
     "load_model": "nnrobust.models.sources",
+    "robust_radius": "nnrobust.nearest.pipelines",
     "verify": "nnrobust.nearest.verification",
 }
 

@@ -61,7 +61,8 @@ class LinearCertificate:
             and isinstance(self.code, int) and 0 <= self.code < k
             and 0 <= self.lower <= self.upper
             and all(point.shape == (d,) and np.abs(point).max() < 2.0**500 for point in points)
-            and (box is None or (box[0] < box[1] and all(box[0] <= p.min() and p.max() <= box[1] for p in points)))
+            and self.adversary.weights is None
+            and (box is None or bool(np.all(np.less(*box)) and all(np.all((p >= box[0]) & (p <= box[1])) for p in points)))
         )  # fmt: skip
 
     @staticmethod

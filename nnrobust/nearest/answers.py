@@ -8,10 +8,11 @@ import numpy as np
 from nnrobust.nearest.checker import provable, shows_upper
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.metric import Metric, Plain
+from nnrobust.nearest.pairs import UP
 from nnrobust.nearest.proof import Certificate
 from nnrobust.nearest.radii import Radii
 from nnrobust.nearest.radius import PAST
-from nnrobust.threat import norm_of
+from nnrobust.nearest.weighted import Weighted
 
 _CLOSE = 1e-4
 """Difference of the squared distances to two classes, relative to them, below which their rounding shows in a lower bound."""
@@ -31,8 +32,15 @@ class Answers:
         epsilon: float,
         metric: Plain,
     ) -> None:
-        self.metric, rows = metric, np.arange(len(x))
-        self.x, self.codes, self.adversary, self.epsilon = x.astype(np.float64), codes, adversary, epsilon
+        rows = np.arange(len(x))
+        self.queries, self.asked, self.base, self.codes, self.epsilon = (
+            x.astype(np.float64),
+            adversary,
+            metric,
+            codes,
+            epsilon,
+        )
+        self.x, self.adversary, self.metric = self._in_weights()
         others = squared.copy()
         others[rows, codes] = np.inf
         self.nearest_other = np.sqrt(others.min(axis=1))
@@ -43,6 +51,26 @@ class Answers:
         self.x_adv = np.where(self.is_won[:, None], np.nan, self.x)
         self.own: list[list[np.ndarray]] = [[] for _ in rows]
         self.multipliers: list[dict[int, tuple[np.ndarray, np.ndarray]]] = [{} for _ in rows]
+
+    def _in_weights(self) -> tuple[np.ndarray, Adversary, Plain]:
+        """Queries, adversary and metric with which the search finds the norm of v / weights as that of v."""
+        if self.asked.weights is None:
+            return self.queries, self.asked, self.base
+        metric = Weighted(self.base, np.array(self.asked.weights))
+        box = None if self.asked.box is None else tuple(np.asarray(side) / metric.units for side in self.asked.box)
+        return self.queries / metric.units, Adversary(self.asked.norm, box), metric
+
+    def _as_asked(self) -> None:
+        """Takes the points back to the units of the features, and measures them there."""
+        if isinstance(self.metric, Weighted):
+            known = np.isfinite(self.upper) & (self.upper > 0)
+            points = self.metric.as_asked(self.x_adv)
+            clipped = points if self.asked.box is None else np.clip(points, *self.asked.box)
+            self.is_close |= known & np.any(clipped != points, axis=1)
+            self.x_adv = np.where(
+                known[:, None], clipped, np.where(np.isfinite(self.upper)[:, None], self.queries, np.nan)
+            )
+            self.upper[known] = self.asked.sizes(self.x_adv[known] - self.queries[known]) * UP
 
     def open_rows(self, code: int) -> np.ndarray:
         """The queries of a class whose bounds further rivals may move."""
@@ -71,16 +99,19 @@ class Answers:
 
     def certificates(self, classifier: dict[str, Any], classes: np.ndarray) -> list[Certificate]:
         """The radii with their proofs, against a classifier: references, labels and digest."""
+        self._as_asked()
         # A query that fell within epsilon was not compared with the classes that came after.
         lower = np.where(self.has_fallen, 0.0, self.lower)
         lower = np.maximum(self.metric.reported(lower, self.nearest_other), 0.0)
+        if isinstance(self.metric, Weighted):
+            lower = np.minimum(lower, self.upper)
         found = [
             Certificate(
-                query=self.x[row], label=classes[self.codes[row]], adversary=self.adversary, lower=float(lower[row]),
+                query=self.queries[row], label=classes[self.codes[row]], adversary=self.asked, lower=float(lower[row]),
                 upper=float(self.upper[row]), x_adv=self.x_adv[row], own=_together(self.own[row]),
-                multipliers=self.multipliers[row], metric=matrix_of(self.metric), **classifier,
+                multipliers=self.multipliers[row], metric=matrix_of(self.base), **classifier,
             )
-            for row in range(len(self.x))
+            for row in range(len(self.queries))
         ]  # fmt: skip
         for row in np.flatnonzero(self.is_won & self.is_close):
             found[row] = _within_rounding(found[row])
@@ -100,7 +131,7 @@ def _within_rounding(found: Certificate) -> Certificate:
     box = found.adversary.box or (-np.inf, np.inf)
     for push in _PUSHES:
         point = np.clip(found.query + (1 + push) * (found.x_adv - found.query), *box)
-        upper = float(norm_of(point[None] - found.query, found.adversary.norm)[0])
+        upper = float(found.adversary.sizes(point[None] - found.query)[0])
         moved = replace(found, lower=lower, upper=upper, x_adv=point)
         if shows_upper(moved):
             return moved

@@ -15,6 +15,8 @@ TYPES = (np.float64, np.float32, np.uint8)
 """The types of points that are kept as they are; all others become float64."""
 
 
+_LEAST_WEIGHT = 1e-60
+"""The smallest weight other than 0: squares of features divided by it are numbers."""
 SPELLINGS = {"linf": "Linf", "l_inf": "Linf", "inf": "Linf", "l2": "L2", "2": "L2", "l1": "L1", "1": "L1"}
 """How norms are written elsewhere, in small letters."""
 
@@ -45,6 +47,8 @@ def checked(estimator: Any, X: Any, y: Any = "no_validation", reset: bool = Fals
 
 def require_finite(X: np.ndarray) -> None:  # noqa: N803
     """Nothing, where all values of X (n, d) are finite; else a DataError that names the first that is not."""
+    if X.dtype.kind in "biu":
+        return
     bad = np.argwhere(~np.isfinite(X))
     if len(bad):
         row, column = bad[0].tolist()
@@ -115,6 +119,60 @@ def adversary_of(norm: object, box: tuple[float, float] | None, X: np.ndarray) -
         raise DataError(f"box: expected every query within [{low:g}, {high:g}], got {X[row, column]:g} in row {row}, "
                         f"feature {column}; give the box in the units of the data")  # fmt: skip
     return Adversary(known, None if math.isinf(low) and math.isinf(high) else (low, high))
+
+
+def weighted_adversary_of(
+    norm: object,
+    box: Any,
+    X: np.ndarray,  # noqa: N803
+    weights: Any,
+) -> Adversary:
+    """The adversary as `adversary_of`, with sides of the box and weights that may be arrays, one value for each feature."""
+    sides = list(box) if isinstance(box, (tuple, list, np.ndarray)) and len(box) == 2 else []
+    if weights is None and not any(np.ndim(side) for side in sides):
+        return adversary_of(norm, box, X)
+    known, d = known_norm(norm), X.shape[1]
+    sizes = None if weights is None else _weights(weights, d)
+    if box is None:
+        return Adversary(known, None, sizes)
+    if len(sides) != 2:
+        raise DataError(f"box: expected (low, high), numbers or arrays of shape ({d},), or None, got {box!r}")
+    low, high = (_feature_by_feature("box", side, d) for side in sides)
+    bad = np.flatnonzero(~(low < high))
+    if len(bad):
+        column = int(bad[0])
+        raise DataError(f"box: expected low < high for each feature, got {low[column]:g} and {high[column]:g} for "
+                        f"feature {column}; to hold a feature, give it the epsilon or weight 0")  # fmt: skip
+    outside = np.argwhere(~((low <= X) & (high >= X)))
+    if len(outside):
+        row, column = outside[0].tolist()
+        raise DataError(f"box: expected every query within it, got {X[row, column]:g} in row {row}, feature {column}, "
+                        f"where it is [{low[column]:g}, {high[column]:g}]; give the box in the units of the data")  # fmt: skip
+    return Adversary(known, (tuple(low.tolist()), tuple(high.tolist())), sizes)
+
+
+def _feature_by_feature(name: str, value: Any, d: int) -> np.ndarray:
+    """The number, or the array of one for each of d features, as (d,)."""
+    try:
+        found = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: expected numbers, got {value!r}") from error
+    if found.shape not in ((), (d,)) or np.isnan(found).any():
+        raise DataError(f"{name}: expected a number, or one for each of {d} features, shape ({d},), without NaN, "
+                        f"got shape {found.shape}")  # fmt: skip
+    return np.broadcast_to(found, (d,))
+
+
+def _weights(weights: Any, d: int) -> tuple[float, ...]:
+    """Weights of d features, of which one at least may change."""
+    found = _feature_by_feature("weights", weights, d)
+    bad = np.flatnonzero(~((found == 0) | ((found > _LEAST_WEIGHT) & (found < 1 / _LEAST_WEIGHT))))
+    if len(bad):
+        raise DataError(f"weights: expected 0 for features that may not change, and else from {_LEAST_WEIGHT:g} to "
+                        f"{1 / _LEAST_WEIGHT:g}, got {found[bad[0]]:g} for feature {bad[0]}")  # fmt: skip
+    if not found.any():
+        raise DataError("weights: expected one feature at least that may change, got all zeros")
+    return tuple(found.tolist())
 
 
 def warn_of_units(references: tuple[float, float], X: np.ndarray) -> None:  # noqa: N803

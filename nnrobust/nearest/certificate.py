@@ -23,7 +23,8 @@ import pandas as pd
 from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.metric import OF_DISTANCE
 from nnrobust.nearest.neighbors import UNIT, ClassIndex, search
-from nnrobust.nearest.radius import DOWN, PAST, exact_radii
+from nnrobust.nearest.pairs import DOWN
+from nnrobust.nearest.radius import PAST, exact_radii
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.records import to_frame
 from nnrobust.runtime.memory import fitting
@@ -93,7 +94,11 @@ def certify(
             is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], effort.settled_at)
         places, members = np.nonzero(is_open.T)
         if len(places):
-            rivals = Rivals.of_groups(indexes[label].references, {rival: indexes[rival].references for rival in group})
+            rivals = Rivals.of_groups(
+                indexes[label].references,
+                {rival: indexes[rival].references for rival in group},
+                len(places) * len(ADVERSARIES),
+            )
             at = rows[members], np.array(group)[places]
             refine = partial(_refine, bounds, at, flat, rivals, effort)
             for _ in fitting(refine, np.arange(len(places)), effort.block_size):

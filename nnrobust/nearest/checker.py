@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnrobust.nearest.rigorous import ROUNDING, TINY, Classifier, Place, bisectors, products, weighed
-from nnrobust.threat import DUAL, norm_of
+from nnrobust.threat import DUAL
 
 if TYPE_CHECKING:
     from nnrobust.nearest.proof import Certificate
@@ -39,7 +39,7 @@ def which_hold(certificates: Sequence["Certificate"]) -> np.ndarray:
         assert classifier is not None
         size = max(1, _MOST // len(classifier.labels))
         for part in (places[start : start + size] for start in range(0, len(places), size)):
-            holds[part] = _check(*_scaled([certificates[n] for n in part], classifier))
+            holds[part] = _check(*scaled([certificates[n] for n in part], classifier))
     return holds
 
 
@@ -54,15 +54,24 @@ def _is_well_formed(one: "Certificate", classifier: Classifier) -> bool:
     return bool(
         one.digest == classifier.digest
         and norm in DUAL
-        and (box is None or box[0] < box[1])
+        and (box is None or bool(np.all(np.less(*box))))
+        and _are_sizes(one.adversary.weights, d)
         and 0 <= one.lower <= one.upper
         and is_own.shape == classifier.labels.shape and is_own.any() and not is_own.all()
         and all(point.shape == (d,) and point.dtype == np.float64 and np.isfinite(point).all() for point in points)
-        and all(box is None or (box[0] <= point.min() and point.max() <= box[1]) for point in points)
+        and all(box is None or bool(np.all((point >= box[0]) & (point <= box[1]))) for point in points)
         and _are_positions(one.own, is_own)
         and _are_positions(np.array([*one.multipliers], dtype=np.int64), ~is_own)
         and all(_are_weights(own, weights) and _are_positions(own, is_own) for own, weights in one.multipliers.values())
     )  # fmt: skip
+
+
+def _are_sizes(weights: tuple[float, ...] | None, d: int) -> bool:
+    """Whether these are the weights of d features, if there are any: 0, or of a size whose products lose no digits."""
+    if weights is None:
+        return True
+    sizes = np.array(weights)
+    return sizes.shape == (d,) and bool(np.all((sizes == 0) | ((sizes > 1e-60) & (sizes < 1e60))) and sizes.any())
 
 
 def _is_number(value: object) -> bool:
@@ -83,7 +92,7 @@ def _are_weights(own: np.ndarray, weights: np.ndarray) -> bool:
     return bool(is_one_each and (weights > 0).all() and 0.5 <= weights.max() <= 1)
 
 
-def _scaled(certificates: list["Certificate"], classifier: Classifier) -> tuple[list["Certificate"], Classifier]:
+def scaled(certificates: list["Certificate"], classifier: Classifier) -> tuple[list["Certificate"], Classifier]:
     """The same in units, a power of two, in which no square of a coordinate leaves float64."""
     points = [one.query for one in certificates] + [one.x_adv for one in certificates if np.isfinite(one.upper)]
     largest = max(classifier.largest, *(float(np.abs(point).max()) for point in points))
@@ -112,7 +121,7 @@ def _check(certificates: list["Certificate"], classifier: Classifier) -> np.ndar
         if not _shows_upper(one, classifier, ends[n], near):
             continue
         is_open = np.full(len(others), one.lower > 0)
-        if len(one.own) and classifier.metric is None:
+        if len(one.own) and classifier.metric is None and one.adversary.weights is None:
             nearest = classifier.squared_distances(places[n].point, one.own[:1])[0] * (1 + ROUNDING)
             length = np.sqrt(from_first[n] + first_error[n]) * (
                 np.sqrt(points.shape[1]) if one.adversary.norm == "Linf" else 1
@@ -134,7 +143,7 @@ def _shows_upper(
     """x_adv, whose place is `end`, is no farther than `upper`, and one of the `near` others is as near to it as the near own."""
     if np.isinf(one.upper):
         return True
-    if not norm_of((one.x_adv - one.query)[None], one.adversary.norm)[0] <= one.upper * (1 + ROUNDING):
+    if not one.adversary.sizes((one.x_adv - one.query)[None])[0] <= one.upper * (1 + ROUNDING):
         return False
     nearest_own, nearest_other = (classifier.squared_distances(end, positions).min() for positions in near)
     return bool(nearest_other <= nearest_own)
@@ -148,24 +157,24 @@ def _shows_lower(one: "Certificate", classifier: Classifier, place: Place, other
     for i in one.own:
         if len(others) == 0:
             break
-        is_open = ~(bisectors(one, classifier, place, i, (others, squared)) >= one.lower)
+        is_open = ~(bisectors(one.adversary, classifier, place, i, (others, squared)) >= one.lower)
         others, squared = others[is_open], squared[is_open]
     return len(others) == 0
 
 
 def provable(one: "Certificate") -> float:
     """The largest `lower` that holds, of a certificate that is well formed."""
-    (one,), classifier = _scaled([one], Classifier.unchecked(one))
+    (one,), classifier = scaled([one], Classifier.unchecked(one))
     others, place = np.flatnonzero(classifier.labels != one.label), Place.of(one.query, classifier.metric)
     squared = classifier.squared_distances(place.point, others)
     bounds = np.array([weighed(one, classifier, place, j) if j in one.multipliers else 0.0 for j in others.tolist()])
     for i in one.own:
-        bounds = np.fmax(bounds, bisectors(one, classifier, place, i, (others, squared)))
+        bounds = np.fmax(bounds, bisectors(one.adversary, classifier, place, i, (others, squared)))
     return float(bounds.min()) / classifier.scale
 
 
 def shows_upper(one: "Certificate") -> bool:
     """Whether the upper bound of a certificate that is well formed holds."""
-    (one,), classifier = _scaled([one], Classifier.unchecked(one))
+    (one,), classifier = scaled([one], Classifier.unchecked(one))
     is_own, end = classifier.labels == one.label, Place.of(one.x_adv, classifier.metric).point
     return _shows_upper(one, classifier, end, (np.flatnonzero(is_own), np.flatnonzero(~is_own)))

@@ -13,21 +13,23 @@ from sklearn.utils.validation import check_is_fitted
 from nnrobust.errors import DataError
 from nnrobust.nearest.answers import Answers, matrix_of
 from nnrobust.nearest.arguments import (
-    adversary_of,
     checked,
     codes_of,
     known_device,
     number,
     warn_of_units,
+    weighted_adversary_of,
     whole_number,
 )
 from nnrobust.nearest.metric import PLAIN, Metric
+from nnrobust.nearest.neighborhood import Neighborhood
 from nnrobust.nearest.proof import RobustRadius, digest_of
 from nnrobust.nearest.radii import Radii
 from nnrobust.nearest.radius import exact_radii
 from nnrobust.nearest.references import References, centre_of, unit_of
 from nnrobust.nearest.screening import Effort, Rivals
 from nnrobust.runtime.memory import fitting
+from nnrobust.runtime.threads import on_one_thread
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
@@ -41,7 +43,7 @@ _FARTHEST = 2.0**300
 """The largest coordinate of a query in these units: squares of sums of squares of such are numbers."""
 
 
-class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
+class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
     """The label of the nearest reference in l2; of classes equally near, the one that comes first in `classes_`.
 
     Float32 proposes the nearest references, float64 concludes, so predictions are exact for float64 distances, ties included.
@@ -83,11 +85,15 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         self._check_parameters()
         X, y = checked(self, X, y, reset=True)  # noqa: N806
         check_classification_targets(y)
+        self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
+        self._keep(self._metric.kept(X), y)
+        return self
+
+    def _keep(self, X: np.ndarray, y: np.ndarray) -> None:  # noqa: N803
+        """Keeps references X (n, k), as the metric has them, and their labels y (n,)."""
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y: expected labels of at least two classes, got one class, {self.classes_[0]}")
-        self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
-        X = self._metric.kept(X)  # noqa: N806
         self._points, self._labels = X, y
         self._range = None if self.metric is not None else (float(X.min()), float(X.max()))
         self._digest = digest_of(X, y, matrix_of(self._metric))
@@ -96,7 +102,6 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         self._in_units = X = X if self._unit == 1 else X.astype(np.float64) / self._unit  # noqa: N806
         centre = centre_of(X)
         self._references = [References.of(X[ids], centre, self.device) for ids in self._ids]
-        return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         """The labels (m,) of queries X (m, ...).
@@ -108,14 +113,16 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         X = self._queries(X)  # noqa: N806
         return self.classes_[self._squared_distances(self._scaled(X)).argmin(axis=1)]
 
+    @on_one_thread
     def robust_radius(
         self,
         X: np.ndarray,  # noqa: N803
         y: np.ndarray | None = None,
         *,
         norm: Literal["L2", "Linf", "L1"] = "L2",
-        box: tuple[float, float] | None = None,
-        epsilon: float | None = None,
+        box: tuple[Any, Any] | None = None,
+        epsilon: float | np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> RobustRadius:
         """The exact distance in `norm` from each query to the nearest point that is not labelled y, ties included.
 
@@ -124,8 +131,11 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         Args:
             X: queries (m, ...), in the units of the references.
             y: labels (m,); None: the predictions.
-            box: lowest and highest value a coordinate of the nearest point may have; None: any.
-            epsilon: decides only whether the radius exceeds epsilon, which is cheaper: bounds stop once on one side of it.
+            box: lowest and highest value a coordinate of the nearest point may have, two numbers or arrays (n_features,); None:
+                any.
+            epsilon: decides only whether the radius exceeds epsilon, which is cheaper: bounds stop once on one side of it. An
+                array (n_features,) is the size of each feature: weights, and the verdict at 1.
+            weights: (n_features,), the norm is that of v / weights, and so is the radius; 0: a feature that may not change.
 
         Raises:
             DataError: naming the argument, what was expected, and the first value that is wrong.
@@ -134,7 +144,11 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         self._check_parameters()
         x = self._queries(X)
-        adversary = adversary_of(norm, box, x)
+        if np.ndim(epsilon):  # type: ignore[arg-type]
+            if weights is not None:
+                raise DataError("weights: expected none beside an epsilon for each feature, got both")
+            weights, epsilon = epsilon, 1.0  # type: ignore[assignment]
+        adversary = weighted_adversary_of(norm, box, x, weights)
         limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
         x = self._scaled(x)
         squared = self._squared_distances(x)
@@ -236,19 +250,22 @@ class OneNearestNeighbor(ClassifierMixin, BaseEstimator):
         In parts, where they and their distances to the class do not fit in half the working memory.
         """
         rivals: Rivals | None = None
-        for code in (code for code in range(len(self._ids)) if len(answers.open_rows(code))):
+        n_open = [len(answers.open_rows(code)) for code in range(len(self._ids))]
+        for code in np.flatnonzero(n_open).tolist():
+            # Two classes have one product between them, in either direction.
+            n_queries = sum(n_open) if len(n_open) == 2 else n_open[code]
             own, ids = self._references[code], np.concatenate(self._ids[:code] + self._ids[code + 1 :])
             size = max(1, self._memory // 2 // (4 * len(own) + 8 * own.points.shape[1]))
             if size < len(ids):
                 for part in (ids[start : start + size] for start in range(0, len(ids), size)):
                     others = References.of(self._in_units[part], own.centre, self.device)
-                    yield code, Rivals.of(own, others, metric=self._metric), part
+                    yield code, Rivals.of(own, others, metric=answers.metric, n_queries=n_queries), part
                 continue
             if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
                 rivals = rivals.exchanged()
             else:
                 others = References.joined(self._references[:code] + self._references[code + 1 :])
-                rivals = Rivals.of(own, others, metric=self._metric)
+                rivals = Rivals.of(own, others, metric=answers.metric, n_queries=n_queries)
             yield code, rivals, ids
 
     def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:

@@ -4,26 +4,56 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnrobust.threat import DUAL, ORDER
+from nnrobust.threat import DUAL, ORDER, norm_of
 
+Side = float | tuple[float, ...]
+"""A side of a box, for all features or for each of d."""
 Box = tuple[np.ndarray, np.ndarray]
 """The lowest (n, d) and the highest (n, d) values that coordinates may take; the origin lies between, sides included."""
 
 
 @dataclass(frozen=True)
 class Adversary:
-    """Limits of a perturbation v of a query x: small in `norm`, and x + v in the box [low, high], if there is one."""
+    """Limits of a perturbation v of a query x: small in `norm`, and x + v in the box [low, high], if there is one.
+
+    `weights` (d,): the norm is that of v / weights, and a feature whose weight is 0 may not change. None: all are 1.
+    """
 
     norm: str = "L2"
-    box: tuple[float, float] | None = None
+    box: tuple[Side, Side] | None = None
+    weights: tuple[float, ...] | None = None
 
     def room(self, x: np.ndarray) -> Box | None:
-        """The lowest and the highest v for queries x (m, d)."""
-        return None if self.box is None else (self.box[0] - x, self.box[1] - x)
+        """The lowest and the highest v / weights for queries x (m, d), 0 for features that may not change."""
+        if self.box is None:
+            return None
+        low, high = (np.asarray(side) - x for side in self.box)
+        return (low, high) if self.weights is None else (self.weighed(low), self.weighed(high))
+
+    def weighed(self, v: np.ndarray) -> np.ndarray:
+        """v / weights (m, d), 0 for features that may not change."""
+        if self.weights is None:
+            return v
+        weights = np.array(self.weights)
+        return np.where(weights > 0, v / np.where(weights > 0, weights, 1.0), 0.0)
+
+    def sizes(self, v: np.ndarray) -> np.ndarray:
+        """The norms (m,) of perturbations v (m, d), infinite where a feature changes that may not."""
+        if self.weights is None:
+            return norm_of(v, self.norm)
+        is_free = np.array(self.weights) > 0
+        return np.where(np.any(v[:, ~is_free] != 0, axis=1), np.inf, norm_of(self.weighed(v), self.norm))
 
     def in_units(self, unit: float) -> "Adversary":
         """The same for points divided by `unit`."""
-        return self if self.box is None or unit == 1 else Adversary(self.norm, (self.box[0] / unit, self.box[1] / unit))
+        if self.box is None or unit == 1:
+            return self
+        low, high = (_side(np.asarray(side) / unit) for side in self.box)
+        return Adversary(self.norm, (low, high), self.weights)
+
+
+def _side(values: np.ndarray) -> Side:
+    return values.item() if values.ndim == 0 else tuple(values.tolist())
 
 
 UNBOXED = Adversary()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnrobust.errors import DataError
-from nnrobust.nearest.references import References, cross_distances
+from nnrobust.nearest.references import References
 
 FOR_VERIFY = 1 - 1e-9
 """Factor of a reported lower bound, so that `verify` reaches it: its half-spaces lose 2e-11 to rounding in 3,072 dimensions."""
@@ -22,6 +22,8 @@ _OF_SUM = 128 * 2.0**-53
 """More than the error of a coordinate of W x, relative to |W| |x|: twice what `proof` takes off."""
 _GRID = 2.0**-40
 """Points in the image are rounded to this part of the largest coordinate, so that points which W makes equal are equal."""
+_FAR = 2.0**20
+"""Coordinates of points far away: what cuts values off is not affine there."""
 _IS_AFFINE = 1e-6
 """How far, relative to its size, a transformer may be from what its linear part says."""
 
@@ -45,13 +47,17 @@ class Plain:
         """The normals (..., d) that ways (..., k) between places have."""
         return ways
 
+    def allowed(self, ways: np.ndarray) -> np.ndarray:
+        """Ways (m, d) of queries, 0 along features that may not change."""
+        return ways
+
     def ways_to(self, ways: np.ndarray) -> np.ndarray:
         """The shortest ways (m, d) of a query that take its place along ways (m, k)."""
         return ways
 
-    def between(self, own: References, other: References) -> tuple[np.ndarray, float]:
-        """The squared l2 lengths of all normals, float32 (n, m), and a bound on the error of any."""
-        return cross_distances(own, other)
+    def spread(self, references: References) -> References:
+        """Points (n, k) as far apart as the normals between the references are long."""
+        return references
 
     def reported(self, lower: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Lower bounds that `verify` reaches, from those found and the distances to the nearest other-class reference."""
@@ -108,7 +114,10 @@ class Metric(Plain):
         return min(1 - FOR_VERIFY + _OF_CONDITION * self.condition, 1.0)
 
     def kept(self, points: np.ndarray) -> np.ndarray:
-        image = points.astype(np.float64) @ self.matrix.T
+        return self.rounded(points.astype(np.float64) @ self.matrix.T)
+
+    def rounded(self, image: np.ndarray) -> np.ndarray:
+        """Points (n, k) in the image as references are stored there."""
         # A power of two, so that differences of rounded coordinates are exact.
         step = 2.0 ** np.ceil(np.log2(max(np.abs(image).max(), np.finfo(float).tiny))) * _GRID
         return np.round(image / step) * step
@@ -126,14 +135,10 @@ class Metric(Plain):
     def ways_to(self, ways: np.ndarray) -> np.ndarray:
         return ways @ np.linalg.pinv(self.matrix).T
 
-    def between(self, own: References, other: References) -> tuple[np.ndarray, float]:
-        return cross_distances(self._rooted(own), self._rooted(other))
-
     def reported(self, lower: np.ndarray, distance: np.ndarray) -> np.ndarray:
         return lower * (1 - self.rounding)
 
-    def _rooted(self, references: References) -> References:
-        """Points (n, k) as far apart as the normals between the references are long."""
+    def spread(self, references: References) -> References:
         points = (references.points - references.centre.astype(np.float64)) @ self.root.T
         return References.of(points, np.zeros(points.shape[1], dtype=np.float32), references.device)
 
@@ -146,14 +151,35 @@ def _as_matrix(metric: Any) -> np.ndarray:
 
 
 def _linear_part(transformer: Any, n_features: int) -> np.ndarray:
-    """The W (k, d) of a fitted transformer x -> W x + c, from where it takes unit vectors."""
-    points = np.concatenate([np.zeros((1, n_features)), np.eye(n_features), np.ones((1, n_features))])
+    """The W (k, d) of a fitted transformer x -> W x + c."""
     try:
-        image = np.asarray(transformer.transform(points), dtype=np.float64)
+        return affine_part(transformer, n_features)[0]
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"metric: expected a transformer fitted to {n_features} features, got {transformer!r}: {error}; "
                         "fit it first, or give its matrix") from error  # fmt: skip
-    rows = image[1:-1] - image[0]
-    if np.abs(image[-1] - image[0] - rows.sum(axis=0)).max() > _IS_AFFINE * max(np.abs(rows).sum(axis=0).max(), 1e-300):
-        raise DataError(f"metric: expected an affine transformer, x -> W x + c, got {transformer!r}")
-    return rows.T
+    except NotAffineError as error:
+        raise DataError(f"metric: expected an affine transformer, x -> W x + c, got {transformer!r}") from error
+
+
+class NotAffineError(Exception):
+    """A transformer is not affine."""
+
+
+def affine_part(transformer: Any, n_features: int) -> tuple[np.ndarray, np.ndarray]:
+    """The W (k, d) and c (k,) of a fitted transformer x -> W x + c, from where it takes unit vectors, and long ones.
+
+    Raises:
+        NotAffineError: for one that takes the sum of these elsewhere, or points far away.
+    """
+    step = 1.0
+    for _ in range(2):
+        points = np.concatenate([np.zeros((1, n_features)), step * np.eye(n_features), np.full((1, n_features), step)])
+        image = np.asarray(transformer.transform(points), dtype=np.float64)
+        rows = (image[1:-1] - image[0]) / step
+        # As far apart as the offset is large, so that nothing is lost in the differences.
+        step = 2.0 ** np.ceil(np.log2(max(np.abs(image[0]).max() / max(np.abs(rows).max(), 1e-300), 1.0)))
+    far = np.concatenate([-_FAR * np.ones((1, n_features)), _FAR * np.ones((1, n_features)), points[-1:]])
+    error = np.abs(np.asarray(transformer.transform(far), dtype=np.float64) - image[0] - far @ rows)
+    if (error.max(axis=1) > _IS_AFFINE * np.abs(far).max(axis=1) * max(np.abs(rows).sum(axis=0).max(), 1e-300)).any():
+        raise NotAffineError
+    return rows.T, image[0]

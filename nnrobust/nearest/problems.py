@@ -127,7 +127,7 @@ class Problems:
         """Where references next to each other are so far from x that rounding shows in the length of a normal (n,)."""
         return np.any(self.is_used & (diagonals(self.gram) < _BLURRED * self.sizes), axis=1)
 
-    def take(self, rows: slice) -> "Problems":
+    def take(self, rows: slice | np.ndarray) -> "Problems":
         return Problems(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def combined(self, multipliers: np.ndarray) -> np.ndarray:

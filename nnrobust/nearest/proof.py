@@ -4,13 +4,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from nnrobust.errors import DataError, SolverError
 from nnrobust.nearest import checker, storage
 from nnrobust.nearest.halfspace import Adversary
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXACT_WITHIN = 1e-6
 """Distance of the bounds of an exact radius at most, relative to the upper one."""
@@ -50,6 +53,8 @@ class Certificate:
         """
         return bool(checker.which_hold([self])[0])
 
+    which_hold = staticmethod(checker.which_hold)
+
     def digest_now(self) -> str:
         """The digest of the references, labels and metric that are here now."""
         return digest_of(self.references, self.labels, self.metric)
@@ -88,9 +93,9 @@ class Certificate:
         Raises:
             DataError: for references of another shape.
         """
-        points, labels, metric = _given(references, arrays)
-        rivals, owns = _split(arrays["rivals"], arrays["n_rivals"]), _split(arrays["own"], arrays["n_own"])
-        weighed, weights = (_split(arrays[name], arrays["n_weights"]) for name in ("weighed", "weights"))
+        points, labels, metric = given(references, arrays)
+        rivals, owns = split(arrays["rivals"], arrays["n_rivals"]), split(arrays["own"], arrays["n_own"])
+        weighed, weights = (split(arrays[name], arrays["n_weights"]) for name in ("weighed", "weights"))
         pairs = iter(list(zip(weighed, weights, strict=True)))
         return [
             cls(
@@ -102,12 +107,12 @@ class Certificate:
         ]  # fmt: skip
 
 
-def _split(values: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
+def split(values: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
     """Values, one part after the other, of these lengths."""
     return np.split(values, np.cumsum(counts)[:-1]) if len(counts) else []
 
 
-def _given(references: Any, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def given(references: Any, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """References in the type that the certificates are about, if they can be had in it unchanged, with labels and metric."""
     from nnrobust.nearest.metric import Metric
 
@@ -166,7 +171,7 @@ class Proof(Protocol):
         """True when both bounds hold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RobustRadius:
     """The radii of n queries.
 
@@ -191,6 +196,35 @@ class RobustRadius:
         )
         x_adv = np.stack([one.x_adv for one in proofs]).reshape(shape)
         return cls(lower, upper, _status(lower, upper), x_adv, list(proofs), queries)
+
+    @property
+    def ended_by(self) -> np.ndarray:
+        """The budget that ended each search before its bounds met (n,), empty texts where none did."""
+        return np.array([getattr(one, "ended_by", "") for one in self.certificate], dtype=np.str_)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row for each query: `lower`, `upper`, `status`, `ended_by`. Needs pandas."""
+        import pandas as pd
+
+        columns = {name: getattr(self, name) for name in ("lower", "upper", "status", "ended_by")}
+        return pd.DataFrame(columns)
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    def __getitem__(self, rows: Any) -> "RobustRadius":
+        """The same of some queries: one by its number, or several by a slice, numbers or a mask (n,)."""
+        chosen = np.atleast_1d(np.arange(len(self))[rows])
+        return replace(
+            self, lower=self.lower[chosen], upper=self.upper[chosen], status=self.status[chosen], x_adv=self.x_adv[chosen],
+            certificate=[self.certificate[n] for n in chosen.tolist()], queries=self.queries[chosen],
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        counts = {name: int((self.status == name).sum()) for name in ("exact", "bounded")}
+        found = self.upper[np.isfinite(self.upper)]
+        sizes = f", {found.min():.4g} to {found.max():.4g}" if len(found) else ""
+        return f"RobustRadius({len(self)} queries: {counts['exact']} exact, {counts['bounded']} bounded{sizes})"
 
     def is_robust(self, epsilon: float) -> np.ndarray:
         """Which queries keep their label in the closed ball of radius epsilon (n,).
@@ -218,10 +252,11 @@ class RobustRadius:
             len(part) == len(holds) for part in (self.upper, self.status, self.x_adv)
         ):
             return holds
-        ours = [n for n, proof in enumerate(self.certificate) if isinstance(proof, Certificate)]
-        holds[ours] = checker.which_hold([proof for proof in self.certificate if isinstance(proof, Certificate)])
-        for n, proof in enumerate(self.certificate):
-            holds[n] = self._says(n, proof) and (bool(holds[n]) if isinstance(proof, Certificate) else proof.verify())
+        for kind in {type(proof) for proof in self.certificate}:
+            rows = [n for n, proof in enumerate(self.certificate) if type(proof) is kind]
+            proofs, together = [self.certificate[n] for n in rows], getattr(kind, "which_hold", None)
+            holds[rows] = [proof.verify() for proof in proofs] if together is None else together(proofs)
+        holds &= [self._says(n, proof) for n, proof in enumerate(self.certificate)]
         return holds
 
     def _says(self, n: int, proof: Proof) -> bool:

@@ -1,5 +1,6 @@
 """Bounds on the radii of queries, with the points and multipliers that they rest on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,17 @@ class Radii:
     own: list[np.ndarray]
     proofs: list[dict[int, tuple[np.ndarray, np.ndarray]]]
     is_delicate: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence["Radii"]) -> "Radii":
+        """Those of all parts, one after the other."""
+        names = ("lower", "upper", "witness", "bisector", "is_delicate")
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return cls(
+            **arrays,
+            own=[own for part in parts for own in part.own],
+            proofs=[one for part in parts for one in part.proofs],
+        )
 
     @property
     def is_exact(self) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnrobust.nearest import halfspace
+from nnrobust.nearest.halfspace import Adversary
 from nnrobust.threat import DUAL
 
 if TYPE_CHECKING:
@@ -108,23 +109,30 @@ def products(points: np.ndarray, classifier: Classifier, positions: np.ndarray) 
 
 
 def bisectors(
-    one: "Certificate", classifier: Classifier, place: Place, i: int, rivals: tuple[np.ndarray, np.ndarray]
+    adversary: Adversary, classifier: Classifier, place: Place, i: int, rivals: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """(d_j^2 - d_i^2) / (2 ||a||_q), rounded down, a the normal of reference i and each of the rivals, with their d_j^2."""
-    (others, squared), metric, order = rivals, classifier.metric, DUAL[one.adversary.norm]
+    (others, squared), metric, order = rivals, classifier.metric, DUAL[adversary.norm]
+    weights = np.ones(1) if adversary.weights is None else np.array(adversary.weights)
     own = np.array([i])
     x_i, nearest = classifier.exactly(own), classifier.squared_distances(place.point, own)[0]
     gap = squared - nearest - ROUNDING * (squared + nearest)
-    between = np.empty(len(others))
+    between, is_same = np.empty(len(others)), np.zeros(len(others), dtype=bool)
     for start in range(0, len(others), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         ways = classifier.exactly(others[part]) - x_i
-        between[part] = np.linalg.norm(ways if metric is None else ways @ metric, ord=order, axis=1)
+        between[part] = np.linalg.norm((ways if metric is None else ways @ metric) * weights, ord=order, axis=1)
+        if metric is None and adversary.weights is not None:
+            is_same[part] = ~np.any(ways[:, weights > 0], axis=1)
         if metric is not None:
             gap[part] -= 2 * place.error * _lengths(ways)
-            between[part] += np.abs(ways) @ (_of_product(len(metric)) * np.linalg.norm(metric, ord=order, axis=1))
+            between[part] += np.abs(ways) @ (
+                _of_product(len(metric)) * np.linalg.norm(metric * weights, ord=order, axis=1)
+            )
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(between > TINY, gap / (2 * between * (1 + ROUNDING)), -np.inf)
+        bounds = np.where(between > TINY, gap / (2 * between * (1 + ROUNDING)), -np.inf)
+    # Where no feature that may change tells the two apart, the farther one never wins.
+    return np.where(is_same & (gap > 0), np.inf, bounds)
 
 
 def weighed(one: "Certificate", classifier: Classifier, place: Place, j: int) -> float:
@@ -138,17 +146,28 @@ def weighed(one: "Certificate", classifier: Classifier, place: Place, j: int) ->
     if metric is not None:
         depth -= place.error * (weights @ _lengths(ways))
         error += _of_product(len(metric)) * ((weights @ np.abs(ways)) @ np.abs(metric))
+    return half_space(one.adversary, one.query, (combined, error), float(depth))
+
+
+def half_space(adversary: Adversary, query: np.ndarray, normal: tuple[np.ndarray, np.ndarray], depth: float) -> float:
+    """The distance of {v : g.v <= -depth}, rounded down, for every normal g (d,) that is within an error (d,) of one."""
+    combined, error = normal
+    units = None if adversary.weights is None else np.array(adversary.weights)
+    if units is not None:
+        combined, error = combined * units, error * units * (1 + ROUNDING)
     combined = combined + np.copysign(error, combined)
     if not np.abs(combined).max() > TINY:
         return 0.0
-    room = one.adversary.room(one.query[None])
+    room = adversary.room(query[None])
     if room is not None:
+        if units is not None:
+            room = room[0] * (1 + ROUNDING), room[1] * (1 + ROUNDING)
         # Where rounding hides the sign of a coordinate, it may go as far as either side of the box allows.
         is_hidden = (np.abs(combined) <= 2 * error)[None]
         reach = np.maximum(-room[0], room[1])
         room = np.where(is_hidden, -reach, room[0]), np.where(is_hidden, reach, room[1])
-    distance = halfspace.distance(combined[None], np.array([depth]), one.adversary.norm, room)[0]
-    return float(distance) * (1 - ROUNDING * len(one.query))
+    distance = halfspace.distance(combined[None], np.array([depth]), adversary.norm, room)[0]
+    return float(distance) * (1 - ROUNDING * len(query))
 
 
 def _of_product(n: int) -> float:

@@ -1,10 +1,12 @@
 """Which references can decide the radius of a query: bisector bounds for all of them, cheap ones first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
+from nnrobust.nearest.between import Between
 from nnrobust.nearest.metric import PLAIN, Metric, Plain
 from nnrobust.nearest.references import ROUNDING, References
 from nnrobust.threat import DUAL
@@ -32,34 +34,42 @@ class Effort:
 
 @dataclass(frozen=True)
 class Rivals:
-    """The references of a query's own class and those of others, with the squared lengths of the normals between them in float32.
+    """The references of a query's own class and those of others, as `metric` keeps them.
 
-    `groups` (n_other,): the group of each other-class reference, where there are several. References are those `metric` keeps.
+    `n_queries`: how many queries they are for; None: very many. `groups` (n_other,): the group of each other-class reference,
+    where there are several. `source`: the same with the two exchanged, where that is there.
     """
 
     own: References
     other: References
-    between: np.ndarray
-    between_error: float
+    n_queries: int | None = None
     groups: np.ndarray | None = None
     metric: Plain = PLAIN
+    source: "Rivals | None" = None
 
     @classmethod
-    def of(cls, own: References, other: References, *, metric: Plain = PLAIN) -> "Rivals":
+    def of(cls, own: References, other: References, *, metric: Plain = PLAIN, n_queries: int | None = None) -> "Rivals":
         """One class against another."""
-        return cls(own, other, *metric.between(own, other), metric=metric)
+        return cls(own, other, n_queries, metric=metric)
 
     @classmethod
-    def of_groups(cls, own: References, others: Mapping[int, References]) -> "Rivals":
+    def of_groups(cls, own: References, others: Mapping[int, References], n_queries: int | None = None) -> "Rivals":
         """One class against several, of which a query may face any one: the keys are the groups."""
         joined = References.joined(list(others.values()))
         groups = np.concatenate([np.full(len(part), group) for group, part in others.items()])
-        return cls(own, joined, *PLAIN.between(own, joined), groups)
+        return cls(own, joined, n_queries, groups)
+
+    @cached_property
+    def between(self) -> Between:
+        """The squared lengths of the normals between own and other references."""
+        if self.source is not None:
+            return self.source.between.exchanged()
+        own, other = self.metric.spread(self.own), self.metric.spread(self.other)
+        return Between(own, other, len(own) if self.n_queries is None else self.n_queries)
 
     def exchanged(self) -> "Rivals":
         """Two classes, with the other in the place of the own one."""
-        turned = np.ascontiguousarray(self.between.T)
-        return Rivals(self.other, self.own, turned, self.between_error, metric=self.metric)
+        return Rivals(self.other, self.own, self.n_queries, metric=self.metric, source=self)
 
 
 @dataclass(frozen=True)
@@ -79,43 +89,68 @@ class Screened:
     bounds: np.ndarray
 
 
+@dataclass(frozen=True)
+class Distances:
+    """Squared distances of m queries from own references (m, n_own) and others (m, n_other), and a bound (m, 1) on their errors.
+
+    `between` (m, n_other): the squared lengths of the normals between the nearest own reference and the others. References of
+    another group than that of the query are infinitely far.
+    """
+
+    own: np.ndarray
+    other: np.ndarray
+    error: np.ndarray
+    between: np.ndarray
+
+    @classmethod
+    def of(cls, queries: np.ndarray, rivals: Rivals, groups: np.ndarray | None = None) -> "Distances":
+        """Of float64 queries (m, d)."""
+        places = rivals.metric.mapped(queries)
+        own, own_error = rivals.own.squared_distances(places)
+        other, error = rivals.other.squared_distances(places)
+        if isinstance(rivals.metric, Metric):
+            # The gap of two references is off by twice the error of the place times the distance between them.
+            farthest = rivals.own.largest_norm + rivals.other.largest_norm
+            error = error + 2 * farthest * rivals.metric.errors(queries)[:, None]
+        if groups is not None and rivals.groups is not None:
+            other[groups[:, None] != rivals.groups] = np.inf
+        _, anchor = rivals.own.settled(places, own, own_error)
+        return cls(own, other, error, rivals.between.rows(anchor))
+
+    def take(self, rows: np.ndarray) -> "Distances":
+        return Distances(*(getattr(self, part.name)[rows] for part in fields(self)))
+
+
 @np.errstate(all="ignore")
 def screen(
-    queries: np.ndarray, rivals: Rivals, effort: Effort, norm: str = "L2", groups: np.ndarray | None = None
+    queries: np.ndarray, rivals: Rivals, effort: Effort, norm: str = "L2", known: Distances | None = None
 ) -> Screened:
     """Screens float64 queries (m, d) with `n_own` own-class and `n_screened` other-class references, or as many as there are.
 
     The bound is (d_j^2 - d_i^2) / (2 ||a||_q), q dual to `norm`, a = x_i - x_j (or its normal in a metric): the distance to the
-    bisector of x_i and x_j. Every j
-    gets the l2 bound of the i nearest to the query, which is one in linf when divided by sqrt(d), and one in l1 as it is. The
-    `n_screened` lowest get that of the best i in l2, and its bound in `norm`. Errors of float32 distances are on the safe side.
-    With `groups` (m,), references of another group than that of the query are infinitely far.
+    bisector of x_i and x_j. Every j gets the l2 bound of the i nearest to the query, which is one in linf when divided by
+    sqrt(d), and one in l1 as it is. The `n_screened` lowest get that of the best i in l2, and its bound in `norm`. Errors of
+    float32 distances are on the safe side.
+    `known`: the distances of the queries, where they are there.
     """
-    places = rivals.metric.mapped(queries)
-    own = lowest(rivals.own.squared_distances(places)[0], effort.n_own)
+    known = Distances.of(queries, rivals) if known is None else known
+    places, error = rivals.metric.mapped(queries), known.error
+    own = lowest(known.own, effort.n_own)
     ways = rivals.own.exactly(own) - places[:, None]
     own_squared = np.vecdot(ways, ways)
-    squared, error = rivals.other.squared_distances(places)
-    if isinstance(rivals.metric, Metric):
-        # The gap of two references is off by twice the error of the place times the distance between them.
-        farthest = rivals.own.largest_norm + rivals.other.largest_norm
-        error = error + 2 * farthest * rivals.metric.errors(queries)[:, None]
-    if groups is not None and rivals.groups is not None:
-        squared[groups[:, None] != rivals.groups] = np.inf
-    gaps = np.maximum(squared - error - own_squared.min(axis=1)[:, None], 0)
-    anchor = own[np.arange(len(own)), own_squared.argmin(axis=1)]
-    between = rivals.between[anchor].astype(np.float64) + rivals.between_error
+    gaps = np.maximum(known.other - error - own_squared.min(axis=1)[:, None], 0)
+    between = known.between.astype(np.float64) + rivals.between.error
     by_one = gaps / (2 * np.sqrt(between))
     if norm == "L1":
         by_one = np.maximum(by_one, gaps / (2 * _largest_difference(rivals)))
     k = min(effort.n_screened, len(rivals.other))
     others = lowest(by_one, k + 1)
     by_one, others = np.take_along_axis(by_one, others, axis=1), others[:, :k]
-    squared = np.take_along_axis(squared, others, axis=1) - error
+    squared = np.take_along_axis(known.other, others, axis=1) - error
 
     gaps = squared[:, None] - own_squared[:, :, None]
-    between = rivals.between[own[:, :, None], others[:, None]].astype(np.float64)
-    by_each = gaps / (2 * np.sqrt(between + rivals.between_error))
+    between = rivals.between.pairs(own, others).astype(np.float64)
+    by_each = gaps / (2 * np.sqrt(between + rivals.between.error))
     by_all, best = by_each.max(axis=1), by_each.argmax(axis=1)
     beyond = by_one[:, k:] if by_one.shape[1] > k else np.full_like(by_one[:, :1], np.inf)
     bounds = np.concatenate([np.maximum(by_all, by_one[:, :k]), beyond], axis=1)

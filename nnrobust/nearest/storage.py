@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMAT = "nnrobust proofs 1"
 KINDS = {
     "nearest": ("nnrobust.nearest.proof", "Certificate"),
+    "voting": ("nnrobust.nearest.voting_proof", "VotingCertificate"),
     "linear": ("nnrobust.linear.proof", "LinearCertificate"),
 }
 """The certificates that a file may hold, which are all of one kind."""
@@ -42,6 +43,8 @@ def save(result: "RobustRadius", path: Path) -> None:
     kind = next(name for name, home in KINDS.items() if home in kinds)
     header = {"format": FORMAT, "kind": kind, "digest": digest, "norm": adversary.norm, "box": adversary.box}
     header["shape"] = result.x_adv.shape
+    if adversary.weights is not None:
+        header["weights"] = adversary.weights
     arrays = {name: np.stack([getattr(one, name) for one in proofs]) for name in ("query", "x_adv", "lower", "upper")}
     arrays |= type(proofs[0]).to_arrays(proofs)
     path.parent.mkdir(parents=True, exist_ok=True)

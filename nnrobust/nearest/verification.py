@@ -30,10 +30,11 @@ def load(path: str | Path, references: Any) -> RobustRadius:
     """
     header, arrays = _read(Path(path))
     module, name = KINDS[header["kind"]]
-    box = None if header["box"] is None else (float(header["box"][0]), float(header["box"][1]))
+    box = None if header["box"] is None else (_values(header["box"][0]), _values(header["box"][1]))
+    weights = tuple(map(float, header["weights"])) if "weights" in header else None
     restored: Callable[..., list[Any]] = getattr(import_module(module), name).of_arrays
     try:
-        proofs = restored(arrays, references, header["digest"], Adversary(str(header["norm"]), box))
+        proofs = restored(arrays, references, header["digest"], Adversary(str(header["norm"]), box, weights))
         return RobustRadius.of(proofs, arrays["query"], tuple(header["shape"]))
     except DataError:
         raise
@@ -61,6 +62,11 @@ def verify(path: str | Path, references: Any) -> np.ndarray:
         warnings.warn(f"{path}: expected references and labels with the digest {named[:12]}, got others, {given[:12]}; "
                       "give those that the classifier was fitted to, in their order", DataWarning, stacklevel=2)  # fmt: skip
     return result.verify()
+
+
+def _values(side: Any) -> float | tuple[float, ...]:
+    """A side of a box: a number, or one for each feature."""
+    return tuple(map(float, side)) if isinstance(side, list) else float(side)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Arrays]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nnrobust.nearest.halfspace import Side
 from nnrobust.nearest.metric import Plain
 from nnrobust.nearest.references import References
 
@@ -20,7 +21,7 @@ _LITTLE = 2.0**-40
 
 
 def moved_until_won(
-    points: np.ndarray, goals: np.ndarray, own: References, metric: Plain, box: tuple[float, float] | None
+    points: np.ndarray, goals: np.ndarray, own: References, metric: Plain, box: tuple[Side, Side] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each of n points (n, d) the first on its way to a goal that is as near to the goal as to every reference of `own`.
 

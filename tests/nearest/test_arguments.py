@@ -29,8 +29,8 @@ def test_parameters_of_the_estimator_are_named_when_it_is_fitted_and_when_they_a
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    *(({"box": box}, "box: expected") for box in (1, (0,), (0, None), ([0, 0], [1, 1]), "01", (0, 1, 2), (0, "1"), (np.nan, 1), {0, 1})),
-    *(({"epsilon": epsilon}, "epsilon: expected a finite number above 0") for epsilon in ("8/255", [0.1, 0.2], np.inf, True, 1j)),
+    *(({"box": box}, "box: expected") for box in (1, (0,), (0, None), ([0, 0, 0], [1, 1, 1]), "01", (0, 1, 2), (0, "1"), (np.nan, 1), {0, 1})),
+    *(({"epsilon": epsilon}, "epsilon: expected a finite number above 0") for epsilon in ("8/255", np.inf, True, 1j)),
     *(({"norm": norm}, "norm: expected one of Linf, L2, L1, got") for norm in ("L3", None, 3, True, ["L2"], "", 2.5, np.nan)),
 ])  # fmt: skip
 def test_arguments_of_a_radius_are_named(arguments, message):
@@ -40,6 +40,14 @@ def test_arguments_of_a_radius_are_named(arguments, message):
     ):
         with pytest.raises(DataError, match=message):
             radius(POINTS[:2], **arguments)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"box": ([0, 0], [1, 1])}, "box: expected"), ({"epsilon": [0.1, 0.2]}, "epsilon: expected a finite number above 0"),
+])  # fmt: skip
+def test_a_linear_classifier_has_the_same_limits_for_every_feature(arguments, message):
+    with pytest.raises(DataError, match=message):
+        linear_radius(LogisticRegression().fit(POINTS, Y), POINTS, **arguments)
 
 
 @pytest.mark.parametrize("epsilon", ["0.1", None, [0.1], np.nan, np.inf, -1, True])

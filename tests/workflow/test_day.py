@@ -88,9 +88,9 @@ def test_every_command_of_the_page_works_in_a_fresh_clone(clone):
     for name in ("beta-3", "beta-9", "wide", "T_R.test.L2_robust_accuracy", "variants.T_R.trades.beta"):
         assert name in table
     assert "epsilon" not in table, "only the columns that matter"
-    (differing,) = printed["dvc params diff main"]
+    (differing,) = printed["dvc params diff main beta-3"]
     assert re.search(r"variants\.T_R\.trades\.beta\s+\S+\s+3\b", differing)
-    assert "1NN" not in printed["dvc metrics diff main"][0], "what does not depend on beta is as it was"
+    assert "1NN" not in printed["dvc metrics diff main beta-3"][0], "what does not depend on beta is as it was"
     assert (clone / "dvc_plots" / "index.html").exists()
     (said,) = (shown for command, (shown, *_) in printed.items() if command.startswith("python "))
     beta, measures, n_experiments = said.splitlines()

@@ -1,0 +1,32 @@
+"""Small matrices take one thread, and the number from before is there afterwards."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from nnrobust import OneNearestNeighbor
+from nnrobust.nearest import estimator
+from nnrobust.runtime.threads import on_one_thread
+
+
+def n_threads():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_one_thread_inside_and_the_number_from_before_afterwards_also_after_an_error():
+    with threadpool_limits(2, user_api="blas"):
+        assert on_one_thread(n_threads)() == {1}
+        assert n_threads() == {2}
+        with pytest.raises(ZeroDivisionError):
+            on_one_thread(lambda: 1 / 0)()
+        assert n_threads() == {2}
+
+
+def test_radii_are_found_on_one_thread(monkeypatch):
+    seen, real = [], estimator.exact_radii
+    monkeypatch.setattr(estimator, "exact_radii", lambda *args: seen.append(n_threads()) or real(*args))
+    points = np.random.default_rng(0).random((40, 12))
+    with threadpool_limits(2, user_api="blas"):
+        OneNearestNeighbor().fit(points, np.arange(40) % 2).robust_radius(points + 0.01)
+        assert n_threads() == {2}
+    assert seen == [{1}, {1}]
