@@ -27,18 +27,24 @@ def as_rows(X: Any) -> Any:  # noqa: N803
     Raises:
         DataError: for a masked array with masked values, and for no images.
     """
-    n_masked = int(np.ma.getmaskarray(X).sum()) if isinstance(X, np.ma.MaskedArray) else 0
-    if n_masked:
-        raise DataError(f"X: expected values throughout, got a masked array with {n_masked} missing ones; "
-                        "drop their rows, or fill them in")  # fmt: skip
+    _require_unmasked("X", X)
     X = X if hasattr(X, "ndim") else np.asarray(X)  # noqa: N806
     if X.ndim > 2 and 0 in X.shape:
         raise DataError(f"X: expected one image at least, got an array of shape {tuple(X.shape)}")
     return np.asarray(X).reshape(len(X), -1) if X.ndim > 2 else X
 
 
+def _require_unmasked(name: str, values: Any) -> None:
+    """Nothing, but for a masked array with masked values a DataError: what lies under its mask is no data."""
+    n_masked = int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0
+    if n_masked:
+        raise DataError(f"{name}: expected values throughout, got a masked array with {n_masked} missing ones; "
+                        "drop their rows, or fill them in")  # fmt: skip
+
+
 def checked(estimator: Any, X: Any, y: Any = "no_validation", reset: bool = False) -> tuple[np.ndarray, Any]:  # noqa: N803
     """X as (n, features), of one of the three types and finite, and y as it is, for a scikit-learn estimator."""
+    _require_unmasked("y", y)
     found = validate_data(estimator, as_rows(X), y, reset=reset, dtype=TYPES, ensure_all_finite=False)
     X, y = found if isinstance(found, tuple) else (found, None)  # noqa: N806
     require_finite(X)
@@ -197,6 +203,7 @@ def _are_bytes(low: float, high: float) -> bool:
 
 def codes_of(y: object, classes: np.ndarray, n: int) -> np.ndarray:
     """The labels (n,) as positions in `classes`, which are sorted."""
+    _require_unmasked("y", y)
     y = np.asarray(y)
     if y.shape != (n,):
         raise DataError(f"y: expected one label for each of {n} queries, shape ({n},), got shape {y.shape}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from nnrobust import OneNearestNeighbor
+from nnrobust import KNearestNeighbor, OneNearestNeighbor, RobustLinearClassifier
 from nnrobust.errors import DataError, DataWarning
 from nnrobust.linear.radius import linear_radius
 
@@ -81,6 +81,17 @@ def test_masked_values_are_refused_and_a_mask_that_hides_none_is_not():
     for ask in (model.predict, model.robust_radius):
         with pytest.raises(DataError, match="X: expected values throughout"):
             ask(masked)
+
+
+def test_masked_labels_are_refused_by_every_classifier_when_it_is_fitted_and_when_it_is_asked():
+    masked = np.ma.masked_equal([0, 1, -1], -1)
+    points = np.array([[0.0, 1], [2, 3], [5, 2]])
+    for kind in (OneNearestNeighbor, KNearestNeighbor, RobustLinearClassifier):
+        with pytest.raises(DataError, match="y: expected values throughout, got a masked array with 1 missing ones"):
+            kind().fit(points, masked)
+        model = kind().fit(points, [0, 1, 1])
+        with pytest.raises(DataError, match="y: expected values throughout, got a masked array with 1 missing ones"):
+            model.robust_radius(points, masked)
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])
