@@ -8,7 +8,7 @@ left. The tree says of S which references are in it and which not, from nothing 
 
     -1      The end: with what is in S, and what is possible, the vote is not lost. Own-class references that are surely nearer
             than one in S are in S too.
-    -2 r    Reference r is in S (the first child) or is not (the second).
+    -2 r    Reference r is in S (the first child) or is not (the second). What is said to be in S and not in S ends, too.
     -3 n    The next n pairs: every `near` is in S; if no `far` is, each near one is as near as the far one, and their weights
             make one half-space, no nearer than `lower`. So a far one is in S: one child each, in the order in which they come
             first, but for those that are not in S by what was said.
@@ -158,6 +158,8 @@ class _Check:
         counts = [np.bincount(self.codes[list(part)], minlength=self.n_classes) for part in (said.near, rest)]
         others = np.arange(self.n_classes) != self.code
         own, k = self._own_in(said), self.one.n_neighbors
+        if own & said.barred:  # in S and not in S: there is no such point
+            return True
         n_left = int((self.codes == self.code).sum()) - len(
             own | {i for i in said.barred if self.codes[i] == self.code}
         )

@@ -1,7 +1,8 @@
 """How many threads the linear algebra of NumPy takes."""
 
+import sys
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -10,8 +11,9 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-@cache
-def _controller() -> ThreadpoolController:
+@lru_cache(maxsize=1)
+def _controller(n_modules: int) -> ThreadpoolController:
+    """Of the libraries that are loaded; looked for anew where more modules, and so perhaps libraries, are there than before."""
     return ThreadpoolController()
 
 
@@ -24,7 +26,7 @@ def on_one_thread(work: Callable[Arguments, Result]) -> Callable[Arguments, Resu
 
     @wraps(work)
     def limited(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        with _controller().limit(limits=1, user_api="blas"):
+        with _controller(len(sys.modules)).limit(limits=1, user_api="blas"):
             return work(*args, **kwargs)
 
     return limited

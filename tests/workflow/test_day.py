@@ -29,7 +29,7 @@ def commands():
 
 
 def test_the_page_has_commands_to_try_and_one_example_in_python():
-    assert len([one for one in commands() if one.startswith("dvc ")]) > 15
+    assert len([one for one in commands() if one.startswith("dvc ")]) >= 15
     assert len([one for one in commands() if one.startswith("python ")]) == 1
 
 
@@ -83,7 +83,9 @@ def test_every_command_of_the_page_works_in_a_fresh_clone(clone):
     assert "Running stage 'train@T_R'" in first
     assert "Running stage" not in again
     (run,) = printed["dvc exp run --name beta-3 -S variants.T_R.trades.beta=3 summarize"]
-    assert re.findall("Running stage '(.*)'", run) == ["train@T_R", "attack@T_R", "summarize"]
+    ran = set(re.findall("Running stage '(.*)'", run))
+    assert ran >= {"train@T_R", "attack@T_R", "summarize"}
+    assert not ran & {"prepare", "index", "certify", "search@T_B", "train@T_B"}
     (table,) = (shown for command, (shown, *_) in printed.items() if command.startswith("dvc exp show"))
     for name in ("beta-3", "beta-9", "wide", "T_R.test.L2_robust_accuracy", "variants.T_R.trades.beta"):
         assert name in table
