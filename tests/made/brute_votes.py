@@ -41,6 +41,8 @@ def least_l2(a, b, low, high):
     if (limits[lengths == 0] < 0).any():
         return np.inf
     rows, limits = rows[lengths > 0] / lengths[lengths > 0, None], limits[lengths > 0] / lengths[lengths > 0]
+    if not len(limits):
+        return 0.0
     scale = max(np.abs(limits).max(), 1e-300)
     u, rest = nnls(np.r_[rows.T, limits[None] / scale], np.r_[np.zeros(d), -1.0])
     total = 1 + u @ limits / scale
