@@ -145,6 +145,7 @@ def _merge(there: Any, overlay: Mapping[str, Any], file: str, place: str) -> Non
             there[key] = _copied(there, value, file, at)
         elif isinstance(value, Mapping) and value and isinstance(there.get(key), Mapping):
             _merge(there[key], value, file, at)
+            there[key] = there[key] or {}  # without the comments of what was taken out, which are no YAML alone
         else:
             there[key] = deepcopy(value)  # of its own, where one value is for several variants
 

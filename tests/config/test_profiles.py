@@ -99,6 +99,16 @@ def test_a_variant_is_one_block_added_and_null_takes_one_out(folder):
     assert list(params.variants) == ["S", "T_R", "T_B", "T_B_A", "T_L2", "T_L2_again"]
 
 
+@pytest.mark.parametrize(("key", "besides"), [
+    ("classifiers", {"growth": {"classifiers": []}}),
+    ("variants", {"search": {"variants": []}, "examples": {"classifiers": {"T_R": None}}}),
+])  # fmt: skip
+def test_all_entries_taken_out_one_by_one_leave_an_empty_mapping_in_the_file_too(folder, key, besides):
+    names = dict.fromkeys(profile("embedded")[key])
+    path = overlay(folder, yaml.safe_dump({"extends": "base", key: names} | besides))
+    assert yaml.safe_load(compose(path))[key] == read_profile(path)[key] == {}
+
+
 def test_an_empty_mapping_empties_the_one_there(folder):
     text = "extends: base\nvariants: {}\nsearch: {variants: []}\nexamples: {classifiers: {T_R: null}}\n"
     params = parse_params(compose(overlay(folder, text)), "mine")
