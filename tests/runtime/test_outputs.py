@@ -226,3 +226,13 @@ def test_an_interrupt_is_one_sentence_wherever_it_comes(tmp_path, where):
         assert (
             stage.stderr.read() == "Interrupted: no output is half written; run it again, and it goes on where it was\n"
         )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_stage_whose_shell_was_left_to_init_before_it_began_ends(tmp_path):
+    if b"python" in Path("/proc/1/cmdline").read_bytes():
+        pytest.skip("the first process is Python's: it may be dvc")
+    (tmp_path / "stage.py").write_text("open('made', 'w').close()\n")
+    command = [sys.executable, "-m", "nnrobust.runtime.process", "1", "stage.py"]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 1
+    assert not (tmp_path / "made").exists()
