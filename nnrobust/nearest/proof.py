@@ -61,16 +61,14 @@ class Certificate:
 
     def in_units(self, unit: float) -> "Certificate":
         """The same for points divided by `unit`, a power of two; its references are still those of before."""
-        lower = max(self.lower / unit, _SMALLEST if self.lower > 0 else 0.0)
-        return replace(self, query=self.query / unit, x_adv=self.x_adv / unit, lower=lower, upper=self.upper / unit,
-                       adversary=self.adversary.in_units(unit))  # fmt: skip
+        return rescaled(self, unit)
 
     @staticmethod
     def to_arrays(certificates: "Sequence[Certificate]") -> dict[str, np.ndarray]:
         """What `of_arrays` takes, besides what all proofs have."""
         first, pairs = certificates[0], [pair for one in certificates for pair in one.multipliers.values()]
         found = {
-            "label": np.array([one.label for one in certificates]),
+            "label": labels_of(certificates),
             "n_own": np.array([len(one.own) for one in certificates], dtype=np.int64),
             "own": np.concatenate([one.own for one in certificates]).astype(np.int64),
             "n_rivals": np.array([len(one.multipliers) for one in certificates], dtype=np.int64),
@@ -80,8 +78,6 @@ class Certificate:
             "weights": np.concatenate([np.empty(0), *(weights for _, weights in pairs)]),
             "dtype": np.array(first.references.dtype.str),
         }
-        if found["label"].dtype.kind == "O":
-            raise DataError(f"labels: expected numbers or texts, to be written to a file, got {first.label!r}")
         return found if first.metric is None else {**found, "metric": first.metric}
 
     @classmethod
@@ -105,6 +101,25 @@ class Certificate:
             )
             for n in range(len(arrays["query"]))
         ]  # fmt: skip
+
+
+def rescaled(proof: Any, unit: float) -> Any:
+    """A certificate for points divided by `unit`, a power of two; its references are still those of before."""
+    lower = max(proof.lower / unit, _SMALLEST if proof.lower > 0 else 0.0)
+    return replace(proof, query=proof.query / unit, x_adv=proof.x_adv / unit, lower=lower, upper=proof.upper / unit,
+                   adversary=proof.adversary.in_units(unit))  # fmt: skip
+
+
+def labels_of(certificates: Sequence[Any]) -> np.ndarray:
+    """The labels of certificates, as a file can have them.
+
+    Raises:
+        DataError: for labels that are neither numbers nor texts.
+    """
+    labels = np.array([one.label for one in certificates])
+    if labels.dtype.kind == "O":
+        raise DataError(f"labels: expected numbers or texts, to be written to a file, got {certificates[0].label!r}")
+    return labels
 
 
 def split(values: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:

@@ -1,18 +1,15 @@
 """The radius of a query by the vote of k references with its proof, which `voting_checker` checks without the search."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nnrobust.errors import DataError
 from nnrobust.nearest import voting_checker
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.proof import digest_of, given, split
+from nnrobust.nearest.proof import digest_of, given, labels_of, rescaled, split
 
-_SMALLEST = 2.0**-1074
-"""The smallest number above 0: what claims to be above 0 is so in other units too."""
 _LISTS = ("own", "tree", "near", "far", "weights")
 
 
@@ -59,23 +56,17 @@ class VotingCertificate:
 
     def in_units(self, unit: float) -> "VotingCertificate":
         """The same for points divided by `unit`, a power of two; its references are still those of before."""
-        lower = max(self.lower / unit, _SMALLEST if self.lower > 0 else 0.0)
-        return replace(self, query=self.query / unit, x_adv=self.x_adv / unit, lower=lower, upper=self.upper / unit,
-                       adversary=self.adversary.in_units(unit))  # fmt: skip
+        return rescaled(self, unit)
 
     @staticmethod
     def to_arrays(certificates: "Sequence[VotingCertificate]") -> dict[str, np.ndarray]:
         """What `of_arrays` takes, besides what all proofs have."""
         found = {
-            "label": np.array([one.label for one in certificates]),
+            "label": labels_of(certificates),
             "n_neighbors": np.array([one.n_neighbors for one in certificates], dtype=np.int64),
             "ended_by": np.array([one.ended_by for one in certificates]),
             "dtype": np.array(certificates[0].references.dtype.str),
         }
-        if found["label"].dtype.kind == "O":
-            raise DataError(
-                f"labels: expected numbers or texts, to be written to a file, got {certificates[0].label!r}"
-            )
         for name in _LISTS:
             parts = [getattr(one, name) for one in certificates]
             found |= {f"n_{name}": np.array([len(part) for part in parts], dtype=np.int64), name: np.concatenate(parts)}
