@@ -9,7 +9,7 @@ import torch
 
 from nnrobust.errors import ParamError
 from nnrobust.runtime.machine import Machine, machine, precision_of
-from nnrobust.runtime.processes import Processes
+from nnrobust.runtime.processes import Processes, on_threads
 from nnrobust.runtime.store import WorkStore
 
 
@@ -72,7 +72,7 @@ class Ray:
         # A worker with a GPU is held back by that alone.
         n_cpus = 1 if self.gpus_per_worker else n_threads
         options: dict[str, Any] = {"num_cpus": n_cpus, "num_gpus": self.gpus_per_worker, "max_retries": MAX_RETRIES}
-        call, shared = ray.remote(**options)(_call), ray.put(work)
+        call, shared = ray.remote(**options)(on_threads), ray.put(work)
         waiting = {call.remote(shared, item, n_threads): number for number, item in enumerate(items)}
         while waiting:
             (done, *_), _ = ray.wait(list(waiting))
@@ -83,11 +83,6 @@ class Ray:
                 for other in waiting:
                     ray.cancel(other)
                 raise error.cause from error
-
-
-def _call(work: Callable[[Any], Any], item: Any, n_threads: int) -> Any:
-    torch.set_num_threads(n_threads)
-    return work(item)
 
 
 def training_machine(options: Options, store: WorkStore) -> Machine:

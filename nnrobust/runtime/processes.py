@@ -61,5 +61,10 @@ def _pool(n_workers: int) -> ProcessPoolExecutor:
 
 
 def _call(shipped: bytes, item: Any, n_threads: int) -> Any:
+    return on_threads(pickle.loads(shipped), item, n_threads)
+
+
+def on_threads(work: Callable[[Any], Any], item: Any, n_threads: int) -> Any:
+    """What `work` makes of the item in a worker, with this many threads of PyTorch's."""
     torch.set_num_threads(n_threads)
-    return pickle.loads(shipped)(item)
+    return work(item)
