@@ -135,10 +135,8 @@ def _duplicates(table: pd.DataFrame) -> Table:
     """Accuracies without near-duplicates of training images; how many there are, and how much that is at most, in the caption."""
     (whole,) = table[(table["classifier"] == "1NN") & (table["problem"] == ON_ALL)][:1].itertuples()
     most = largest_change(table)
-    largest = (
-        f"The largest change of all: {most['classifier']}, {most['problem']}, {most['measure']} accuracy"
-        f"{' in ' + str(most['norm']) if most['measure'] == 'robust' else ''}, {100 * most['change']:+.2f} points."
-    )
+    assert most is not None
+    largest = f"The largest change: {most.classifier}, {most.problem}, {most.measure}, {100 * most.value:+.2f} points."
     caption = DUPLICATES_CAPTION.format(found=f"{whole.n - whole.n_without:,}", n=f"{whole.n:,}", largest=largest)
     rows = table.assign(n_pairs=table["n_pairs"].where(table["n_pairs"] > 0).astype("Int64"))
     return Table("duplicates", "Without near-duplicates", caption, _percent(rows))

@@ -1,5 +1,7 @@
 """Accuracies with and without the test images that have a near-duplicate among the training images."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,15 @@ from nnrobust.tables.leaderboard import ON_ALL, ON_PAIRS
 
 ACCURACIES = ("clean_accuracy", "clean_accuracy_without", "robust_accuracy", "robust_accuracy_without")
 COLUMNS = ["classifier", "problem", "norm", "kind", "method", "n_pairs", "n", "n_without", *ACCURACIES]
+
+
+class Change(NamedTuple):
+    """The change of an accuracy, in [-1, 1]: of a classifier on pairs or all classes; `measure` is clean or the norm."""
+
+    classifier: str
+    problem: str
+    measure: str
+    value: float
 
 
 def near_duplicates(nearest: pd.DataFrame, threshold: float) -> np.ndarray:
@@ -45,18 +56,17 @@ def duplicates_table(table: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:
     )[COLUMNS]
 
 
-def largest_change(table: pd.DataFrame) -> dict[str, object] | None:
-    """The row of a `duplicates_table` with the accuracy that changes most, `measure` (clean or robust) and `change`, in [-1, 1].
-
-    None for an empty table.
-    """
+def largest_change(table: pd.DataFrame) -> Change | None:
+    """The accuracy of a `duplicates_table` that changes most without the duplicates, the first of several; None for no table."""
     if table.empty:
         return None
     changes = pd.DataFrame(
         {name: table[f"{name}_accuracy_without"] - table[f"{name}_accuracy"] for name in ("clean", "robust")}
     ).stack()
-    row, measure = changes.abs().idxmax()
-    return table.loc[row].to_dict() | {"measure": measure, "change": float(changes[row, measure])}
+    row, kind = changes.abs().idxmax()
+    about = table.loc[row]
+    measure = "clean" if kind == "clean" else str(about["norm"])
+    return Change(str(about["classifier"]), str(about["problem"]), measure, float(changes[row, kind]))
 
 
 def duplicate_counts(
@@ -64,5 +74,5 @@ def duplicate_counts(
 ) -> dict[str, object]:
     """For the summary: test images, those with a near-duplicate, and the largest change of an accuracy without them."""
     largest = largest_change(table)
-    change = 0.0 if largest is None else round(float(str(largest["change"])), n_decimals)
+    change = 0.0 if largest is None else round(largest.value, n_decimals)
     return {"n_test_images": len(nearest), "n_near_duplicates": len(duplicates), "largest_change": change}

@@ -535,7 +535,7 @@ def test_the_reports_tables_are_in_percent_and_points(whole):
 def test_the_second_column_is_without_near_duplicates_and_its_caption_says_how_many_and_how_much(whole):
     (table,) = [one for one in report(whole[0], {}).tables if one.name == "duplicates"]
     assert table.caption.startswith("1 of 4 test images have a near-duplicate")
-    assert table.caption.endswith("The largest change of all: 1NN, pairs, clean accuracy, +25.00 points.")
+    assert table.caption.endswith("The largest change: 1NN, pairs, clean, +25.00 points.")
     rows = table.rows.set_index(["classifier", "problem", "norm"])
     assert rows.loc[("1NN", "all classes", "L2"), ["robust_accuracy", "robust_accuracy_without"]].tolist() == [75, 100]
     assert rows.loc[("S", "pairs", "L2"), ["n", "n_without", "robust_accuracy_without"]].tolist() == [12, 9, 33.33]
