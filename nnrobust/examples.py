@@ -45,7 +45,7 @@ class Examples:
     def ssim(self) -> np.ndarray:
         """The structural similarity (n,) of each image and its adversarial one: 1 for equal images.
 
-        The mean over all whole windows of `SSIM_WINDOW` pixels, evenly weighted, and over channels; values in [0, 1].
+        The mean over all whole windows of `SSIM_WINDOW` pixels, evenly weighted, and over channels, of pixel values in [0, 1].
         Source: Wang et al., IEEE Transactions on Image Processing 13 (2004), 600-612, as scikit-image has it. Differs from it in
         the window, of 11 pixels with Gaussian weights there, which do not fit images of 8.
         """

@@ -20,9 +20,11 @@ def nearest_training_images(train: Split, test: Split, progress: Progress = sile
     of the test image's own values: 0 for images that are equal up to brightness, about 1 for an image as flat as its mean.
     Of several equally near the first counts.
     """
-    squared, nearest = _nearest(_flat(train), _flat(test), progress)
-    difference = np.sqrt(squared / _flat(test).shape[1])
-    contrast = _flat(test).std(axis=1, dtype=np.float64)
+    queries = _flat(test)
+    squared, nearest = _nearest(_flat(train), queries, progress)
+    difference = np.sqrt(squared / queries.shape[1])
+    parts = (queries[start : start + _N_QUERIES] for start in range(0, len(queries), _N_QUERIES))
+    contrast = np.concatenate([part.std(axis=1, dtype=np.float64) for part in parts])
     relative = np.full(len(difference), np.inf)
     np.divide(difference, contrast, out=relative, where=contrast > 0)
     relative[difference == 0] = 0
