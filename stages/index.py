@@ -1,4 +1,4 @@
-"""Builds the exact FAISS index of each class, and times that and a search in it."""
+"""Builds and times the exact FAISS index of each class, and finds the nearest training image of each test image."""
 
 import time
 from pathlib import Path
@@ -7,14 +7,17 @@ import faiss
 import numpy as np
 
 from nnrobust.data.datasets import load_dataset
+from nnrobust.nearest.duplicates import nearest_training_images
 from nnrobust.nearest.neighbors import build_indexes, propose, save_indexes
-from nnrobust.runtime.outputs import finished_folder, write_json
+from nnrobust.runtime.outputs import finished_folder, write_csv, write_json
 from nnrobust.runtime.process import run_stage
+from nnrobust.runtime.progress import shown
 from nnrobust.runtime.timing import inference_seconds
 
 INPUT = Path("data/prepared")
 OUTPUT = Path("models/index")
 TIMINGS = Path("metrics/timings/1NN.json")
+NEAREST = Path("data/records/nearest_training.csv")
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
         "device": f"CPU, {faiss.omp_get_max_threads()} threads",
     }
     write_json(TIMINGS, timings)
+    write_csv(NEAREST, nearest_training_images(dataset.train, dataset.test, shown))
 
 
 if __name__ == "__main__":

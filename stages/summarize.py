@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from nnrobust.config.params import Params, read_params
@@ -18,6 +19,7 @@ from nnrobust.tables.accuracy import (
     summary,
     union_table,
 )
+from nnrobust.tables.duplicates import duplicate_counts, duplicates_table, near_duplicates, without_them
 from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import Details, counts, fit_counts, fits_table
 from nnrobust.tables.zoo import Expected, about_networks, about_zoo, published_table, zoo_counts, zoo_records, zoo_table
@@ -46,9 +48,19 @@ def pretrained_records(params: Params, n_dimensions: int) -> tuple[Found, Found]
     return found
 
 
+def accuracies(
+    records: pd.DataFrame, confidence: float, duplicates: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The accuracies of one classifier, those in all norms at once, and those without near-duplicates of training images."""
+    kept = accuracy_table(without_them(records, duplicates), confidence)
+    return accuracy_table(records, confidence), union_table(records, confidence), kept
+
+
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset("data/prepared").dataset
     confidence, parts, whole = params.summary.confidence, [], []
+    nearest = pd.read_csv(RECORDS / "nearest_training.csv")
+    duplicates = near_duplicates(nearest, params.duplicates.threshold)
     for name in params.measured:
         records = read_records(RECORDS / f"{name}.parquet")
         if name not in params.variants:
@@ -56,12 +68,12 @@ def main() -> None:
         check_threat_models(records, dataset.n_dimensions)
         check_certificates(records)
         curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
-        parts.append((accuracy_table(records, confidence), union_table(records, confidence), curves))
+        parts.append((*accuracies(records, confidence, duplicates), curves))
     pretrained, on_pairs = pretrained_records(params, dataset.n_dimensions)
     for found in (*pretrained.values(), *on_pairs.values()):
         if found is not None:
-            parts.append((accuracy_table(found, confidence), union_table(found, confidence), NO_CURVES))
-    table, unions, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
+            parts.append((*accuracies(found, confidence, duplicates), NO_CURVES))
+    table, unions, kept, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
     zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)
     published = published_table(dataset.image_shape, dataset.classes, params.epsilon.Linf)
@@ -70,6 +82,7 @@ def main() -> None:
     tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions, "curves": curves, "zoo": zoo}
     tables |= {"training": details.training, "strength": details.strength, "fits": fits}
     tables |= {"published": published, "leaderboard": leaderboard(table, unions, published)}
+    tables["duplicates"] = duplicates_table(table, kept)
     for name, content in tables.items():
         write_csv(METRICS / f"{name}.csv", content.round(6))
     write_csv(METRICS / "search_trials.csv", details.trials)
@@ -80,6 +93,7 @@ def main() -> None:
         content.setdefault(name, {}).update(counts(outcomes))
     if params.pretrained:
         content["zoo"] = zoo_counts(zoo)
+    content["near_duplicates"] = duplicate_counts(nearest, duplicates, tables["duplicates"], params.summary.n_decimals)
     write_json(METRICS / "summary.json", content)
 
 

@@ -253,6 +253,7 @@ def test_the_changes_are_shares_counted_by_hand():
     assert table[["index", "label"]].values.tolist() == [[7, 3], [8, 5], [9, 3]]
     assert table["norm"].tolist()[:2] == [round(np.sqrt(3 * 0.05**2 + 0.2**2), 6), 0.1]
     assert table["largest_change"].tolist()[:2] == [0.2, 0.1]
+    assert table["ssim"].tolist()[:2] == toy().ssim().round(6).tolist()[:2]
     assert table["share_below"].tolist()[:2] == [0.75, 0.75]
     assert table["share_above"].tolist()[:2] == [0.25, 0.0]
     assert table["is_inside"].tolist() == [False, True, False]
@@ -262,7 +263,43 @@ def test_the_changes_are_shares_counted_by_hand():
 def test_where_none_was_found_nothing_is_said_to_change():
     table = changes_table(toy(), "1NN", {"Linf": 0.1, "L2": 0.2})
     assert table["is_found"].tolist() == [True, True, False]
-    assert table.loc[2, ["norm", "largest_change", "share_below", "share_above"]].isna().all()
+    assert table.loc[2, ["norm", "largest_change", "ssim", "share_below", "share_above"]].isna().all()
+
+
+def pictures(images, adversarial):
+    """Examples of uint8 images, and what they become, in pixel units."""
+    n = len(images)
+    return Examples(
+        images, adversarial, np.ones(n, bool), np.arange(n), np.zeros(n, int), np.zeros(n, int), np.zeros(n)
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 2, 2), (3, 5, 1)])
+def test_equal_images_have_structural_similarity_1_and_others_less_whatever_their_size(shape):
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
+    adversarial = images / 255
+    adversarial[1] = 1 - adversarial[1]
+    same, other = pictures(images, adversarial).ssim()
+    assert same == 1
+    assert -1 <= other < 0.9
+
+
+def test_structural_similarity_of_one_window_is_the_published_formula():
+    images = np.random.default_rng(0).integers(0, 256, (1, 2, 7, 7), dtype=np.uint8)
+    adversarial = images / 255 * 0.8 + 0.1 * np.random.default_rng(1).random(images.shape)
+    expected = []
+    for one, other in zip(images[0] / 255, adversarial[0], strict=True):
+        (own, both), (_, others) = np.cov(one.ravel(), other.ravel(), bias=True)
+        means = 2 * one.mean() * other.mean() + 0.01**2, one.mean() ** 2 + other.mean() ** 2 + 0.01**2
+        expected.append(means[0] * (2 * both + 0.03**2) / (means[1] * (own + others + 0.03**2)))
+    assert pictures(images, adversarial).ssim()[0] == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_the_same_norm_is_less_similar_on_a_flat_image_than_on_a_busy_one():
+    images = np.stack([np.full((1, 8, 8), 128), np.indices((8, 8)).sum(axis=0)[None] % 2 * 255]).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, 0.05, (1, 8, 8))
+    flat, busy = pictures(images, images / 255 + noise).ssim()
+    assert flat < 0.5 < 0.9 < busy
 
 
 def test_examples_of_a_classifier_whose_stage_failed_are_left_out(tmp_path):

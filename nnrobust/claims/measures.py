@@ -253,7 +253,7 @@ def inference_seconds(timing: Mapping) -> float:
 def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) -> Measured | None:
     """The mean of a column of `changes`, a share of pixel values: 1NN's, as in figure 7, or the first network's, as in 1.
 
-    Over the images that have a change; for a network, one inside the L2 ball.
+    Over the images that have a change; for a network, one inside the L2 ball. The note has how perceptible the changes are.
     """
     changes = evidence.changes
     if changes.empty:
@@ -265,8 +265,18 @@ def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) 
     name = str(mine["classifier"].iloc[0])
     mine = mine[mine["classifier"] == name]
     low, high = mean_interval(mine[column].to_numpy(), evidence.confidence)
-    kind = "exact" if is_nearest_neighbor else "attacked"
-    return Measured(mine[column].mean(), max(low, 0.0), min(high, 1.0), f"{len(mine)} training images, L2", kind, name)
+    kind, sample = "exact" if is_nearest_neighbor else "attacked", f"{len(mine)} training images, L2"
+    return Measured(
+        mine[column].mean(), max(low, 0.0), min(high, 1.0), sample, kind, "; ".join([name, *_perception(mine)])
+    )
+
+
+def _perception(changes: pd.DataFrame) -> list[str]:
+    """How perceptible the changes are, by medians; nothing of a run that has not measured it."""
+    words = {"largest_change": "largest change of a value", "ssim": "SSIM to the image"}
+    if not set(words) <= set(changes):
+        return []
+    return [f"median {text} {changes[name].median():.2f}" for name, text in words.items()]
 
 
 def change_ratio(evidence: Evidence) -> Measured | None:

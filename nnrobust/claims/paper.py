@@ -110,7 +110,7 @@ CLAIMS = (
     ),
     Claim(
         "small_changes", "figure 1",
-        "almost all pixel values are less than 8/255", "almost all", "percent",
+        "imperceptible perturbations in which almost all pixel values are less than 8/255", "almost all", "percent",
         accepted=(0.9, None),  # the share of pixel values that the L2 attack changes by less than the Linf epsilon
         measure=lambda evidence, _: share_of_values(evidence, is_nearest_neighbor=False, column="share_below"),
     ),

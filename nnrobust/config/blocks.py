@@ -299,6 +299,10 @@ class Summary(Block):
     n_decimals: Annotated[int, Field(ge=1, le=15)]
 
 
+class Duplicates(Block):
+    threshold: Annotated[Number, Field(ge=0, lt=1)]
+
+
 class ExampleImages(Block):
     problem: Literal["all"] | Annotated[list[str], Field(min_length=2, max_length=2)]
     n_images: Annotated[int, Field(ge=1, le=1_000)]

@@ -13,6 +13,7 @@ from nnrobust.config.blocks import (
     Compute,
     Curves,
     Data,
+    Duplicates,
     Epsilons,
     ExampleImages,
     Growth,
@@ -63,6 +64,7 @@ class Params(Block):
     zoo: Zoo
     plane: Plane
     summary: Summary
+    duplicates: Duplicates
     curves: Curves
     examples: ExampleImages
     claims: Claims

@@ -17,7 +17,7 @@ _IN_A_ROW = {False: 8, True: 4}
 def example_figure(
     examples: Examples, title: str, classes: list[str], epsilon: dict[str, float], is_exact: bool, layout: Layout
 ) -> Figure:  # fmt: skip
-    """Images, the nearest found that fool (with their l2 distance), and rescaled differences; below them the pixel changes.
+    """Images, the nearest found that fool (with their distances and SSIM), and rescaled differences; then the pixel changes.
 
     Gray in a difference is no change; each is scaled by its own largest. The histogram has the absolute changes of all pixel
     values of the images that `counted` names, and the Linf epsilon as an upright line. `is_exact`: no nearer image fools.
@@ -25,10 +25,10 @@ def example_figure(
     n, n_columns = len(examples.images), min(_IN_A_ROW[layout.is_narrow], len(examples.images))
     blocks = [range(start, min(start + n_columns, n)) for start in range(0, n, n_columns)]
     side = (layout.width - 0.5) / n_columns
-    heights = [3 * side + 0.9] * len(blocks) + [1.9]
+    heights = [3 * side + 1.25] * len(blocks) + [1.9]
     figure = Figure(figsize=(layout.width, sum(heights) + 0.5))
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
-    shades = shown_images(examples)
+    shades, labels = shown_images(examples), _distances(examples, epsilon["L2"])
     for i, block in enumerate(blocks):
         images = GridSpecFromSubplotSpec(len(ROWS), n_columns, grid[i], wspace=0.06, hspace=0.06)
         for column, index in enumerate(block):
@@ -38,7 +38,7 @@ def example_figure(
                 if column == 0:
                     axes.set_ylabel(name)
             every[0].set_title(_label(examples, index, classes))
-            every[-1].set_xlabel(_distance(examples, index, epsilon["L2"]))
+            every[-1].set_xlabel(labels[index])
     axes = figure.add_subplot(grid[len(blocks)])
     _histogram(axes, examples, epsilon, is_exact)
     axes.set_title(wrapped(share_in_words(examples, epsilon, is_exact), layout, 0.9))
@@ -73,11 +73,14 @@ def _label(examples: Examples, column: int, classes: list[str]) -> str:
     return name if examples.predictions[column] == examples.labels[column] else f"{name}\nwrong as it is"
 
 
-def _distance(examples: Examples, column: int, epsilon: float) -> str:
-    if not examples.is_found[column]:
-        return "none found"
-    sign = "≤" if examples.inside(epsilon)[column] else ">"
-    return f"L2 {examples.norms[column]:.2f}\n{sign} epsilon"
+def _distances(examples: Examples, epsilon: float) -> list[str]:
+    """What stands under each image: how far its adversarial one is, in L2 and in Linf, and how similar."""
+    signs = np.where(examples.inside(epsilon), "≤", ">")
+    measures = zip(examples.norms, signs, examples.largest_changes(), examples.ssim(), strict=True)
+    texts = [
+        f"L2 {norm:.2f}\n{sign} epsilon\nLinf {largest:.2f}\nSSIM {ssim:.2f}" for norm, sign, largest, ssim in measures
+    ]
+    return [text if found else "none found" for text, found in zip(texts, examples.is_found, strict=True)]
 
 
 def changes(examples: Examples, is_counted: np.ndarray) -> np.ndarray:
@@ -94,6 +97,30 @@ def share_in_words(examples: Examples, epsilon: dict[str, float], is_exact: bool
     share, words = ((change > linf), "more") if is_exact else ((change < linf), "less")
     of = f"the {number_of(n, 'image')} fooled" if is_exact else f"the {number_of(n, 'image')} fooled within epsilon"
     return f"{100 * share.mean():.1f} % of the pixel values of {of} change by {words} than {linf:.3g} (dotted)"
+
+
+def caption(examples: Examples, epsilon: dict[str, float], is_exact: bool) -> str:
+    """What the figure shows, of how many images, and by how much these are changed; `is_exact` as in `example_figure`."""
+    n = int(examples.is_found.sum())
+    kind = (
+        "Proven: no nearer image in [0, 1] is classified differently"
+        if is_exact
+        else "Attacked: a nearer one may exist"
+    )
+    return (
+        f"{len(examples.images)} training images, {n} of them fooled, nearest in l2. {kind}. Gray in a difference is no change; "
+        "each is scaled by its largest. Linf is the largest change of a pixel value, SSIM the structural similarity to the image "
+        f"(1: equal). Below: {share_in_words(examples, epsilon, is_exact)}; the claim counts the same values. "
+        f"{_medians_in_words(examples, counted(examples, epsilon['L2'], is_exact))}."
+    )
+
+
+def _medians_in_words(examples: Examples, is_counted: np.ndarray) -> str:
+    if not is_counted.any():
+        return "No median of them, as none is counted"
+    measures = {"L2": examples.norms, "Linf": examples.largest_changes(), "SSIM": examples.ssim()}
+    medians = [f"{name} {np.median(values[is_counted]):.3g}" for name, values in measures.items()]
+    return f"Medians of these {number_of(int(is_counted.sum()), 'image')}: {', '.join(medians)}"
 
 
 def _histogram(axes: Axes, examples: Examples, epsilon: dict[str, float], is_exact: bool) -> None:

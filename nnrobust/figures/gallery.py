@@ -122,17 +122,7 @@ def _examples(run: Run, name: str, classifier: str) -> Drawing:
     is_nearest = classifier == "1NN"
     found = "exact nearest images" if is_nearest else "nearest images that attacks found"
     title = f"{run.dataset}: training images and the {found} that fool {classifier}, in L2; epsilon = {run.epsilon['L2']:.4g}"
-    kind = (
-        "Proven: no nearer image in [0, 1] is classified differently"
-        if is_nearest
-        else "Attacked: a nearer one may exist"
-    )
-    n = int(examples.is_found.sum())
-    caption = (
-        f"{len(examples.images)} training images, {n} of them fooled, nearest in l2. {kind}. "
-        "Gray in a difference is no change; each is scaled by its largest. Below: "
-        f"{examples_figure.share_in_words(examples, run.epsilon, is_nearest)}; the claim counts the same values."
-    )
+    caption = examples_figure.caption(examples, run.epsilon, is_nearest)
     table = _changes(run, classifier)
     draw = partial(examples_figure.example_figure, examples, title, run.classes, run.epsilon, is_nearest)
     return Drawing(name, TITLES[name].format(classifier), caption, table, draw)

@@ -9,7 +9,8 @@ from nnrobust.figures.style import NARROW, WIDE, svg
 from nnrobust.report.report import Picture, Report, Table
 from nnrobust.report.times import TIMES_CAPTION, times_shown
 from nnrobust.tables.comparison import HEADLINE
-from nnrobust.tables.leaderboard import MEASURES
+from nnrobust.tables.duplicates import largest_change
+from nnrobust.tables.leaderboard import MEASURES, ON_ALL
 from nnrobust.tables.runs import Run
 
 QUESTION = "nnrobust: 1NN against adversarial training"
@@ -38,12 +39,17 @@ PAIRED_CAPTION = (
     "correction for their number. Pairs share classes: the tests describe these pairs."
 )
 CHANGES_CAPTION = (
-    "The images of figures 1 and 7: l2 distance, largest change, and the percentages of pixel values changed by less and by "
-    "more than the Linf epsilon."
+    "The images of figures 1 and 7: l2 distance, largest change of a pixel value, structural similarity (SSIM; 1: equal images), "
+    "and the percentages of pixel values changed by less and by more than the Linf epsilon."
 )
 FITS_CAPTION = (
     "One row a problem: the gap to the optimum that is proven, relative to the objective (0: none is sought), the tolerance it "
     "had to reach, records, and those without an exact verdict. Every certificate of a record was checked."
+)
+DUPLICATES_CAPTION = (
+    "{found} of {n} test images have a near-duplicate among the training images: brightness aside, they differ from one by less "
+    "than duplicates.threshold of their own standard deviation. Accuracies on test images in percent, with and without these; "
+    "images that are moved, scaled or in other colors are not found by this distance. {largest}"
 )
 ZOO_CAPTION = (
     "Accuracies in percent with Wilson intervals. Published ones are of the original test images: RobustBench's, by AutoAttack, "
@@ -104,6 +110,8 @@ def _tables(run: Run) -> list[Table]:
         Table("pairs", "Every pair", "Test images, accuracies in percent with Wilson intervals.", _percent(test)),
         Table("changes", "Pixel changes", CHANGES_CAPTION, _percent(tables["changes"], ("share_below", "share_above"))),
     ]
+    if len(tables["duplicates"]):
+        found.append(_duplicates(tables["duplicates"]))
     if run.timings:
         found.append(Table("table_1", "Table 1: running times", TIMES_CAPTION, times_shown(run.timings)))
     if len(tables["fits"]):
@@ -121,6 +129,17 @@ def _tables(run: Run) -> list[Table]:
     if len(tables["zoo"]):
         found.append(Table("zoo", "Pretrained models", ZOO_CAPTION, _percent(tables["zoo"][ZOO])))
     return found
+
+
+def _duplicates(table: pd.DataFrame) -> Table:
+    """Accuracies without near-duplicates of training images; how many there are, and how much that is at most, in the caption."""
+    (whole,) = table[(table["classifier"] == "1NN") & (table["problem"] == ON_ALL)][:1].itertuples()
+    most = largest_change(table)
+    assert most is not None
+    largest = f"The largest change: {most.classifier}, {most.problem}, {most.measure}, {100 * most.value:+.2f} points."
+    caption = DUPLICATES_CAPTION.format(found=f"{whole.n - whole.n_without:,}", n=f"{whole.n:,}", largest=largest)
+    rows = table.assign(n_pairs=table["n_pairs"].where(table["n_pairs"] > 0).astype("Int64"))
+    return Table("duplicates", "Without near-duplicates", caption, _percent(rows))
 
 
 def _percent(table: pd.DataFrame, columns: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from nnrobust.tables.comparison import scores
 
 TABLES = (
     "pairs", "means", "unions", "curves", "zoo", "training", "strength", "growth", "plane", "changes", "paired", "seeds", "fits",
-    "published", "leaderboard",
+    "published", "leaderboard", "duplicates",
 )  # fmt: skip
 
 

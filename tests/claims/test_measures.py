@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from made.evidence import (
+    PRETRAINED_TRADES,
     SCORES,
     changes_of,
     entries_of,
@@ -193,6 +194,16 @@ def test_only_images_that_are_fooled_count_for_a_network_inside_the_ball():
     assert (entries["large_changes"]["value"], entries["large_changes"]["sample"]) == (0.95, "6 training images, L2")
     none = verdicts_of(made(changes=changes.assign(is_found=False, is_inside=False)))
     assert (none["small_changes"], none["large_changes"], none["larger_changes"]) == (NOT_RUN, NOT_RUN, NOT_RUN)
+
+
+def test_where_the_paper_says_imperceptible_the_largest_change_and_the_similarity_are_told_if_they_were_measured():
+    changes = changes_of(0.95, 0.9, n=3)
+    before = measures.share_of_values(made(changes=changes), is_nearest_neighbor=False, column="share_below")
+    assert before.note == PRETRAINED_TRADES
+    told = changes.assign(largest_change=[0.5, 0.5, 0.5, 0.1, 0.4, 0.2], ssim=[0.1, 0.1, 0.1, 0.95, 0.7, 0.9])
+    after = measures.share_of_values(made(changes=told), is_nearest_neighbor=False, column="share_below")
+    assert after.note == f"{PRETRAINED_TRADES}; median largest change of a value 0.20; median SSIM to the image 0.90"
+    assert (after.value, after.low, after.high) == (before.value, before.low, before.high)
 
 
 def norms_of(**norms):

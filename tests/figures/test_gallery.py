@@ -29,6 +29,7 @@ from nnrobust.report.verdicts import CLAIM_COLUMNS
 from nnrobust.runtime.seals import save_arrays, seal
 from nnrobust.tables.accuracy import accuracy_table, epsilon_curves, mean_over_pairs, union_table
 from nnrobust.tables.comparison import paired_table, scores
+from nnrobust.tables.duplicates import duplicates_table, without_them
 from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import FITS, Run
 from nnrobust.tables.zoo import PUBLISHED, about_zoo, published_table, zoo_table
@@ -80,6 +81,16 @@ def accuracy_tables(networks, simple=()):
     pairs = pd.concat([accuracy_table(part, 0.95) for part in parts], ignore_index=True)
     unions = pd.concat([union_table(part, 0.95) for part in parts], ignore_index=True)
     return {"pairs": pairs, "means": mean_over_pairs(pairs), "unions": unions}
+
+
+def without_the_first(networks):
+    """Table `duplicates` of 1NN on pairs and on all classes, and of networks, where the first image has a near-duplicate."""
+    parts = [every(exact), pd.concat([exact("all", norm) for norm in NORMS])]
+    parts += [every(attacked, classifier=name) for name in networks]
+    tables = (
+        [accuracy_table(one, 0.95) for one in many] for many in (parts, [without_them(part, [0]) for part in parts])
+    )
+    return duplicates_table(*(pd.concat(one, ignore_index=True) for one in tables))
 
 
 def curve_table(networks):
@@ -148,6 +159,7 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     tables["zoo"] = zoo_of(models or {})
     tables["published"] = pd.DataFrame(columns=PUBLISHED)
     tables["leaderboard"] = leaderboard(tables["pairs"], tables["unions"], tables["published"])
+    tables["duplicates"] = without_the_first(there)
     tables["plane"], regions = plane()
     examples = {name: examples_of([0, 1, 0] if name == "1NN" else [0, 0, 0]) for name in illustrated}
     changes = [changes_table(one, name, {"Linf": 0.1, "L2": 0.5}) for name, one in examples.items()]
@@ -432,6 +444,17 @@ def test_captions_say_how_many_of_what(whole):
     assert {name: text for name, text in expected.items() if not found[name].caption.startswith(text)} == {}
 
 
+def test_what_fools_is_shown_with_its_largest_change_and_its_similarity_and_their_medians_are_in_the_caption(whole):
+    found = whole[1]["figure_1"]
+    ssim = found.table["ssim"].dropna()
+    assert len(ssim) == 2
+    assert f"Medians of these 2 images: L2 0.4, Linf 0.4, SSIM {ssim.median():.3g}." in found.caption
+    with style():
+        labels = [axes.get_xlabel() for axes in found.figure.axes]
+    assert labels.count(f"L2 0.40\n≤ epsilon\nLinf 0.40\nSSIM {ssim.iloc[0]:.2f}") == 2
+    assert labels.count("none found") == 1
+
+
 def test_what_is_proven_and_what_is_attacked_is_said_of_each(whole):
     found = whole[1]
     assert "Attacked: a nearer one may exist" in found["figure_1"].caption
@@ -490,7 +513,7 @@ def test_a_drawing_comes_onto_the_page_in_both_layouts_with_its_table_where_that
 
 def test_the_reports_tables_are_in_percent_and_points(whole):
     tables = tables_of(whole[0])
-    assert list(tables) == ["leaderboard", "means", "paired", "pairs", "changes", "table_1", "zoo"]
+    assert list(tables) == ["leaderboard", "means", "paired", "pairs", "changes", "duplicates", "table_1", "zoo"]
     means = tables["means"].set_index(["classifier", "split", "norm", "method"])
     assert means.loc[("1NN", "test", "L2", "exact"), ["kind", "n_pairs", "clean_accuracy", "robust_accuracy"]].tolist() == [
         "exact", 3, 75.0, 75.0,
@@ -507,6 +530,16 @@ def test_the_reports_tables_are_in_percent_and_points(whole):
         25,
     ]
     assert changes.loc[("S", 1), ["norm", "largest_change", "share_below", "share_above"]].isna().all()
+
+
+def test_the_second_column_is_without_near_duplicates_and_its_caption_says_how_many_and_how_much(whole):
+    (table,) = [one for one in report(whole[0], {}).tables if one.name == "duplicates"]
+    assert table.caption.startswith("1 of 4 test images have a near-duplicate")
+    assert table.caption.endswith("The largest change: 1NN, pairs, clean, +25.00 points.")
+    rows = table.rows.set_index(["classifier", "problem", "norm"])
+    assert rows.loc[("1NN", "all classes", "L2"), ["robust_accuracy", "robust_accuracy_without"]].tolist() == [75, 100]
+    assert rows.loc[("S", "pairs", "L2"), ["n", "n_without", "robust_accuracy_without"]].tolist() == [12, 9, 33.33]
+    assert rows["n_pairs"].isna().tolist() == [problem == "all classes" for _, problem, _ in rows.index]
 
 
 def test_the_report_has_every_pair_on_test_images_by_its_strongest_proofs_or_attacks(whole):

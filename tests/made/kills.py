@@ -19,7 +19,8 @@ STAGES = (
 )  # fmt: skip
 LIBRARIES = (
     "dvclive.live", "faiss", "jinja2", "matplotlib.pyplot", "optuna", "pandas", "pyarrow.parquet", "pyautoattack", "pydantic",
-    "ruamel.yaml", "safetensors.torch", "scipy.stats", "seaborn", "sklearn.datasets", "torch", "torchvision", "yaml",
+    "ruamel.yaml", "safetensors.torch", "scipy.stats", "seaborn", "skimage.metrics", "sklearn.datasets", "torch", "torchvision",
+    "yaml",
 )  # fmt: skip
 LONGEST = 2.0
 """Seconds after which a stage is killed at the latest."""

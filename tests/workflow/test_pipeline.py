@@ -215,9 +215,12 @@ def test_the_outputs_have_what_their_names_promise(workspace):
     assert list(params.classifiers) == simple
     whole = [f"{name}_all_classes" for name in ("1NN", *simple)]
     networks = ["S", "E_S", "T_R", "T_B", "T_B_A", "T_L2", "T_R_10", "T_R_10_all_classes"]
-    assert sorted(summary) == sorted(["1NN", *simple, *whole, *networks])
+    assert sorted(summary) == sorted(["1NN", *simple, *whole, *networks, "near_duplicates"])
     assert all(summary[name]["n_fits"] == summary[name]["n_fits_converged"] == 4 for name in simple)
     assert all(summary[name]["n_open_records"] == 0 for name in simple)
+    assert summary["near_duplicates"]["n_test_images"] == 100
+    without = pd.read_csv(workspace / "metrics" / "duplicates.csv")
+    assert set(without["classifier"]) == set(params.measured)
     proven = table[table["classifier"].isin(simple)]
     assert set(proven["method"]) == {"exact", "exact in box"}
     assert set(pd.read_csv(workspace / "metrics" / "fits.csv")["classifier"]) == set(simple)
