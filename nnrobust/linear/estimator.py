@@ -109,7 +109,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         """The scores of queries X (m, ...): of the second class (m,) if there are two, else (m, n_classes).
 
         Raises:
-            DataError: for values that are not finite; ValueError for another number of features.
+            DataError: for values that are not finite, or another number of features.
         """
         check_is_fitted(self)
         X, _ = checked(self, X)  # noqa: N806

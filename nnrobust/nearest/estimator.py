@@ -105,7 +105,7 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         """The labels (m,) of queries X (m, ...).
 
         Raises:
-            DataError: for values that are not finite; ValueError for another number of features.
+            DataError: for values that are not finite, or another number of features.
         """
         check_is_fitted(self)
         X = self._queries(X)  # noqa: N806
