@@ -194,9 +194,10 @@ def test_labels_asked_about_mean_the_equal_class_or_are_one_data_error(classes, 
 @given(
     NUMBERS.flatmap(lambda kind: arrays.arrays(kind, (6, 2))), NUMBERS.flatmap(lambda kind: arrays.arrays(kind, (3, 2)))
 )
-# So far away that rounding leaves no constraint, or none that is not met.
+# So far away that rounding leaves no constraint, none that is not met, or one without a direction.
 @example(np.array([[-1.0, 0], *[[0, 0]] * 5]), np.full((3, 2), -67108872.0))
 @example(np.array([[0, -6], [3, -6], *[[-6, -6]] * 4]), np.array([[19470522181484918, 0], [0, 0], [0, 0]]))
+@example(np.array([[1.0, 0], *[[0, 0]] * 5]), np.array([[1.0, 94906267], [1, 1], [1, 1]]))
 def test_points_of_any_numbers_have_the_label_of_a_nearest_reference_or_are_one_data_error(points, queries):
     try:
         model = OneNearestNeighbor().fit(points, np.arange(6) % 3)
