@@ -1,8 +1,14 @@
 import math
+import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from made.tries import tries
 from nnrobust.threat import ThreatModel, diameter, norm_of, parse_epsilon
 
 
@@ -53,6 +59,41 @@ def test_an_epsilon_means_what_its_text_says(text, value):
 def test_an_epsilon_that_is_no_product_of_numbers_is_refused(text):
     with pytest.raises(ValueError, match="expected|division by zero"):
         parse_epsilon(text)
+
+
+NUMBERS = (
+    st.integers(1, 10**6).map(str)
+    | st.decimals(Decimal("0.001"), 10**6, places=6).map("{:f}".format)
+    | st.floats(1e-9, 1e9).map(repr)
+)
+FACTORS = NUMBERS | st.integers(1, 10**6).map("sqrt({})".format) | st.integers(1, 99).map(" sqrt( {} ) ".format)
+
+
+@tries(300)
+@given(FACTORS, st.lists(st.tuples(st.sampled_from("*/"), FACTORS), max_size=4))
+@example("8", [("/", "255"), ("*", "sqrt(3072)")])
+def test_products_are_those_of_fractions_and_their_text_is_read_back(first, rest):
+    squared = Fraction(1)
+    for operator, factor in [("*", first), *rest]:
+        root = re.search(r"sqrt\( *([0-9]+)", factor)
+        value = Fraction(root[1]) if root else Fraction(factor) ** 2
+        squared = squared * value if operator == "*" else squared / value
+    found = parse_epsilon(first + "".join(operator + factor for operator, factor in rest))
+    assert abs(Fraction(found) ** 2 / squared - 1) < 1e-14
+    assert parse_epsilon(repr(found)) == found
+
+
+@tries(300)
+@given(st.text("0123456789./*+-()e sqrt\t_", max_size=12) | st.text(max_size=6))
+@example("8/255*sqrt(3072)")
+@example("2/sqrt(4)/.5e1 * 3.")
+def test_a_text_that_is_understood_means_what_python_makes_of_it(text):
+    try:
+        found = parse_epsilon(text)
+    except ValueError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert found == pytest.approx(eval(text.strip(), {"__builtins__": {}, "sqrt": math.sqrt}), rel=1e-14)
 
 
 def test_the_l2_ball_of_the_paper_contains_the_linf_ball():

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
@@ -81,7 +80,6 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         alpha, tol = (number(name, getattr(self, name), 0, is_open=True) for name in ("alpha", "tol"))
         max_iter = int(number("max_iter", self.max_iter, 1, is_open=False))
         X, y = checked(self, X, y, reset=True)  # noqa: N806
-        check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise DataError(f"y: expected labels of at least two classes, got one class, {classes[0]}")
@@ -111,7 +109,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         """The scores of queries X (m, ...): of the second class (m,) if there are two, else (m, n_classes).
 
         Raises:
-            DataError: for values that are not finite; ValueError for another number of features.
+            DataError: for values that are not finite, or another number of features.
         """
         check_is_fitted(self)
         X, _ = checked(self, X)  # noqa: N806

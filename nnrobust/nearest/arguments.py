@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from nnrobust.errors import DataError, DataWarning
@@ -45,10 +46,28 @@ def _require_unmasked(name: str, values: Any) -> None:
 def checked(estimator: Any, X: Any, y: Any = "no_validation", reset: bool = False) -> tuple[np.ndarray, Any]:  # noqa: N803
     """X as (n, features), of one of the three types and finite, and y as it is, for a scikit-learn estimator."""
     _require_unmasked("y", y)
-    found = validate_data(estimator, as_rows(X), y, reset=reset, dtype=TYPES, ensure_all_finite=False)
+    try:
+        found = validate_data(estimator, as_rows(X), y, reset=reset, dtype=TYPES, ensure_all_finite=False)
+    except DataError:
+        raise
+    except ValueError as error:  # scikit-learn's, whose words its own checks of an estimator ask for
+        wanted = "rows of numbers" if isinstance(y, str) else "rows of numbers, and one label for each"
+        raise DataError(f"X: expected {wanted}, got others: {' '.join(str(error).split())[:300]}") from error
     X, y = found if isinstance(found, tuple) else (found, None)  # noqa: N806
     require_finite(X)
+    if y is not None:
+        _require_classes(y)
     return X, y
+
+
+def _require_classes(y: np.ndarray) -> None:
+    """Nothing, where the labels y (n,) are names of classes that can be told apart and sorted; else a DataError."""
+    try:
+        check_classification_targets(y)
+        np.unique(y)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"y: expected whole numbers or texts, not both, got others: {' '.join(str(error).split())}; "
+                        "name the classes so") from error  # fmt: skip
 
 
 def require_finite(X: np.ndarray) -> None:  # noqa: N803
@@ -202,12 +221,19 @@ def _are_bytes(low: float, high: float) -> bool:
 
 
 def codes_of(y: object, classes: np.ndarray, n: int) -> np.ndarray:
-    """The labels (n,) as positions in `classes`, which are sorted."""
+    """The labels (n,) as positions in `classes`, equal as Python has it: "1" is not 1, no number is rounded."""
     _require_unmasked("y", y)
-    y = np.asarray(y)
+    try:
+        y = np.asarray(y)
+    except ValueError as error:
+        raise DataError(f"y: expected one label for each of {n} queries, got lists of several lengths") from error
     if y.shape != (n,):
         raise DataError(f"y: expected one label for each of {n} queries, shape ({n},), got shape {y.shape}")
-    unknown = y[~np.isin(y, classes)]
-    if len(unknown):
-        raise DataError(f"y: expected labels out of {classes.tolist()}, got {unknown[0]}")
-    return np.searchsorted(classes, y)
+    known, labels = {label: code for code, label in enumerate(classes.tolist())}, y.tolist()
+    try:
+        codes = np.array([known.get(label, -1) for label in labels], dtype=np.int64)
+    except TypeError as error:  # a list, which no label can be
+        raise DataError(f"y: expected labels out of {classes.tolist()}, got {error}") from error
+    if (codes < 0).any():
+        raise DataError(f"y: expected labels out of {classes.tolist()}, got {labels[int(codes.argmin())]!r}")
+    return codes

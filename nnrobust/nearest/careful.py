@@ -27,9 +27,11 @@ def solve_with_care(a: np.ndarray, b: np.ndarray, norm: str, box: Sides | None) 
     Where no v does, the multipliers are of a combination that says so.
 
     Args:
-        a: (k, d), not 0; b: (k,).
+        a: (k, d), not 0; b: (k,). Far from the references rounding may leave none below 0, or k may be 0: v is 0.
         box: low <= 0 and high >= 0 (d,), which may be infinite.
     """
+    if not (b < 0).any():
+        return np.zeros(len(b)), np.zeros(a.shape[1])
     lengths = np.linalg.norm(a, axis=1)
     a, b = a / lengths[:, None], b / lengths
     size = max(float(-b.min()), 1e-300)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
@@ -84,7 +83,6 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         """
         self._check_parameters()
         X, y = checked(self, X, y, reset=True)  # noqa: N806
-        check_classification_targets(y)
         self._metric = PLAIN if self.metric is None else Metric.of(self.metric, X.shape[1])
         self._keep(self._metric.kept(X), y)
         return self
@@ -107,7 +105,7 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         """The labels (m,) of queries X (m, ...).
 
         Raises:
-            DataError: for values that are not finite; ValueError for another number of features.
+            DataError: for values that are not finite, or another number of features.
         """
         check_is_fitted(self)
         X = self._queries(X)  # noqa: N806

@@ -75,7 +75,7 @@ class KNearestNeighbor(OneNearestNeighbor):
         """The labels (m,) of queries X (m, ...).
 
         Raises:
-            DataError: for values that are not finite; ValueError for another number of features.
+            DataError: for values that are not finite, or another number of features.
         """
         if self.n_neighbors == 1:
             return super().predict(X)

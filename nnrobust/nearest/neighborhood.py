@@ -63,7 +63,7 @@ class Neighborhood:
         """The shares (m, n_classes) of the k votes that each of `classes_` has: no calibrated probabilities; 0 or 1 for k = 1.
 
         Raises:
-            DataError: for values that are not finite; ValueError for another number of features.
+            DataError: for values that are not finite, or another number of features.
         """
         model: Any = self
         positions = model.kneighbors(X, return_distance=False)
@@ -79,7 +79,7 @@ class Neighborhood:
         classes, (m, n_classes): minus the distance to the nearest reference of each for k = 1, else the shares of the votes.
 
         Raises:
-            DataError: for values that are not finite; ValueError for another number of features.
+            DataError: for values that are not finite, or another number of features.
         """
         check_is_fitted(self)
         model: Any = self

@@ -101,6 +101,9 @@ class Problems:
         products = np.matvec(offsets, towards)
         gram = own_gram - products[:, :, None] - products[:, None] + length[:, None, None]
         is_used = is_used & (diagonals(gram) > 0)
+        # Far from the references, rounding gives a length to normals that have none.
+        rows, columns = np.nonzero(is_used & (diagonals(gram) < _BLURRED * length[:, None]))
+        is_used[rows, columns] = (offsets[rows, columns] != towards[rows]).any(axis=1)
         if apart is not None:
             is_used, length = is_used & (apart.squared > 0), apart.length
         gram = np.where(is_used[:, :, None] & is_used[:, None], gram, 0.0)

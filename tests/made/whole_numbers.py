@@ -1,6 +1,8 @@
 """Problems on grids of whole numbers, where corners are degenerate, and their radii by solvers of others."""
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog, nnls
 
 ORDERS = {"L1": 1, "L2": 2, "Linf": np.inf}
@@ -25,6 +27,21 @@ def grid_problem(generator):
     half = max(1, high // 2)
     box = [None, None, (0, high), (0, np.inf), (-1, high + 2), (0, half)][generator.integers(6)]
     return points, y, np.clip(queries, 0, half) if box == (0, half) else queries, box
+
+
+@st.composite
+def tiny_problems(draw, most=7):
+    """References in up to three dimensions, many at the same place, their labels, a query or two on the grid, and a box or none."""
+    d, n, high = draw(st.integers(1, 3)), draw(st.integers(2, most)), draw(st.sampled_from([1, 2, 4]))
+    points, queries = (
+        draw(arrays(float, (rows, d), elements=st.integers(0, high))) for rows in (n, draw(st.integers(1, 2)))
+    )
+    y = draw(arrays(int, n, elements=st.integers(0, 2)))
+    y[:2] = 0, 1
+    half = max(1, high // 2)
+    box = draw(st.sampled_from([None, (0, high), (0, np.inf), (-1, high + 2), (0, half)]))
+    queries += draw(st.sampled_from([0, 0.5]))
+    return points, y, np.clip(queries, 0, half if box == (0, half) else high), box
 
 
 def known_radius(query, own, others, norm, box):
@@ -61,6 +78,8 @@ def _least_distance(a, b):
     """Lawson and Hanson's reduction of the nearest point with a v <= b to non-negative least squares."""
     lengths = np.linalg.norm(a, axis=1)
     a, b = a[lengths > 0] / lengths[lengths > 0, None], b[lengths > 0] / lengths[lengths > 0]
+    if not len(b):
+        return 0.0
     size = max(-b.min(), 1e-12)
     stacked, target = np.vstack([-a.T, -b / size]), np.r_[np.zeros(a.shape[1]), 1.0]
     residual = stacked @ nnls(stacked, target)[0] - target

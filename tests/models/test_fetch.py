@@ -1,5 +1,6 @@
 """Files of models from a local folder and from a server on this machine."""
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,6 +16,9 @@ from nnrobust.models.fetch import fetch_model, located
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append(self.path)
+        if len(self.server.asked) <= self.server.n_broken:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
         self.send_response(200 if self.server.content else 404)
         self.send_header("Content-Length", str(len(self.server.content)))
         self.end_headers()
@@ -28,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     pytest.importorskip("gdown")
     one = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    one.asked, one.content = [], b""
+    one.asked, one.content, one.n_broken = [], b"", 0
     thread = threading.Thread(target=one.serve_forever)
     thread.start()
     monkeypatch.setattr(
@@ -52,6 +56,13 @@ def test_a_file_comes_from_its_commit_in_the_public_repository(server, published
     path = fetch_model(public(published), tmp_path / "out")
     assert path.read_bytes() == server.content
     assert server.asked == [f"/someone/nets/{COMMIT}/weights/net.pt"]
+
+
+def test_a_connection_that_breaks_twice_is_tried_again_after_pauses(server, published, tmp_path):
+    server.content, server.n_broken, pauses = published.read_bytes(), 2, []
+    path = fetch_model(public(published), tmp_path / "out", sleep=pauses.append)
+    assert path.read_bytes() == server.content
+    assert pauses == [1.0, 4.0]
 
 
 def test_a_file_that_is_there_is_not_fetched_again(server, published, tmp_path):

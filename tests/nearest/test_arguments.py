@@ -1,11 +1,16 @@
 """Arguments of wrong kinds: one DataError names each; spellings of norms that are common elsewhere are understood."""
 
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from sklearn.linear_model import LogisticRegression
 
+from made.tries import tries
 from nnrobust import KNearestNeighbor, OneNearestNeighbor, RobustLinearClassifier
 from nnrobust.errors import DataError, DataWarning
 from nnrobust.linear.radius import linear_radius
@@ -110,3 +115,100 @@ def test_units_are_not_doubted_where_values_are_no_pixels():
     model.predict(table[:2])
     black = np.zeros((2, 8, 8), dtype=np.uint8)
     OneNearestNeighbor().fit(np.stack([black[0], black[0] + 255]), [0, 1]).predict(black)
+
+
+NUMBERS = (
+    arrays.boolean_dtypes()
+    | arrays.integer_dtypes()
+    | arrays.unsigned_integer_dtypes()
+    | arrays.floating_dtypes(sizes=(16, 32, 64))
+)
+KINDS = st.one_of(NUMBERS, arrays.complex_number_dtypes(sizes=(64, 128)), arrays.byte_string_dtypes(max_len=2), arrays.unicode_string_dtypes(max_len=2),
+                  arrays.datetime64_dtypes(), arrays.timedelta64_dtypes())  # fmt: skip
+ANY = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=2),
+    st.binary(max_size=2),
+    st.tuples(st.integers()),
+)
+ROWS = st.lists(ANY, min_size=3, max_size=4)
+LABELS = st.one_of(
+    KINDS.flatmap(lambda kind: arrays.arrays(kind, st.sampled_from([(4,), (4,), (4, 1), (4, 2), (3,), (), (0,)]))),
+    *(ROWS, ROWS.map(lambda row: np.array([*row, None], dtype=object)[:-1])),
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@tries(100)
+@given(LABELS)
+@example(["", "", 0.0, ""])
+@example(np.array(["", "", 0.0, ""], dtype=object))
+@example(np.array([b"a", b"b", b"a", b"b"]))
+@example([b"\x81", "", 1, 2])
+@example([(1,), 2, 3, 4])
+@example([1 + 1j, 2, 3, 4])
+@example(np.array([[0], [1], [0], [1]]))
+def test_labels_of_any_kind_and_shape_are_learnt_or_one_data_error(y):
+    points = np.array([[0.0, 0], [1, 0], [0, 1], [3, 3]])
+    try:
+        model = OneNearestNeighbor().fit(points, y)
+    except DataError as error:
+        assert ": expected" in str(error)
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert model.predict(points).tolist() == np.ravel(y).tolist()
+        assert (model.robust_radius(points, np.ravel(y)).lower > 0).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+@tries(100)
+@given(
+    st.sampled_from([range(30), [str(n) for n in range(30)], range(2**53, 2**53 + 30)]),
+    st.lists(st.integers(0, 30), min_size=30, max_size=30) | LABELS,
+    st.sampled_from([np.int64, np.uint64, np.uint8, np.float32, np.complex64, str, object, list]),
+)
+@example(range(30), [*range(30)], str)
+@example(range(2**53, 2**53 + 30), [*range(30)], np.uint64)
+def test_labels_asked_about_mean_the_equal_class_or_are_one_data_error(classes, asked, kind):
+    model = OneNearestNeighbor().fit(np.arange(30.0)[:, None], np.array(classes))
+    if isinstance(asked, list) and len(asked) == 30:
+        asked = [classes[0] + n if isinstance(classes, range) else str(n) for n in asked]
+        asked = asked if kind is list else np.array(asked).astype(kind)
+    try:
+        found = model.robust_radius(np.arange(30.0)[:, None], asked)
+    except DataError as error:
+        assert str(error).startswith("y: expected")
+        labels = np.ravel(np.array(asked, dtype=object)).tolist()
+        assert len(labels) != 30 or not set(labels) <= set(classes)
+    else:
+        assert (found.lower > 0).tolist() == [
+            mine == of for mine, of in zip(np.asarray(asked).tolist(), classes, strict=True)
+        ]
+
+
+@pytest.mark.filterwarnings("ignore")
+@tries(100)
+@given(
+    NUMBERS.flatmap(lambda kind: arrays.arrays(kind, (6, 2))), NUMBERS.flatmap(lambda kind: arrays.arrays(kind, (3, 2)))
+)
+# So far away that rounding leaves no constraint, none that is not met, or one without a direction.
+@example(np.array([[-1.0, 0], *[[0, 0]] * 5]), np.full((3, 2), -67108872.0))
+@example(np.array([[0, -6], [3, -6], *[[-6, -6]] * 4]), np.array([[19470522181484918, 0], [0, 0], [0, 0]]))
+@example(np.array([[1.0, 0], *[[0, 0]] * 5]), np.array([[1.0, 94906267], [1, 1], [1, 1]]))
+def test_points_of_any_numbers_have_the_label_of_a_nearest_reference_or_are_one_data_error(points, queries):
+    try:
+        model = OneNearestNeighbor().fit(points, np.arange(6) % 3)
+        labels, result = model.predict(queries), model.robust_radius(queries)
+    except DataError as error:
+        assert str(error).startswith("X: expected")
+        return
+    assert result.verify().all()
+    for query, label in zip(queries.astype(float).tolist(), labels.tolist(), strict=True):
+        squared = [
+            sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(query, point, strict=True))
+            for point in points.astype(float).tolist()
+        ]
+        assert min(squared[label::3]) <= min(squared) * (1 + Fraction(1, 10**12))

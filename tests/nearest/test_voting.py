@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from made.brute_votes import exact_voting_radius
-from made.tries import n_tries
+from made.tries import n_tries, tries
+from made.whole_numbers import tiny_problems
 from nnrobust import KNearestNeighbor
 from nnrobust.nearest.votes import loses
 
@@ -27,10 +30,10 @@ def small_problem(seed):
     return points, y, query, k, NORMS[(seed // 7) % 3], box
 
 
-def require_held(seed):
+def require_held(problem):
     """Nothing claimed is wrong; whether the lower bound is the radius, as it is but where whole numbers tie."""
     is_sharp = True
-    points, y, query, k, norm, box = small_problem(seed)
+    points, y, query, k, norm, box = problem
     is_grid = bool((points == np.round(points)).all())
     model = KNearestNeighbor(k).fit(points, y)
     result, code = model.robust_radius(query, norm=norm, box=box), int(model.predict(query)[0])
@@ -54,13 +57,21 @@ def require_held(seed):
 
 @pytest.mark.parametrize("seed", range(30))
 def test_radii_are_those_of_an_enumeration_and_their_certificates_hold(seed):
-    assert require_held(seed)
+    assert require_held(small_problem(seed))
 
 
 @pytest.mark.slow
 def test_radii_of_thousands_of_small_problems_are_those_of_an_enumeration():
-    n_weak = sum(not require_held(seed) for seed in range(30, N_TRIED))
+    n_weak = sum(not require_held(small_problem(seed)) for seed in range(30, N_TRIED))
     assert n_weak <= N_TRIED / 500
+
+
+@tries(25)
+@given(tiny_problems(most=8), st.sampled_from([3, 3, 5]), st.sampled_from(NORMS))
+def test_votes_on_tiny_grids_claim_nothing_wrong(problem, k, norm):
+    points, y, queries, box = problem
+    assume(len(points) > k)
+    require_held((points, y, queries[:1], k, norm, box))
 
 
 @pytest.mark.parametrize(("norm", "radius"), [("L2", 0.75), ("Linf", 0.75), ("L1", 0.75)])

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from made.tries import n_tries
-from made.whole_numbers import ORDERS, grid_problem, known_radius
+from made.tries import n_tries, tries
+from made.whole_numbers import ORDERS, grid_problem, known_radius, tiny_problems
 from nnrobust import OneNearestNeighbor
 
 
@@ -56,6 +58,21 @@ def test_radii_on_grids_are_exact_and_those_of_a_library_solver(seed):
         points, y, queries, box = grid_problem(generator)
         for norm in ORDERS:
             checked(points, y, queries, norm, box)
+
+
+@tries(60)
+@given(tiny_problems(), st.sampled_from([*ORDERS]))
+def test_bounds_of_tiny_problems_are_on_either_side_of_the_radius_of_a_library_solver(problem, norm):
+    points, y, queries, box = problem
+    model = OneNearestNeighbor().fit(points, y)
+    labels, result = model.predict(queries), model.robust_radius(queries, norm=norm, box=box)
+    assert result.verify().all()
+    for n, (query, label) in enumerate(zip(queries, labels, strict=True)):
+        radius = known_radius(query, points[y == label], points[y != label], norm, box)
+        assert result.lower[n] <= radius * (1 + 2e-6) + 1e-7
+        assert result.upper[n] >= radius * (1 - 2e-6) - 1e-7
+        # A corner of the box may have no digits in binary: no point in it is known then.
+        assert result.status[n] == "exact" or (box is not None and np.isinf(result.upper[n]))
 
 
 @pytest.mark.parametrize("norm", ORDERS)

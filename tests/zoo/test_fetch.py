@@ -3,6 +3,7 @@
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -143,7 +144,19 @@ def test_an_xcit_comes_from_the_address_that_robustbench_has_for_timm(server, tm
     assert download.files == {f"{XCIT}.pt": content}
 
 
-@pytest.mark.parametrize("trouble", ["status 503", "status 429", "cut off", "no answer"])
+def broken_off(handler):
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def reset_in_the_middle(handler):
+    answer(bytes(2_000_000), announced=4_000_000)(handler)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+
+
+@pytest.mark.parametrize(
+    "trouble", ["status 503", "status 429", "cut off", "no answer", broken_off, reset_in_the_middle]
+)
 def test_trouble_that_passes_is_tried_again_after_a_pause(server, tmp_path, content, monkeypatch, trouble):
     monkeypatch.setattr(zoo_fetch, "TIMEOUT", (0.3, 0.3))
     bad = {
@@ -151,7 +164,7 @@ def test_trouble_that_passes_is_tried_again_after_a_pause(server, tmp_path, cont
         "status 429": answer(b"slow down", 429),
         "cut off": answer(content[:2_000_000], announced=len(content)),
         "no answer": lambda _: time.sleep(0.6),
-    }[trouble]
+    }.get(trouble, trouble)
     server.answers = [bad, bad, answer(content)]
     download = Download(tmp_path)
     download()
@@ -272,6 +285,17 @@ def test_a_bad_file_in_the_local_folder_is_refused_and_nothing_of_it_stays(tmp_p
         download()
     assert download.files == {}
     assert recorded(download.lock) == before
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_hashes_known_in_advance_are_compared_at_the_first_fetch(server, tmp_path, content, is_local):
+    (tmp_path / "content.pt").rename(tmp_path / FILE)
+    server.answers = [answer(content)]
+    download = Download(tmp_path, local_dir=tmp_path if is_local else None)
+    shutil.copy(ROOT / "models" / "zoo.lock.json", download.lock)
+    with pytest.raises(FetchError, match=f"{NAME}: {FILE}: expected sha256 597407679d21.*, got sha256"):
+        download()
+    assert download.files == {}
 
 
 def test_a_file_that_is_there_as_recorded_is_not_brought_again_and_another_one_is(server, tmp_path, content):
