@@ -234,6 +234,20 @@ def multipliers_and_points(
         box: low <= 0 and high >= 0, float64 (n, d), with low < high; sides may be infinite.
         multipliers: those of the problem in l2 without a box, where the method starts; one at least is positive.
     """
+    if norm == "L2" and box is not None:
+        found, is_solved = quadratic.optimal_in_box(normals, offsets, box, multipliers)
+        points, rest = np.clip(-np.vecmat(found, normals), *box), np.flatnonzero(~is_solved)
+        if len(rest):
+            sides = box[0][rest], box[1][rest]
+            found[rest], points[rest] = _by_steps(normals[rest], offsets[rest], norm, sides, multipliers[rest])
+        return found, points
+    return _by_steps(normals, offsets, norm, box, multipliers)
+
+
+def _by_steps(
+    normals: np.ndarray, offsets: np.ndarray, norm: str, box: Box | None, multipliers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same, by the interior-point method."""
     lengths = np.sqrt(np.vecdot(normals, normals))
     lengths = np.where(lengths > 0, lengths, 1.0)
     a, b, y = normals / lengths[:, :, None], offsets / lengths, multipliers * lengths

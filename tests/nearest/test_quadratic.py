@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import linprog, minimize
 
-from nnrobust.nearest.quadratic import optimal_multipliers
+from nnrobust.nearest.quadratic import optimal_in_box, optimal_multipliers
 
 
 def solve(rows, limits):
@@ -79,3 +79,40 @@ def test_padding_changes_nothing():
     multipliers, is_solved = optimal_multipliers(gram, np.array([[-1.0, -2.0, 1.0, 1.0]]))
     assert is_solved.all()
     assert multipliers[0].tolist() == pytest.approx([1.0, 2.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("k", "d"), [(1, 3), (3, 2), (6, 10), (8, 64)])
+def test_points_in_a_box_satisfy_the_optimality_conditions(seed, k, d):
+    generator = np.random.default_rng(seed)
+    a = generator.standard_normal((40, k, d))
+    low, high = -generator.random((40, d)), generator.random((40, d))
+    within = low + generator.random((40, d)) * (high - low)
+    b = np.matvec(a, within) - 0.3 * generator.random((40, k)) * np.linalg.norm(a, axis=2)
+    bounds = np.stack([low, high], axis=2)
+    is_met = np.array([linprog(np.zeros(d), a[n], b[n], bounds=bounds[n]).success for n in range(40)])
+    a, b, low, high = a[is_met], b[is_met], low[is_met], high[is_met]
+    starts, _ = optimal_multipliers(a @ a.transpose(0, 2, 1), b)
+    multipliers, is_solved = optimal_in_box(a, b, (low, high), starts)
+    way = -np.vecmat(multipliers, a)
+    points = np.clip(way, low, high)
+    slack = b - np.matvec(a, points)
+    assert is_solved.mean() > 0.8
+    assert is_solved[np.all(way == points, axis=1)].all()
+    # With multipliers of 0 or more and slacks of 0 where they are positive, the clipped way is the nearest point.
+    assert (multipliers[is_solved] >= 0).all()
+    assert (slack[is_solved] >= -1e-9).all()
+    assert np.abs(multipliers * slack)[is_solved].max() < 1e-8
+
+
+def test_the_nearest_point_in_a_box_goes_round_its_side():
+    a, b = np.array([[[-1.0, -1.0]]]), np.array([[-1.0]])
+    multipliers, is_solved = optimal_in_box(a, b, (np.zeros((1, 2)), np.array([[0.25, 1.0]])), np.array([[0.5]]))
+    assert is_solved.all()
+    assert multipliers[0].tolist() == pytest.approx([0.75])
+
+
+def test_a_polytope_beyond_its_box_is_not_solved():
+    a, b = np.array([[[-1.0, -1.0]]]), np.array([[-3.0]])
+    _, is_solved = optimal_in_box(a, b, (np.zeros((1, 2)), np.ones((1, 2))), np.array([[1.5]]))
+    assert not is_solved.any()
