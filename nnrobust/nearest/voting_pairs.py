@@ -13,7 +13,8 @@ from scipy.optimize import nnls
 from nnrobust.nearest import halfspace
 from nnrobust.nearest.careful import solve_with_care
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.problems import FEW_DIMENSIONS, multipliers_and_points
+from nnrobust.nearest.polytopes import multipliers_and_points
+from nnrobust.nearest.problems import FEW_DIMENSIONS
 from nnrobust.nearest.rigorous import ROUNDING, half_space
 from nnrobust.threat import DUAL, ORDER
 

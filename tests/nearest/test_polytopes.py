@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from made.brute_force import way_to_polytope
-from nnrobust.nearest import halfspace, problems, quadratic
+from nnrobust.nearest import halfspace, polytopes, quadratic
 
 ORDERS = {"L1": 1, "L2": 2, "Linf": np.inf}
 
@@ -13,7 +13,7 @@ def solve(a, b, norm, box=None):
     a, b = np.array([a], dtype=float), np.array([b], dtype=float)
     start, _ = quadratic.optimal_multipliers(a @ a.transpose(0, 2, 1), b)
     room = None if box is None else tuple(np.array([side], dtype=float) for side in box)
-    multipliers, points = problems.multipliers_and_points(a, b, norm, room, start)
+    multipliers, points = polytopes.multipliers_and_points(a, b, norm, room, start)
     combined, depth = (multipliers[:, None] @ a)[:, 0], -np.vecdot(multipliers, b)
     bound = halfspace.distance(combined, depth, norm, room)[0]
     return multipliers[0], points[0], bound
@@ -71,6 +71,6 @@ def test_problems_side_by_side_are_solved_as_alone():
     b = -generator.random((20, 4)) - 0.1
     start, _ = quadratic.optimal_multipliers(a @ a.transpose(0, 2, 1), b)
     for norm in ("Linf", "L1"):
-        together, _ = problems.multipliers_and_points(a, b, norm, None, start)
-        alone = [problems.multipliers_and_points(a[[n]], b[[n]], norm, None, start[[n]])[0] for n in range(20)]
+        together, _ = polytopes.multipliers_and_points(a, b, norm, None, start)
+        alone = [polytopes.multipliers_and_points(a[[n]], b[[n]], norm, None, start[[n]])[0] for n in range(20)]
         np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
