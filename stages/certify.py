@@ -1,6 +1,7 @@
 """Certifies 1NN on every image, for every pair and for all classes at once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import pandas as pd
 
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import SPLITS, load_dataset
-from nnrobust.nearest.certificate import certificate_records, certify
-from nnrobust.nearest.neighbors import load_indexes
+from nnrobust.nearest.by_class import Work, certified
+from nnrobust.nearest.certificate import certificate_records
 from nnrobust.nearest.screening import Effort
 from nnrobust.records import ALL_CLASSES, write_records
+from nnrobust.runtime.cluster import engine_of_cores
 from nnrobust.runtime.machine import machine
 from nnrobust.runtime.process import run_stage
 from nnrobust.runtime.progress import shown
@@ -24,20 +26,22 @@ OUTPUT = Path("data/records/1NN.parquet")
 def records() -> Iterator[pd.DataFrame]:
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     dataset, options, threats = prepared.dataset, params.certify, params.epsilon.threat_models()
-    device = str(machine(params.compute.device, params.compute.group_size, params.compute.batch_size).device)
-    indexes = load_indexes(INDEX, dataset.train, len(dataset.classes), device)
+    device = machine(params.compute.device, params.compute.group_size, params.compute.batch_size).device
+    every = Effort(options.n_own, options.n_screened, params.compute.block_size)
     # Nearly every training image is settled by its half gap, so only the others get more.
-    settled_at = {"train": {threat.norm: threat.epsilon for threat in threats}, "test": None}
+    settled = replace(every, settled_at={threat.norm: threat.epsilon for threat in threats})
+    work = Work(INPUT, INDEX, str(device), {"test": every, "train": settled})
+    labels = {
+        split: getattr(dataset, split).labels for split in work.efforts
+    }  # the test images first, which take longer
+    found = certified(work, labels, engine_of_cores(params.compute, device), shown)
     for split in SPLITS:
-        part = getattr(dataset, split)
-        effort = Effort(options.n_own, options.n_screened, params.compute.block_size, settled_at[split])
-        bounds = certify(part.images, part.labels, indexes, effort, shown)
-        problems = [(str(pair), pair.indices(part.labels), pair.class_ids()) for pair in prepared.pairs]
-        problems.append((ALL_CLASSES, np.arange(len(part.labels)), np.arange(len(dataset.classes))))
+        problems = [(str(pair), pair.indices(labels[split]), pair.class_ids()) for pair in prepared.pairs]
+        problems.append((ALL_CLASSES, np.arange(len(labels[split])), np.arange(len(dataset.classes))))
         for name, indices, class_ids in problems:
             about = {"dataset": dataset.name, "split": split, "classifier": "1NN", "pair": name}
             for threat in threats:
-                yield certificate_records(about, indices, part.labels, class_ids, bounds, threat)
+                yield certificate_records(about, indices, labels[split], class_ids, found[split], threat)
 
 
 def main() -> None:

@@ -4,39 +4,45 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import AllClasses, load_dataset
 from nnrobust.records import write_records
-from nnrobust.runtime.machine import describe, machine
+from nnrobust.runtime.cluster import engine_of_cores
+from nnrobust.runtime.machine import Local, describe
 from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown, silent
 from nnrobust.runtime.store import WorkStore
-from nnrobust.simple.problem import Problem, fit_row, measured_once, records, seconds_per_image
+from nnrobust.simple.problem import Problem, Work, fit_row, records, seconds_per_image
 
-RECORDS, TIMINGS = Path("data/records"), Path("metrics/timings")
+INPUT, RECORDS, TIMINGS = Path("data/prepared"), Path("data/records"), Path("metrics/timings")
+DEVICE = torch.device("cpu")
 
 
 def main() -> None:
     name = stage_item()
-    params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
+    params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     options, threats, dataset = params.classifiers[name], params.epsilon.threat_models(), prepared.dataset
-    store = WorkStore.of_loaded_code(Path(".work").resolve())
-    problems: list[Problem] = [*prepared.pairs, AllClasses(len(dataset.classes))]
-    found, frames, rows = [], [], []
-    for problem in shown(problems, f"fit {name}"):
-        progress = shown if isinstance(problem, AllClasses) else silent
-        found.append(measured_once(options, dataset, problem, threats, store, progress))
-        mine = list(records(name, found[-1], dataset, problem, threats))
-        rows.append(fit_row(name, problem, found[-1], mine))
+    engine = engine_of_cores(params.compute, DEVICE)
+    progress = shown if isinstance(engine, Local) else silent
+    work = Work(INPUT, options, threats, WorkStore.of_loaded_code(Path(".work").resolve()), progress)
+    # The largest first, so that it is not left over for one process at the end.
+    problems: list[Problem] = [AllClasses(len(dataset.classes)), *prepared.pairs]
+    mapped = engine.map(work, problems)
+    found = dict(finished for _, finished in zip(shown(problems, f"fit {name}"), mapped, strict=True))
+    frames, rows = [], []
+    for number in [*range(1, len(problems)), 0]:
+        mine = list(records(name, found[number], dataset, problems[number], threats))
+        rows.append(fit_row(name, problems[number], found[number], mine))
         frames += mine
     write_records(frames, RECORDS / f"{name}.parquet")
     write_csv(RECORDS / "fits" / f"{name}.csv", pd.DataFrame(rows))
     timings = {
-        "training_seconds_per_pair": float(np.mean([one.seconds for one in found[: len(prepared.pairs)]])),
+        "training_seconds_per_pair": float(np.mean([found[number].seconds for number in range(1, len(problems))])),
         "inference_seconds_per_image": seconds_per_image(options, dataset, prepared.pairs[0]),
-        "device": describe(machine("cpu", 1, 1).device),
+        "device": describe(DEVICE),
     }
     write_json(TIMINGS / f"{name}.json", timings)
 

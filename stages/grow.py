@@ -1,14 +1,14 @@
 """Measures 1NN and other simple classifiers on ever larger parts of the training images."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from nnrobust.config.params import read_params
-from nnrobust.data.datasets import first_per_class, load_dataset
 from nnrobust.experiments.growth import Growth, growth_table
 from nnrobust.nearest.screening import Effort
+from nnrobust.runtime.cluster import engine_of_cores
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.runtime.process import run_stage
 from nnrobust.runtime.progress import shown
@@ -22,16 +22,15 @@ COLUMNS = [
 
 
 def main() -> None:
-    params, prepared = read_params("params.yaml"), load_dataset(INPUT)
-    dataset, growth = prepared.dataset, params.growth
-    chosen = first_per_class(dataset.test.labels, growth.n_test_per_class)
-    prepared = replace(prepared, dataset=replace(dataset, test=dataset.test.take(chosen)))
+    params = read_params("params.yaml")
+    asked, threats = params.growth, params.epsilon.threat_models()
     effort = Effort(params.certify.n_own, params.certify.n_screened, params.compute.block_size)
-    threats = params.epsilon.threat_models()
-    simple = {name: params.classifiers[name] for name in growth.classifiers}
+    simple = {name: params.classifiers[name] for name in asked.classifiers}
+    growth = Growth(asked.halvings, asked.seeds, effort, simple, asked.n_test_per_class)
     table = pd.DataFrame(columns=COLUMNS)
     if growth.seeds:
-        table = growth_table(prepared, threats, Growth(growth.halvings, growth.seeds, effort, simple), shown)[COLUMNS]
+        engine = engine_of_cores(params.compute, torch.device("cpu"))
+        table = growth_table(INPUT, threats, growth, engine, shown)[COLUMNS]
     write_csv(OUTPUT, table.round(6))
 
 

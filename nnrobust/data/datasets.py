@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -232,3 +233,9 @@ def load_dataset(folder: Path | str) -> Prepared:
         return Prepared(dataset, pairs, about["channel_mean"], about["channel_std"])
     except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{folder}: expected a prepared dataset: {error}; {_REMEDY}") from error
+
+
+@lru_cache(maxsize=1)
+def opened(folder: Path) -> Prepared:
+    """What `load_dataset` gives, read once in each process: work on it goes to other processes by the folder's name."""
+    return load_dataset(folder)

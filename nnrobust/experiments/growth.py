@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from nnrobust.config.classifiers import Simple
-from nnrobust.data.datasets import Dataset, Pair, Prepared, Split
+from nnrobust.data.datasets import Dataset, Pair, Split, first_per_class, opened
 from nnrobust.nearest.certificate import certificate_records, certify
 from nnrobust.nearest.neighbors import build_indexes
 from nnrobust.nearest.screening import Effort
+from nnrobust.runtime.machine import Engine
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.simple.fitted import fitted
 from nnrobust.simple.measured import as_points, radii, simple_records
 from nnrobust.tables.accuracy import accuracy_table, mean_over_pairs
 from nnrobust.threat import ThreatModel
+
+NEAREST = "1NN"
 
 
 def part_of(split: Split, share: float, seed: int) -> Split:
@@ -32,53 +36,82 @@ def part_of(split: Split, share: float, seed: int) -> Split:
 class Growth:
     """Shares of the training images, from 2^-`halvings` to all, a random part for each of `seeds`, and who is measured on them.
 
-    `effort` is that of 1NN's certificates; `simple` describes others by name, as params do.
+    `effort` is that of 1NN's certificates; `simple` describes others by name, as params do. `n_test_per_class` test images are
+    classified, all for None.
     """
 
     halvings: int
     seeds: Sequence[int]
     effort: Effort
     simple: Mapping[str, Simple]
+    n_test_per_class: int | None = None
 
-    def shares(self) -> Iterator[tuple[float, int]]:
-        """Each share with each seed; all images are the same ones for every seed, and come once."""
-        for halving in range(self.halvings, -1, -1):
+    def parts(self) -> Iterator["Part"]:
+        """Of each share with each seed, the largest first; all images are the same ones for every seed, and come once."""
+        for halving in range(self.halvings + 1):
             for seed in self.seeds if halving else self.seeds[:1]:
-                yield 2.0**-halving, seed
+                yield from (Part(2.0**-halving, seed, name) for name in (NEAREST, *self.simple))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share of the training images, the seed that it is drawn by, and the classifier that is measured on it."""
+
+    share: float
+    seed: int
+    name: str
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The rows of a part of the dataset prepared in `folder`, in whichever process."""
+
+    folder: Path
+    threats: Sequence[ThreatModel]
+    growth: Growth
+
+    def __call__(self, part: Part) -> pd.DataFrame:
+        prepared = opened(self.folder)
+        whole, threats = prepared.dataset, self.threats
+        test = whole.test.take(first_per_class(whole.test.labels, self.growth.n_test_per_class))
+        some = replace(whole, train=part_of(whole.train, part.share, part.seed), test=test)
+        if part.name == NEAREST:
+            records = list(_nearest_records(some, prepared.pairs, threats, self.growth.effort))
+        else:
+            options = self.growth.simple[part.name]
+            records = [
+                frame for pair in prepared.pairs for frame in _simple_records(part.name, options, some, pair, threats)
+            ]
+        means = mean_over_pairs(accuracy_table(pd.concat(records, ignore_index=True), 0.95))
+        n_train = int(np.bincount(some.train.labels).min())
+        return means.assign(fraction=part.share, n_train_per_class=n_train, seed=part.seed)
 
 
 def growth_table(
-    prepared: Prepared, threats: Sequence[ThreatModel], growth: Growth, progress: Progress = silent
+    folder: Path, threats: Sequence[ThreatModel], growth: Growth, engine: Engine, progress: Progress = silent
 ) -> pd.DataFrame:
-    """Mean accuracies over pairs, on all test images, with ever larger parts of the training images.
+    """Mean accuracies over pairs, on test images, with ever larger parts of the training images prepared in `folder`.
 
     One row for each classifier, share, seed, norm and method, with `fraction`, `n_train_per_class` (of the smallest class) and
-    `seed`. Verdicts are sought at the epsilons of `threats` alone; all are exact, or certified and said to be.
+    `seed`, the smallest share first. Verdicts are sought at the epsilons of `threats` alone; all are exact, or certified and said
+    to be. `engine` spreads classifiers and parts.
     """
-    dataset, tables = prepared.dataset, []
-    for share, seed in growth.shares():
-        train = part_of(dataset.train, share, seed)
-        some = replace(dataset, train=train)
-        records = [*_nearest_records(some, prepared.pairs, threats, growth.effort, progress)]
-        for name, options in growth.simple.items():
-            for pair in progress(prepared.pairs, f"{name} on {share:g} of the training images"):
-                records += _simple_records(name, options, some, pair, threats)
-        means = mean_over_pairs(accuracy_table(pd.concat(records, ignore_index=True), 0.95))
-        n_train = int(np.bincount(train.labels).min())
-        tables.append(means.assign(fraction=share, n_train_per_class=n_train, seed=seed))
-    return pd.concat(tables, ignore_index=True).drop(columns="split")
+    parts, work = list(growth.parts()), _Work(folder, threats, growth)
+    found = dict(finished for _, finished in zip(progress(parts, "growth"), engine.map(work, parts), strict=True))
+    order = sorted(range(len(parts)), key=lambda number: parts[number].share)
+    return pd.concat([found[number] for number in order], ignore_index=True).drop(columns="split")
 
 
 def _nearest_records(
-    dataset: Dataset, pairs: Sequence[Pair], threats: Sequence[ThreatModel], effort: Effort, progress: Progress
+    dataset: Dataset, pairs: Sequence[Pair], threats: Sequence[ThreatModel], effort: Effort
 ) -> Iterator[pd.DataFrame]:
     """1NN's records of the test images of each pair."""
     effort = replace(effort, settled_at={threat.norm: threat.epsilon for threat in threats})
     test, indexes = dataset.test, build_indexes(dataset.train, len(dataset.classes))
-    bounds = certify(test.images, test.labels, indexes, effort, progress)
+    bounds = certify(test.images, test.labels, indexes, effort)
     for pair in pairs:
         for threat in threats:
-            about = {"dataset": dataset.name, "split": "test", "classifier": "1NN", "pair": str(pair)}
+            about = {"dataset": dataset.name, "split": "test", "classifier": NEAREST, "pair": str(pair)}
             yield certificate_records(about, pair.indices(test.labels), test.labels, pair.class_ids(), bounds, threat)
 
 

@@ -42,19 +42,35 @@ class LinearCertificate:
 
         False also where a part is malformed, or weights and biases are not those of the digest.
         """
-        return self._is_well_formed() and self._holds_above() and self._holds_below()
+        return self._holds(self.digest_now())
+
+    @staticmethod
+    def which_hold(certificates: "Sequence[LinearCertificate]") -> np.ndarray:
+        """Which certificates hold (n,), as `verify` says; those that share weights and biases have them digested once."""
+        digests: dict[tuple[int, int], str] = {}
+        holds = np.zeros(len(certificates), dtype=bool)
+        for n, one in enumerate(certificates):
+            about = id(one.weights), id(one.biases)
+            if about not in digests:
+                digests[about] = one.digest_now()
+            holds[n] = one._holds(digests[about])
+        return holds
+
+    def _holds(self, digest: str) -> bool:
+        """What `verify` says, where `digest` is that of the weights and biases now."""
+        return self._is_well_formed(digest) and self._holds_above() and self._holds_below()
 
     def digest_now(self) -> str:
         """The digest of the weights and biases that are here now."""
         return digest_of(self.weights, np.arange(len(self.weights)), self.biases)
 
-    def _is_well_formed(self) -> bool:
+    def _is_well_formed(self, digest: str) -> bool:
         """Whether numbers are finite, and so large or small that no product leaves float64, and the parts fit together."""
         k, d = self.weights.shape
         points = [self.query] if np.isinf(self.upper) else [self.query, self.x_adv]
         largest, box = np.abs(self.weights).max(), self.adversary.box
         return bool(
-            self.digest == self.digest_now()
+            self.digest == digest
             and self.adversary.norm in DUAL
             and self.biases.shape == (k,) and np.isfinite(self.biases).all()
             and (largest == 0 or 2.0**-100 < largest < 2.0**100)

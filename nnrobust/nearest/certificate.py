@@ -68,6 +68,13 @@ class Bounds:
         lower, upper = ({adversary: infinite() for adversary in ADVERSARIES} for _ in range(2))
         return cls(np.zeros(n), infinite(), half_gap, bisector, lower, upper)
 
+    def put(self, rows: np.ndarray, found: "Bounds") -> None:
+        """Writes the bounds of the queries `rows`, found apart from the others."""
+        self.own[rows], self.other[rows] = found.own, found.other
+        for name in ("half_gap", "bisector", "lower", "upper"):
+            for key, values in getattr(found, name).items():
+                getattr(self, name)[key][rows] = values
+
 
 def certify(
     queries: np.ndarray,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from nnrobust.errors import ParamError
-from nnrobust.runtime.machine import Machine, machine, precision_of
+from nnrobust.runtime.machine import Engine, Local, Machine, machine, precision_of
 from nnrobust.runtime.processes import Processes, on_threads
 from nnrobust.runtime.store import WorkStore
 
@@ -104,11 +104,16 @@ def attack_machine(options: Options, group_size: int | None = None) -> Machine:
     """
     here = machine(options.device, group_size or options.group_size, options.batch_size)
     has_gpu = here.device.type == "cuda"
-    if options.engine == "local":
-        return here
-    if options.engine == "processes":
-        return here if has_gpu else replace(here, engine=Processes(options.n_workers or os.cpu_count() or 1))
+    if options.engine != "ray":
+        return replace(here, engine=engine_of_cores(options, here.device))
     if has_gpu and not options.gpus_per_worker:
         raise ParamError("compute.gpus_per_worker: expected more than 0 where workers use a GPU, got 0; "
                          "give each worker a part of one, or set compute.device to cpu")  # fmt: skip
     return replace(here, engine=Ray(options.gpus_per_worker if has_gpu else 0))
+
+
+def engine_of_cores(options: Options, device: torch.device) -> Engine:
+    """This machine's processes where params ask for them and no GPU does the work; else this process, also in place of Ray."""
+    if options.engine != "processes" or device.type == "cuda":
+        return Local()
+    return Processes(options.n_workers or os.cpu_count() or 1)

@@ -14,6 +14,7 @@ import torch
 
 from nnrobust.errors import ParamError
 from nnrobust.runtime.machine import Local
+from nnrobust.runtime.memory import keep_freed_memory
 from nnrobust.runtime.process import die_with_parent
 
 
@@ -57,7 +58,12 @@ class Processes:
 @cache
 def _pool(n_workers: int) -> ProcessPoolExecutor:
     spawned = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(n_workers, spawned, initializer=die_with_parent, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(n_workers, spawned, initializer=_begin, initargs=(os.getpid(),))
+
+
+def _begin(parent: int) -> None:
+    die_with_parent(parent)
+    keep_freed_memory()
 
 
 def _call(shipped: bytes, item: Any, n_threads: int) -> Any:

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nnrobust.config.classifiers import Simple
-from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair
+from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, opened
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import NoStore, WorkStore, fingerprint
 from nnrobust.runtime.timing import inference_seconds
@@ -82,6 +83,24 @@ def measured_once(
     found = measure(options, dataset, problem, threats, progress)
     store.save(key, vars(found) | {"columns": _each(found.columns, torch.from_numpy)})
     return found
+
+
+@dataclass(frozen=True)
+class Work:
+    """What `measured_once` gives of a problem of the dataset prepared in `folder`, in whichever process.
+
+    `progress` shows the blocks of images where the problem is all classes, which take the longest.
+    """
+
+    folder: Path
+    options: Simple
+    threats: Sequence[ThreatModel]
+    store: WorkStore | NoStore
+    progress: Progress = silent
+
+    def __call__(self, problem: Problem) -> Measured:
+        progress = self.progress if isinstance(problem, AllClasses) else silent
+        return measured_once(self.options, opened(self.folder).dataset, problem, self.threats, self.store, progress)
 
 
 def _each(columns: Any, change: Any) -> Any:

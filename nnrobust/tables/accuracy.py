@@ -4,7 +4,7 @@ from itertools import pairwise, permutations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm as normal
+from scipy.special import ndtri
 
 from nnrobust.errors import RecordError
 from nnrobust.records import ALL_CLASSES
@@ -37,7 +37,7 @@ def wilson_interval(n_successes: np.ndarray, n: np.ndarray, confidence: float) -
     Source: E. B. Wilson, Journal of the American Statistical Association 22 (1927), 209-212.
     """
     n = np.asarray(n, dtype=np.float64)
-    z = normal.ppf(0.5 + confidence / 2)
+    z = ndtri(0.5 + confidence / 2)
     p = np.asarray(n_successes) / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))

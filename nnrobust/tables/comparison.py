@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from nnrobust.records import ALL_CLASSES
 from nnrobust.tables.accuracy import LOWER_BOUND, strongest, wilson_interval
@@ -82,7 +82,7 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
         return -np.inf, np.inf
-    half = stats.t.ppf(0.5 + confidence / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    half = stdtrit(len(values) - 1, 0.5 + confidence / 2) * values.std(ddof=1) / np.sqrt(len(values))
     # Rounded, so that both ends of equal values are that value: the ends of a claim's range are in it.
     return round(float(values.mean() - half), 12), round(float(values.mean() + half), 12)
 
@@ -96,7 +96,7 @@ def ratio_interval(numerators: np.ndarray, denominators: np.ndarray, confidence:
     if n < 2:
         return -np.inf, np.inf
     above, below = float(np.mean(numerators)), float(np.mean(denominators))
-    spread = np.cov(numerators, denominators) * stats.t.ppf(0.5 + confidence / 2, n - 1) ** 2 / n
+    spread = np.cov(numerators, denominators) * stdtrit(n - 1, 0.5 + confidence / 2) ** 2 / n
     a, b, c = below**2 - spread[1, 1], above * below - spread[0, 1], above**2 - spread[0, 0]
     if a <= 0:
         return -np.inf, np.inf
@@ -147,13 +147,17 @@ def paired_table(table: pd.DataFrame, first: str, confidence: float, margin: flo
 
 def sign_test(difference: np.ndarray) -> float:
     """The two-sided p-value of the sign test, without ties."""
+    from scipy.stats import binomtest  # here: it takes half a second, and most stages need none of it
+
     ahead, behind = int((difference > 0).sum()), int((difference < 0).sum())
-    return float(stats.binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
+    return float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
 
 
 def signed_ranks(difference: np.ndarray) -> float:
     """The two-sided p-value of Wilcoxon's signed ranks, without ties."""
-    return float(stats.wilcoxon(difference).pvalue) if (difference != 0).any() else 1.0
+    from scipy.stats import wilcoxon  # here: as above
+
+    return float(wilcoxon(difference).pvalue) if (difference != 0).any() else 1.0
 
 
 def _tests(difference: np.ndarray, confidence: float, margin: float) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Exact radii of linear classifiers: hand-computed, against a library's solver, by exact signs, with certificates."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -263,6 +264,7 @@ def test_a_certificate_that_claims_too_much_is_found_out(norm, forgery):
     model, queries = Weighed([[3, 4], [-1, 2], [0, -5]], [0.3, 1.5, 0.2]), np.array([[0.5, 0.4]])
     claim = linear_radius(model, queries, norm=norm, box=(0.0, 1.0)).certificate[0]
     assert claim.verify()
+    honest = replace(claim)
     forged = {
         "lower": {"lower": claim.lower * (1 + 1e-6)},
         "upper": {"upper": claim.upper * (1 - 1e-6)},
@@ -277,6 +279,7 @@ def test_a_certificate_that_claims_too_much_is_found_out(norm, forgery):
     for name, value in forged.items():
         object.__setattr__(claim, name, value)
     assert not claim.verify()
+    assert type(claim).which_hold([honest, claim, honest]).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

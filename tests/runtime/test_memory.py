@@ -1,4 +1,7 @@
-"""Blocks cover all rows, and become smaller where memory does not suffice."""
+"""Blocks cover all rows, and become smaller where memory does not suffice; freed memory is kept."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -38,3 +41,27 @@ def test_one_row_that_does_not_fit_is_an_error_and_others_pass_through():
         list(fitting(never, np.arange(3), 2))
     with pytest.raises(RuntimeError, match="shapes differ"):
         list(fitting(wrong, np.arange(3), 2))
+
+
+FAULTS = """
+import resource
+import numpy as np
+from nnrobust.runtime.memory import keep_freed_memory
+
+def faults(size):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(size, dtype=np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+counts = [faults(size) for size in (2**24, 2**26)]
+print(keep_freed_memory(), *(faults(size) < count / 5 for size, count in zip((2**24, 2**26), counts, strict=True)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux is asked to")
+def test_freed_blocks_are_kept_unless_they_are_large():
+    asked = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    if asked.stdout.startswith("False"):
+        pytest.skip("another C library than glibc")
+    assert asked.stdout.split() == ["True", "True", "False"]

@@ -6,11 +6,12 @@ import pytest
 
 from made.radii import attacked, records
 from nnrobust.config.classifiers import Mean
-from nnrobust.data.datasets import Pair, Prepared
+from nnrobust.data.datasets import Pair, save_dataset
 from nnrobust.experiments.growth import Growth, growth_table, part_of
 from nnrobust.figures.curves import LINES, certificates_figure, epsilon_figure, growth_figure
 from nnrobust.figures.style import WIDE, style
 from nnrobust.nearest.screening import Effort
+from nnrobust.runtime.machine import Local
 from nnrobust.tables.accuracy import epsilon_curves
 from nnrobust.threat import ThreatModel
 
@@ -61,11 +62,11 @@ def test_parts_of_one_seed_are_nested_and_have_every_class(dataset):
 
 
 @pytest.mark.slow
-def test_growth_has_a_row_for_each_share_seed_norm_and_method(dataset):
-    prepared = Prepared(dataset, [Pair(0, 1), Pair(0, 2), Pair(1, 2)], [], [])
+def test_growth_has_a_row_for_each_share_seed_norm_and_method(dataset, tmp_path):
+    save_dataset(dataset, [Pair(0, 1), Pair(0, 2), Pair(1, 2)], tmp_path)
     threats = [ThreatModel("Linf", 0.1), ThreatModel("L2", 0.8)]
     simple = {"mean": Mean(kind="mean")}
-    whole = growth_table(prepared, threats, Growth(2, [0, 1], Effort(4, 8, 16), simple))
+    whole = growth_table(tmp_path, threats, Growth(2, [0, 1], Effort(4, 8, 16), simple), Local())
     table, mean = whole[whole["classifier"] == "1NN"], whole[whole["classifier"] == "mean"]
     assert set(mean["kind"]) == {"exact"}
     assert set(mean.groupby(["fraction", "seed"]).size()) == {2 * 2}

@@ -1,0 +1,74 @@
+"""1NN certified class by class, in this process and in others."""
+
+import numpy as np
+import pytest
+
+from nnrobust.config.classifiers import Mean
+from nnrobust.data.datasets import SPLITS, AllClasses, Pair, save_dataset
+from nnrobust.experiments.growth import Growth, growth_table
+from nnrobust.nearest.by_class import Work, certified
+from nnrobust.nearest.certificate import certify
+from nnrobust.nearest.neighbors import build_indexes, save_indexes
+from nnrobust.nearest.screening import Effort
+from nnrobust.runtime.machine import Local
+from nnrobust.runtime.processes import Processes
+from nnrobust.runtime.store import NoStore
+from nnrobust.simple import problem
+from nnrobust.threat import ThreatModel
+
+THREATS = [ThreatModel("Linf", 0.05), ThreatModel("L2", 0.4)]
+EFFORT = Effort(4, 8, 16)
+PAIRS = [Pair(0, 1), Pair(0, 2), Pair(1, 2)]
+
+
+@pytest.fixture
+def work(dataset, tmp_path):
+    """That of the dataset, prepared and indexed in a folder: radii of test images, verdicts of training images."""
+    data, indexes = tmp_path / "data", tmp_path / "index"
+    for folder in (data, indexes):
+        folder.mkdir()
+    save_dataset(dataset, PAIRS, data)
+    save_indexes(build_indexes(dataset.train, 3), indexes)
+    settled = Effort(4, 8, 16, {threat.norm: threat.epsilon for threat in THREATS})
+    return Work(data, indexes, "cpu", {"test": EFFORT, "train": settled})
+
+
+def assert_equal(one, other):
+    for name in ("own", "other"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for name in ("half_gap", "bisector", "lower", "upper"):
+        for key, values in getattr(one, name).items():
+            np.testing.assert_array_equal(values, getattr(other, name)[key])
+
+
+def test_class_by_class_come_the_bounds_of_all_images_at_once(dataset, work):
+    labels, told = {split: getattr(dataset, split).labels for split in SPLITS}, []
+    found = certified(work, labels, Local(), lambda items, _: told.append(len(items)) or items)
+    assert told == [2 * 3]
+    for split in SPLITS:
+        part = getattr(dataset, split)
+        whole = certify(part.images, part.labels, build_indexes(dataset.train, 3), work.efforts[split])
+        assert_equal(found[split], whole)
+        assert np.isfinite(whole.other).sum() == 2 * len(part.labels)
+
+
+@pytest.mark.slow
+def test_processes_certify_fit_and_grow_what_this_process_does(dataset, work):
+    labels = {split: getattr(dataset, split).labels for split in SPLITS}
+    one, other = (certified(work, labels, engine) for engine in (Local(), Processes(2)))
+    for split in SPLITS:
+        assert_equal(one[split], other[split])
+
+    options = Mean(kind="mean")
+    fitting = problem.Work(work.folder, options, THREATS, NoStore())
+    one, other = (dict(engine.map(fitting, [AllClasses(3), *PAIRS])) for engine in (Local(), Processes(2)))
+    for number, found in one.items():
+        for split in SPLITS:
+            for norm, columns in found.columns[split].items():
+                for name, values in columns.items():
+                    np.testing.assert_array_equal(values, other[number].columns[split][norm][name])
+
+    growth = Growth(1, [0], EFFORT, {"mean": options}, n_test_per_class=1)
+    one, other = (growth_table(work.folder, THREATS, growth, engine) for engine in (Local(), Processes(2)))
+    assert one.equals(other)
+    assert one["fraction"].unique().tolist() == [0.5, 1.0]
