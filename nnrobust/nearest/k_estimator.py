@@ -19,6 +19,7 @@ from nnrobust.nearest.voting import bounded_radius
 from nnrobust.nearest.voting_known import MORE, Around, Question
 from nnrobust.nearest.voting_proof import VotingCertificate
 from nnrobust.nearest.voting_tree import SPLIT, Outcome
+from nnrobust.runtime.threads import on_one_thread
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
@@ -82,6 +83,7 @@ class KNearestNeighbor(OneNearestNeighbor):
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
+    @on_one_thread
     def robust_radius(
         self,
         X: np.ndarray,  # noqa: N803

@@ -11,6 +11,7 @@ import numpy as np
 from nnrobust.errors import DataError, SolverError
 from nnrobust.nearest import checker, storage
 from nnrobust.nearest.halfspace import Adversary
+from nnrobust.runtime.threads import on_one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -260,6 +261,7 @@ class RobustRadius:
                               "ask for the radius, or for this epsilon")  # fmt: skip
         return robust
 
+    @on_one_thread
     def verify(self) -> np.ndarray:
         """Which queries' bounds hold (n,), checked without the solver: the arrays are those of the certificates, which hold."""
         holds = np.zeros(len(self.lower), dtype=bool)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nnrobust import OneNearestNeighbor
-from nnrobust.nearest import estimator
+from nnrobust import KNearestNeighbor, OneNearestNeighbor
+from nnrobust.nearest import estimator, k_estimator, voting_checker
 from nnrobust.runtime.threads import on_one_thread
 
 
@@ -30,3 +30,18 @@ def test_radii_are_found_on_one_thread(monkeypatch):
         OneNearestNeighbor().fit(points, np.arange(40) % 2).robust_radius(points + 0.01)
         assert n_threads() == {2}
     assert seen == [{1}, {1}]
+
+
+def test_votes_are_searched_and_checked_on_one_thread(monkeypatch):
+    seen, search, check = [], k_estimator.bounded_radius, voting_checker.products
+    monkeypatch.setattr(k_estimator, "bounded_radius", lambda *args: seen.append(n_threads()) or search(*args))
+    monkeypatch.setattr(voting_checker, "products", lambda *args: seen.append(n_threads()) or check(*args))
+    points = np.random.default_rng(0).random((40, 12))
+    with threadpool_limits(2, user_api="blas"):
+        model = KNearestNeighbor(3).fit(points, np.arange(40) % 2)
+        result = model.robust_radius(points[:6] + 0.01, [0, 1] * 3)
+        n_searched = len(seen)
+        assert result.verify().all()
+        assert n_threads() == {2}
+    assert 0 < n_searched < len(seen)
+    assert all(one == {1} for one in seen)
