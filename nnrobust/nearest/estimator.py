@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _MEBI = 2**20
 _MOST = 256
 """Queries handled at once, however much memory there is: more are no faster."""
-_FEW, _BLOCKS = 64, 8
+_FEW, _BLOCKS = 128, 8
 """Queries of a label that are one block, if they are few; more are in 8 blocks at least, for processes side by side."""
 _LEAST = 1e-280
 """Squared distances below this, in units of the largest coordinate, may have lost digits."""
