@@ -10,8 +10,8 @@ from nnrobust.errors import DataError
 from nnrobust.linear.form import LinearForm
 from nnrobust.linear.signs import rough_error, score_gap
 from nnrobust.nearest import halfspace
+from nnrobust.nearest.digest import digest_of
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.proof import digest_of
 from nnrobust.threat import DUAL, norm_of
 
 _ROUNDING = 64 * 2.0**-53

@@ -118,6 +118,13 @@ def known_device(device: object) -> str:
     return str(device)
 
 
+def known_jobs(n_jobs: object) -> None:
+    """Nothing, where joblib takes it for a number of processes; else a DataError."""
+    is_whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (is_whole and n_jobs != 0):
+        raise DataError(f"n_jobs: expected None, or a whole number other than 0, -1 for all processors, got {n_jobs!r}")
+
+
 def number(name: str, value: object, least: float, is_open: bool) -> float:
     """The finite number that the argument is, not below `least`, and above it if `is_open`."""
     known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

@@ -15,18 +15,20 @@ from nnrobust.nearest.arguments import (
     checked,
     codes_of,
     known_device,
+    known_jobs,
     number,
     warn_of_units,
     weighted_adversary_of,
     whole_number,
 )
+from nnrobust.nearest.digest import digest_of
 from nnrobust.nearest.metric import PLAIN, Metric
 from nnrobust.nearest.neighborhood import Neighborhood
-from nnrobust.nearest.proof import RobustRadius, digest_of
-from nnrobust.nearest.radii import Radii
-from nnrobust.nearest.radius import exact_radii
+from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.radius import Search
 from nnrobust.nearest.references import References, centre_of, unit_of
-from nnrobust.nearest.screening import Effort, Rivals
+from nnrobust.nearest.screening import Rivals
+from nnrobust.runtime.jobs import Report, spread
 from nnrobust.runtime.memory import fitting
 from nnrobust.runtime.threads import on_one_thread
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 _MEBI = 2**20
 _MOST = 256
 """Queries handled at once, however much memory there is: more are no faster."""
+_FEW, _BLOCKS = 128, 8
+"""Queries of a label that are one block, if they are few; more are in 8 blocks at least, for processes side by side."""
 _LEAST = 1e-280
 """Squared distances below this, in units of the largest coordinate, may have lost digits."""
 _FARTHEST = 2.0**300
@@ -54,13 +58,16 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         n_screened: other-class references that get a bound of their own.
         working_memory: MiB for the blocks that queries are handled in, beside the references themselves.
         device: where products of points are taken, `cpu` or, by PyTorch, a CUDA device; the rest is NumPy on the CPU.
+        n_jobs: processes that `robust_radius` spreads blocks of queries over, as in scikit-learn: None and 1 are none, -1 is one
+            for each processor. Radii and proofs are the same to the bit. With a device there is none.
+        verbose: 1 for a line of progress on standard error.
 
     Attributes:
         classes_: the labels (n_classes,).
         n_features_in_: values of one reference.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         *,
         metric: Any = None,
@@ -68,12 +75,16 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         n_screened: int = 64,
         working_memory: int = 1024,
         device: str = "cpu",
+        n_jobs: int | None = None,
+        verbose: int = 0,
     ) -> None:
         self.metric = metric
         self.n_own = n_own
         self.n_screened = n_screened
         self.working_memory = working_memory
         self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "OneNearestNeighbor":  # noqa: N803
         """Keeps the references X (n, ...), float32, float64 or uint8, and their labels y (n,).
@@ -188,6 +199,7 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
             whole_number(name, getattr(self, name), 1)
         number("working_memory", self.working_memory, 0, is_open=True)
         known_device(self.device)
+        known_jobs(self.n_jobs)
 
     def _queries(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         """Queries (m, ...) as (m, n_features), checked."""
@@ -270,10 +282,17 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         """Notes the radii of the open queries of class `own` against these rivals."""
         rows = answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * answers.x.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
-
-        def radii(block: np.ndarray) -> Radii:
-            effort = Effort(self.n_own, self.n_screened, len(block))
-            return exact_radii(answers.x[block], rivals, effort, answers.adversary, answers.stop_above(block))
-
-        for block, found in fitting(radii, rows, self._block_size(width)):
+        size = min(self._block_size(width), max(_FEW, -(-len(rows) // _BLOCKS)))
+        blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
+        if rivals.between.is_whole and len(blocks) > 1:
+            _ = rivals.between.all  # here, once for all blocks
+        search = Search(rivals, self.n_own, self.n_screened, answers.adversary)
+        questions = [(answers.x[block], answers.stop_above(block)) for block in blocks]
+        report = Report.of(self.verbose, f"robust_radius, label {self.classes_[own]}", len(blocks))
+        for block, found in zip(blocks, spread(search, questions, self._jobs, report), strict=True):
             answers.note(block, found, self._ids[own], others)
+
+    @property
+    def _jobs(self) -> int | None:
+        """Processes as joblib counts them: one where products are taken on a device, which it does not share."""
+        return self.n_jobs if self.device == "cpu" else 1

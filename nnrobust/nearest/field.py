@@ -11,6 +11,47 @@ _FEW = 256
 """References whose float64 copies are held at once."""
 _LARGEST = 2.0**60
 """The largest distance from the centre whose products float32 holds."""
+_DIRECTIONS, _SAMPLED = 64, 512
+"""Directions of an outline, and the points that they are taken from; 64 hold some nine tenths of what images differ by."""
+_MANY_DIMENSIONS = 256
+"""Dimensions from which on references have an outline."""
+_OF_ROUNDING, _OF_REST = 1e-6, 1e-6
+"""What an outline loses of a squared distance, relative to the square of both distances from the centre, and of the length that
+directions leave, relative to their sum: 10 times what rounding to float32, and a difference of squares, may take."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """n points in a few directions (r, d): their coordinates (n, r), and the lengths (n,) of what these leave of them.
+
+    `largest`: of all points, the distance from the centre, which is at 0.
+    """
+
+    directions: np.ndarray
+    coordinates: np.ndarray
+    rests: np.ndarray
+    largest: float
+
+    @classmethod
+    def of(cls, parts: list[np.ndarray], squared_norms: np.ndarray) -> "Outline":
+        """Of float32 points, part by part, with their squared norms (n,): the directions in which some of them differ most."""
+        sample = np.concatenate([part[:: max(1, len(part) * len(parts) // _SAMPLED)] for part in parts]).astype(float)
+        sizes, vectors = np.linalg.eigh(sample @ sample.T)
+        directions, _ = np.linalg.qr(sample.T @ vectors[:, -min(_DIRECTIONS, len(sizes)) :])
+        directions = np.ascontiguousarray(directions.T)
+        blocks = (part[start : start + _SAMPLED] for part in parts for start in range(0, len(part), _SAMPLED))
+        coordinates = np.concatenate([block @ directions.T for block in blocks])
+        rests = np.sqrt(np.maximum(squared_norms - np.vecdot(coordinates, coordinates), 0))
+        return cls(directions, coordinates, rests, float(np.sqrt(squared_norms.max())))
+
+    def least(self, offset: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Lower bounds (p,) of the squared distances of a point (d,) from those at positions (p,)."""
+        norm, along = float(offset @ offset), self.directions @ offset
+        ways, rest = self.coordinates[positions] - along, np.sqrt(max(norm - float(along @ along), 0.0))
+        farthest = np.sqrt(norm) + self.largest
+        rests = np.maximum(np.abs(self.rests[positions] - rest) - _OF_REST * farthest, 0)
+        least: np.ndarray = np.vecdot(ways, ways) + np.square(rests) - _OF_ROUNDING * farthest**2
+        return least
 
 
 @dataclass(frozen=True)
@@ -65,6 +106,13 @@ class Field:
             found[start : start + _FEW] = np.square(difference, out=difference).sum(axis=1)
         return found
 
+    @cached_property
+    def outline(self) -> Outline | None:
+        """What `within` looks at first, in many dimensions."""
+        if self.parts[0].points.shape[1] < _MANY_DIMENSIONS or self._norms.max() > _LARGEST:
+            return None
+        return Outline.of([part.centred for part in self.parts], self._norms)
+
     def within(self, point: np.ndarray, positions: np.ndarray, reach: float) -> np.ndarray:
         """Those of the references at positions (p,) whose squared distance may be `reach` or less, by float32."""
         if len(positions) <= _FEW or not np.isfinite(reach):
@@ -73,7 +121,12 @@ class Field:
         offset = point - part.centre.astype(np.float64)
         if np.abs(offset).max() > _LARGEST:
             return positions
-        centred, norm = offset.astype(np.float32), float(offset @ offset)
+        norm = float(offset @ offset)
+        if self.outline is not None:
+            positions = positions[self.outline.least(offset, positions) <= reach]
+            if len(positions) <= _FEW:
+                return positions
+        centred = offset.astype(np.float32)
         squared = norm + self._norms[positions] - 2 * (self._rows(positions, "centred") @ centred)
         error = max(float(one.error(np.array([norm**0.5]))[0]) for one in self.parts)
         return positions[squared <= reach + error]

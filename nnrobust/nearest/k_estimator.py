@@ -10,21 +10,20 @@ from nnrobust.errors import DataError
 from nnrobust.nearest.arguments import adversary_of, codes_of, number, whole_number
 from nnrobust.nearest.estimator import OneNearestNeighbor
 from nnrobust.nearest.field import Field
-from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.metric import FOR_VERIFY
 from nnrobust.nearest.proof import RobustRadius
-from nnrobust.nearest.ruled_out import Limits
-from nnrobust.nearest.votes import loses, most_own
-from nnrobust.nearest.voting import bounded_radius
-from nnrobust.nearest.voting_known import MORE, Around, Question
+from nnrobust.nearest.voting_known import Question
 from nnrobust.nearest.voting_proof import VotingCertificate
+from nnrobust.nearest.voting_search import VotingSearch
 from nnrobust.nearest.voting_tree import SPLIT, Outcome
+from nnrobust.runtime.jobs import Report, spread
+from nnrobust.runtime.threads import on_one_thread
 
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
 
 _BLOCK = 64
-"""Queries whose distances are taken at once."""
+"""Queries whose distances are taken at once, in one process."""
 
 
 class KNearestNeighbor(OneNearestNeighbor):
@@ -39,14 +38,14 @@ class KNearestNeighbor(OneNearestNeighbor):
         weights: `uniform`, the one kind of vote whose regions are bounded by planes.
         max_problems: least-norm problems that are solved for a query at most, for k above 1. What is not exact by then is
             `bounded`, and `ended_by` says so.
-        metric, working_memory, device: as of `OneNearestNeighbor`; k above 1 has no metric.
+        metric, working_memory, device, n_jobs, verbose: as of `OneNearestNeighbor`; k above 1 has no metric.
 
     Attributes:
         classes_: the labels (n_classes,).
         n_features_in_: values of one reference.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         n_neighbors: int = 1,
         *,
@@ -55,8 +54,10 @@ class KNearestNeighbor(OneNearestNeighbor):
         metric: Any = None,
         working_memory: int = 1024,
         device: str = "cpu",
+        n_jobs: int | None = None,
+        verbose: int = 0,
     ) -> None:
-        super().__init__(metric=metric, working_memory=working_memory, device=device)
+        super().__init__(metric=metric, working_memory=working_memory, device=device, n_jobs=n_jobs, verbose=verbose)
         self.n_neighbors = n_neighbors
         self.weights = weights
         self.max_problems = max_problems
@@ -82,6 +83,7 @@ class KNearestNeighbor(OneNearestNeighbor):
         check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
+    @on_one_thread
     def robust_radius(
         self,
         X: np.ndarray,  # noqa: N803
@@ -114,10 +116,17 @@ class KNearestNeighbor(OneNearestNeighbor):
         x = self._scaled(x).astype(np.float64)
         codes = None if y is None else codes_of(y, self.classes_, len(x))
         field = Field.of(self._references, self._ids)
-        limits, proofs = Limits(field, self._memory // 2), list[VotingCertificate]()
-        for start in range(0, len(x), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            proofs += self._proofs(x[block], None if codes is None else codes[block], adversary, (field, limits), limit)
+        search = VotingSearch(field, self.n_neighbors, adversary, limit, self.max_problems, self._memory // 2)
+        blocks = [slice(start, start + _BLOCK) for start in range(0, len(x), _BLOCK)]
+        if len(blocks) > 1:
+            _ = field.outline  # here, once for all blocks
+        questions = [(x[block], None if codes is None else codes[block]) for block in blocks]
+        report = Report.of(self.verbose, "robust_radius", len(blocks))
+        answers = [answer for part in spread(search, questions, self._jobs, report) for answer in part]
+        proofs = [
+            self._certificate(Question(x[n], code, self.n_neighbors, adversary), field, outcome)
+            for n, (code, outcome) in enumerate(answers)
+        ]
         return RobustRadius.of(proofs, np.stack([one.query for one in proofs]), np.shape(X))
 
     def as_module(self, scale: float = 1.0) -> "NearestNeighborModule":
@@ -130,56 +139,6 @@ class KNearestNeighbor(OneNearestNeighbor):
             raise DataError(f"as_module: expected n_neighbors=1, as votes have no gradient, got {self.n_neighbors}; "
                             "ask for robust_radius")  # fmt: skip
         return super().as_module(scale)
-
-    def _proofs(
-        self,
-        x: np.ndarray,
-        codes: np.ndarray | None,
-        adversary: Adversary,
-        surroundings: tuple[Field, Limits],
-        epsilon: float,
-    ) -> list[VotingCertificate]:
-        """The certificates of a block of queries (m, d), in the units of the references in `_in_units`."""
-        (field, limits), k, m = surroundings, self.n_neighbors, most_own(self.n_neighbors) + 1
-        squared, errors = field.approximately(x)
-        around = [field.around(x[n], squared[n], float(errors[n, 0]), k) for n in range(len(x))]
-        if codes is None:
-            n_classes = len(self.classes_)
-            codes = np.array(
-                [np.bincount(field.codes[positions[:k]], minlength=n_classes).argmax() for positions, _ in around]
-            )
-        kept = [
-            n
-            for n, (positions, exact) in enumerate(around)
-            if not loses(exact, field.codes[positions], int(codes[n]), k)
-        ]
-        own = {n: self._nearest_own(x[n], int(codes[n]), squared[n], field) for n in kept}
-        if kept:
-            limits.prepare(np.concatenate([positions[: m + MORE] for positions, _ in own.values()]))
-        found = []
-        for n, code in enumerate(codes.tolist()):
-            outcome = Outcome.at_once(x[n])
-            if n in own:
-                positions, exact = own[n]
-                few, error = (positions[: m + MORE], exact[: m + MORE]), float(errors[n, 0])
-                ruled_out = limits.of(squared[n], error, few, m, adversary.norm)
-                question = Question(x[n], code, k, adversary, epsilon)
-                outcome = bounded_radius(
-                    question, Around(field, squared[n], error, ruled_out, positions), self.max_problems
-                )
-            found.append(self._certificate(Question(x[n], code, k, adversary), field, outcome))
-        return found
-
-    def _nearest_own(
-        self, x: np.ndarray, code: int, squared: np.ndarray, field: Field
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and squared distances of the nearest references of a class, as many as a search begins with."""
-        part = squared[field.starts[code] : field.starts[code + 1]]
-        n = min(most_own(self.n_neighbors) + 1 + max(self.n_own, MORE), len(part))
-        positions = field.starts[code] + np.argpartition(part, n - 1)[:n]
-        exact = field.measured(x, positions)
-        order = exact.argsort()
-        return positions[order], exact[order]
 
     def _certificate(self, question: Question, field: Field, outcome: Outcome) -> VotingCertificate:
         order, tree = field.order, outcome.tree.copy()

@@ -1,6 +1,5 @@
 """The radius of a query with its proof, which `checker` checks from the query, the references and the certificate alone."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,10 @@ import numpy as np
 
 from nnrobust.errors import DataError, SolverError
 from nnrobust.nearest import checker, storage
+from nnrobust.nearest.digest import digest_of
 from nnrobust.nearest.halfspace import Adversary
+from nnrobust.runtime.jobs import checked_in_parts
+from nnrobust.runtime.threads import on_one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,18 +153,6 @@ def given(references: Any, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, n
     return moved if np.array_equal(moved, points) else points, labels, metric
 
 
-def digest_of(references: np.ndarray, labels: np.ndarray, *others: np.ndarray | None) -> str:
-    """The sha256 of references, whatever their byte order in memory, of labels, whatever their type, and of other arrays."""
-    classes, codes = np.unique(labels, return_inverse=True)
-    found = hashlib.sha256(repr(classes.tolist()).encode())
-    for part in (codes.astype("<i8"), references, *others):
-        if part is not None:
-            part = np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<"))
-            found.update(f"{part.dtype.str}{part.shape}".encode())
-            found.update(part.data)
-    return found.hexdigest()
-
-
 class Proof(Protocol):
     """The proof of one query's bounds, of whatever classifier: `Certificate`, or that of a linear one."""
 
@@ -260,8 +250,12 @@ class RobustRadius:
                               "ask for the radius, or for this epsilon")  # fmt: skip
         return robust
 
-    def verify(self) -> np.ndarray:
-        """Which queries' bounds hold (n,), checked without the solver: the arrays are those of the certificates, which hold."""
+    @on_one_thread
+    def verify(self, n_jobs: int | None = None, verbose: int = 0) -> np.ndarray:
+        """Which queries' bounds hold (n,), checked without the solver: the arrays are those of the certificates, which hold.
+
+        `n_jobs` and `verbose` are those of the estimator: processes, and a line of progress on standard error.
+        """
         holds = np.zeros(len(self.lower), dtype=bool)
         if len(self.certificate) != len(holds) or not all(
             len(part) == len(holds) for part in (self.upper, self.status, self.x_adv)
@@ -270,7 +264,7 @@ class RobustRadius:
         for kind in {type(proof) for proof in self.certificate}:
             rows = [n for n, proof in enumerate(self.certificate) if type(proof) is kind]
             proofs, together = [self.certificate[n] for n in rows], getattr(kind, "which_hold", None)
-            holds[rows] = [proof.verify() for proof in proofs] if together is None else together(proofs)
+            holds[rows] = checked_in_parts(_each if together is None else together, proofs, n_jobs, verbose)
         holds &= [self._says(n, proof) for n, proof in enumerate(self.certificate)]
         return holds
 
@@ -290,6 +284,11 @@ class RobustRadius:
             OSError: when it cannot be written.
         """
         storage.save(self, Path(path))
+
+
+def _each(proofs: Sequence[Proof]) -> np.ndarray:
+    """Which proofs hold (n,), one after the other."""
+    return np.array([proof.verify() for proof in proofs])
 
 
 def _status(lower: Any, upper: Any) -> Any:

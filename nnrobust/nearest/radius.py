@@ -6,7 +6,7 @@ radius is the smallest distance, over j, from 0 to it. `best_first` searches whe
 where hundreds do, as in the plane.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.radii import Radii
 from nnrobust.nearest.screening import Distances, Effort, Rivals, screen
 from nnrobust.nearest.weighted import Weighted
+from nnrobust.runtime.memory import fitting
 from nnrobust.runtime.threads import on_one_thread
 
 PAST = 1 + 1e-6
@@ -53,6 +54,26 @@ def exact_radii(
             _put(found, rows, _best_first(x[rows], rivals, effort, adversary, limit[rows], rest))
         return found
     return _best_first(x, rivals, effort, adversary, limit, Distances.of(x, rivals, groups))
+
+
+@dataclass(frozen=True)
+class Search:
+    """The radii of blocks of queries, each with what they are beyond of no interest, against the same rivals."""
+
+    rivals: Rivals
+    n_own: int
+    n_screened: int
+    adversary: Adversary
+
+    def __call__(self, question: tuple[np.ndarray, np.ndarray]) -> Radii:
+        """Those of queries (m, d), with what stops the search of each (m,); where memory does not suffice, in smaller parts."""
+        queries, stop_above = question
+
+        def radii(rows: np.ndarray) -> Radii:
+            effort = Effort(self.n_own, self.n_screened, len(rows))
+            return exact_radii(queries[rows], self.rivals, effort, self.adversary, stop_above[rows])
+
+        return Radii.joined([part for _, part in fitting(radii, np.arange(len(queries)), len(queries))])
 
 
 def _put(found: Radii, rows: np.ndarray, more: Radii) -> None:

@@ -130,7 +130,7 @@ class Search:
             node.kind, node.children = END, []
             return []
         if not node.near:
-            return self._split(node, min(available, key=lambda place: float(known.limits[place])))
+            return self._split(node, max(available, key=lambda place: float(known.limits[place])))
         found = self._solved(node, excused, target)
         if found.bound >= target:
             return self._proven(node, found, target, excused)
@@ -173,7 +173,7 @@ class Search:
                 return [node]
         if not available:
             return self._proven(node, found, found.bound, frozenset())
-        return self._split(node, min(available, key=lambda place: float(found.squared[place])))
+        return self._split(node, max(available, key=lambda place: float(found.squared[place])))
 
     def _judged(self, node: Node, found: Found, excused: frozenset[int], available: list[int]) -> list[Node]:
         """A node of which own-class references and enough others are settled: its point is lost, or more has to be said."""

@@ -14,8 +14,9 @@ left. The tree says of S which references are in it and which not, from nothing 
             first, but for those that are not in S by what was said.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,23 +30,47 @@ if TYPE_CHECKING:
     from nnrobust.nearest.voting_proof import VotingCertificate
 
 _END, _SPLIT, _PAIRS = -1, -2, -3
+_MOST = 2**22
+"""Distances that are held at once; those of one certificate at least."""
 
 
 def which_hold(certificates: Sequence["VotingCertificate"]) -> np.ndarray:
     """Which certificates hold (n,)."""
     known: dict[tuple[int, int], Any] = {}
+    groups: dict[tuple[int, int, int], list[int]] = {}
     holds = np.zeros(len(certificates), dtype=bool)
     for n, one in enumerate(certificates):
         about = id(one.references), id(one.labels)
         if about not in known:
             classifier = Classifier.of(one) if one.metric is None else None  # type: ignore[arg-type]
             known[about] = classifier, np.unique(one.labels, return_inverse=True)
-        classifier, (classes, codes) = known[about]
+        classifier, (classes, _) = known[about]
         if classifier is not None and _is_well_formed(one, classifier, classes):
-            (moved,), units = scaled([one], classifier)  # type: ignore[list-item]
-            code = int(np.flatnonzero(classes == one.label)[0])
-            holds[n] = _Check(moved, units, codes, code).holds()  # type: ignore[arg-type]
+            groups.setdefault((*about, int(np.flatnonzero(classes == one.label)[0])), []).append(n)
+    for (references, labels, code), places in groups.items():
+        classifier, (_, codes) = known[references, labels]
+        for part in _parts(certificates, places, len(codes)):
+            moved, units = scaled([certificates[n] for n in part], classifier)  # type: ignore[misc]
+            around = _Around.of(moved, units, codes, code)  # type: ignore[arg-type]
+            holds[part] = [_Check(one, around, row).holds() for row, one in enumerate(moved)]  # type: ignore[arg-type]
     return holds
+
+
+def _parts(certificates: Sequence["VotingCertificate"], places: list[int], n_references: int) -> Iterator[list[int]]:
+    """Places of certificates whose distances are held at once, one at least."""
+    part, n_rows = list[int](), 0
+    for n in places:
+        n_more = 2 + _n_anchors(certificates[n])
+        if part and (n_rows + n_more) * n_references > _MOST:
+            yield part
+            part, n_rows = [], 0
+        part, n_rows = [*part, n], n_rows + n_more
+    yield part
+
+
+def _n_anchors(one: "VotingCertificate") -> int:
+    """How many of `own` are compared with all references of other classes."""
+    return min(most_own(one.n_neighbors) + 4, len(one.own))
 
 
 def _is_well_formed(one: "VotingCertificate", classifier: Classifier, classes: np.ndarray) -> bool:
@@ -86,12 +111,49 @@ class _Said:
     barred: frozenset[int] = frozenset()
 
 
-class _Check:
-    """One well-formed certificate against its classifier; label codes (n,), and that of its label."""
+Distances = tuple[np.ndarray, np.ndarray]
+"""Squared distances, and bounds on their errors."""
 
-    def __init__(self, one: "VotingCertificate", classifier: Classifier, codes: np.ndarray, code: int) -> None:
-        self.one, self.classifier, self.codes, self.code = one, classifier, codes, code
-        self.n_classes = int(codes.max()) + 1
+
+@dataclass(frozen=True)
+class _Around:
+    """The references of a classifier around m certificates of one label, with label codes (n,), and that of the label.
+
+    `others`: positions of the other classes. `queries`: distances (m, o) of the queries from these; `anchors`: for positions in
+    `own`, distances (o,) of these references. `ends`: distances (m, n) of the points `x_adv` from all references.
+    """
+
+    classifier: Classifier
+    codes: np.ndarray
+    code: int
+    others: np.ndarray
+    queries: Distances
+    anchors: dict[int, Distances]
+    ends: Distances
+
+    @classmethod
+    def of(
+        cls, certificates: Sequence["VotingCertificate"], classifier: Classifier, codes: np.ndarray, code: int
+    ) -> "_Around":
+        m, others, own = len(certificates), np.flatnonzero(codes != code), np.flatnonzero(codes == code)
+        queries = np.stack([one.query for one in certificates])
+        ends = np.stack([one.query if np.isinf(one.upper) else one.x_adv for one in certificates])
+        chosen = np.unique(np.concatenate([one.own[: _n_anchors(one)] for one in certificates])).astype(np.int64)
+        squared, errors = products(np.concatenate([queries, ends, classifier.exactly(chosen)]), classifier, others)
+        from_ends = np.empty((m, len(codes))), np.empty((m, len(codes)))
+        for found, to_others, to_own in zip(from_ends, (squared, errors), products(ends, classifier, own), strict=True):
+            found[:, others], found[:, own] = to_others[m : 2 * m], to_own
+        anchors = {i: (squared[row], errors[row]) for row, i in enumerate(chosen.tolist(), start=2 * m)}
+        return cls(classifier, codes, code, others, (squared[:m], errors[:m]), anchors, from_ends)
+
+
+class _Check:
+    """One well-formed certificate, the `row`-th of those that distances are known around."""
+
+    def __init__(self, one: "VotingCertificate", around: _Around, row: int) -> None:
+        self.one, self.around, self.row = one, around, row
+        self.classifier, self.codes, self.code = around.classifier, around.codes, around.code
+        self.n_classes = int(self.codes.max()) + 1
         self.target = self._least_distance()
         self.surely_nearer: dict[int, frozenset[int]] = {}
         self.distances: dict[int, float] = {}
@@ -113,9 +175,9 @@ class _Check:
             return True
         if not norm_of((one.x_adv - one.query)[None], one.adversary.norm)[0] <= one.upper * (1 + ROUNDING):
             return False
-        squared, errors = products(one.x_adv[None], self.classifier, np.arange(len(self.codes)))
-        reach = np.partition(squared[0] + errors[0], one.n_neighbors - 1)[one.n_neighbors - 1]
-        near = np.flatnonzero(squared[0] - errors[0] <= reach)
+        squared, errors = (part[self.row] for part in self.around.ends)
+        reach = np.partition(squared + errors, one.n_neighbors - 1)[one.n_neighbors - 1]
+        near = np.flatnonzero(squared - errors <= reach)
         exact = self.classifier.squared_distances(one.x_adv, near)
         return loses(exact, self.codes[near], self.code, one.n_neighbors)
 
@@ -172,13 +234,18 @@ class _Check:
     def _nearer(self, j: int) -> frozenset[int]:
         """The references of `own` that are nearer than another one at all points nearer than the target."""
         if j not in self.surely_nearer:
-            place, rival = Place.of(self.one.query, None), np.array([j])
-            squared = self.classifier.squared_distances(place.point, rival)
-            self.surely_nearer[j] = frozenset(
-                i for i in self.one.own.tolist()
-                if bisectors(self.one.adversary, self.classifier, place, i, (rival, squared))[0] >= self.target
-            )  # fmt: skip
+            own, d_own = self._own
+            ways = own - self.classifier.exactly(np.array([j]))
+            lengths = np.linalg.norm(ways, DUAL[self.one.adversary.norm], axis=1) * (1 + ROUNDING)
+            gaps = self._squared(j) - d_own - ROUNDING * (self._squared(j) + d_own)
+            bounds = np.where(lengths > TINY, gaps / (2 * np.maximum(lengths, TINY) * (1 + ROUNDING)), -np.inf)
+            self.surely_nearer[j] = frozenset(self.one.own[bounds >= self.target].tolist())
         return self.surely_nearer[j]
+
+    @cached_property
+    def _own(self) -> tuple[np.ndarray, np.ndarray]:
+        """The references of `own` in float64, and their squared distances from the query."""
+        return self.classifier.exactly(self.one.own), self.classifier.squared_distances(self.one.query, self.one.own)
 
     def _is_far(self, said: _Said, pairs: slice) -> bool:
         """Whether the half-space of these pairs is no nearer than the target, all near references being in S."""
@@ -202,16 +269,14 @@ class _Check:
     def _possible(self) -> np.ndarray:
         """Positions of other-class references that fewer than k // 2 + 1 of `own` are surely nearer than."""
         one, classifier, m = self.one, self.classifier, most_own(self.one.n_neighbors) + 1
-        others = np.flatnonzero(self.codes != self.code)
-        n_nearer, place = np.zeros(len(others), dtype=int), Place.of(one.query, None)
-        own = one.own[: m + 3]
-        if len(own):
-            squared, errors = products(np.concatenate([one.query[None], classifier.exactly(own)]), classifier, others)
-            widths = np.sqrt(classifier.n_features) if one.adversary.norm == "Linf" else 1.0
-            for row, i in enumerate(own.tolist(), start=1):
-                gaps = squared[0] - errors[0] - self._squared(i) * (1 + ROUNDING)
-                lengths = np.sqrt(squared[row] + errors[row]) * widths
-                n_nearer += gaps / (2 * lengths + TINY) * (1 - ROUNDING) >= self.target
+        others, place = self.around.others, Place.of(one.query, None)
+        n_nearer = np.zeros(len(others), dtype=int)
+        squared, errors = (part[self.row] for part in self.around.queries)
+        widths = np.sqrt(classifier.n_features) if one.adversary.norm == "Linf" else 1.0
+        for i in one.own[: _n_anchors(one)].tolist():
+            gaps = squared - errors - self._squared(i) * (1 + ROUNDING)
+            lengths = np.sqrt(np.add(*self.around.anchors[i])) * widths
+            n_nearer += gaps / (2 * lengths + TINY) * (1 - ROUNDING) >= self.target
         others = others[n_nearer < m]
         distances, counts = classifier.squared_distances(place.point, others), np.zeros(len(others), dtype=int)
         for i in one.own.tolist():

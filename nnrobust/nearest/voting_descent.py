@@ -5,7 +5,11 @@ import numpy as np
 from nnrobust.nearest.voting_known import Known
 
 _STARTS, _EASY = 4, 8
-"""Descents that may end without a nearer point, one after the other, while as many references as this are not ruled out."""
+"""Descents that may end without a nearer point, one after the other, or an eighth of the references that are not ruled out, if
+that is more; below `_EASY` of them there is none.
+
+Of 60 queries on 10,000 images with k = 5 the hardest had radii of 4.4 to 5.1 where a single descent ended at 5.2 to 7.8.
+"""
 _MOST_TURNS = 8
 _BETTER = 1 - 1e-6
 
@@ -20,15 +24,15 @@ def descend(known: Known) -> None:
     rivals, m = known.rivals(), known.m
     known.add(rivals[: m + 2])
     _descend_from(known, known.places(rivals[:m]))
-    n_left = _STARTS
-    for leader in rivals[: 4 * _STARTS]:
-        is_easy = (known.limits < known.upper).sum() < _EASY
-        if n_left == 0 or is_easy or not known.all_limits[leader] < known.upper:
+    n_in_vain = 0
+    for leader in rivals:
+        n_left = int((known.all_limits < known.upper).sum())
+        if n_left < _EASY or n_in_vain >= max(_STARTS, n_left // _EASY) or not known.all_limits[leader] < known.upper:
             break
         before = known.upper
         known.add(leader[None])
         _descend_from(known, known.places(leader[None]))
-        n_left = n_left - 1 if known.upper == before else _STARTS
+        n_in_vain = n_in_vain + 1 if known.upper == before else 0
     if np.isinf(known.upper) and not known.is_binary:  # a point near m of several classes may be lost to none of them
         for rival in np.unique(known.field.codes[rivals]):
             chosen = rivals[known.field.codes[rivals] == rival][:m]

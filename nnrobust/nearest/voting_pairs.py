@@ -8,6 +8,7 @@ half-space of all of them, whose distance is a lower bound, whoever proposed the
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import qr
 from scipy.optimize import nnls
 
 from nnrobust.nearest import halfspace
@@ -30,6 +31,8 @@ _LOOSE = 1e-7
 """Relative difference of a point's norm and its bound beyond which a problem is solved once more, with care."""
 _IN_SPAN = 1e-14
 """What rounding leaves of a way in the span of others, relative to it."""
+_ACROSS = 0.01
+"""What is left, at the least, of a direction of length 1 that is across a basis."""
 _NOTHING = 1e-12
 """What is left of an infeasible problem's sum."""
 
@@ -68,9 +71,8 @@ class Local:
         ways = points - self.x
         self.ways = np.concatenate([self.ways, ways])
         self.squared = np.concatenate([self.squared, np.square(ways).sum(axis=1)])
-        for way in ways:
-            if len(self.basis) < len(self.x):
-                self.basis = _widened(self.basis, way)
+        if len(self.basis) < len(self.x):
+            self.basis = _widened(self.basis, ways)
         self.coordinates = self.ways @ self.basis.T
 
     def bisectors(self, near: int, fars: np.ndarray) -> np.ndarray:
@@ -183,16 +185,16 @@ class Local:
         )
 
 
-def _widened(basis: np.ndarray, way: np.ndarray) -> np.ndarray:
-    """An orthonormal basis (r, d) with the direction of a way (d,) that is not in its span, if there is one."""
-    length, rest = float(np.sqrt(way @ way)), way
-    for _ in range(3):  # normalised in between, so that rounding of the first steps is taken out
-        rest = rest - (basis @ rest) @ basis
-        left = float(np.sqrt(rest @ rest))
-        if not left > _IN_SPAN * length:
-            return basis
-        rest, length = rest / left, 1.0
-    return np.concatenate([basis, rest[None]])
+def _widened(basis: np.ndarray, ways: np.ndarray) -> np.ndarray:
+    """An orthonormal basis (r, d) with the directions of ways (p, d) that are not in its span, as far as there are any."""
+    lengths = np.sqrt(np.vecdot(ways, ways))
+    rest = ways[lengths > 0] / lengths[lengths > 0, None]
+    rest = rest - (rest @ basis.T) @ basis
+    directions, sizes, _ = qr(rest.T, mode="economic", pivoting=True, check_finite=False)
+    rest = directions.T[np.abs(np.diag(sizes)) > _IN_SPAN]
+    # Of what is nearly in the span, rounding has made much of the direction: once more.
+    directions, sizes = np.linalg.qr((rest - (rest @ basis.T) @ basis).T)
+    return np.concatenate([basis, directions.T[np.abs(np.diag(sizes)) > _ACROSS]])
 
 
 def _multipliers(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from nnrobust.nearest import voting_checker
+from nnrobust.nearest.digest import digest_of
 from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.proof import digest_of, given, labels_of, rescaled, split
+from nnrobust.nearest.proof import given, labels_of, rescaled, split
 
 _LISTS = ("own", "tree", "near", "far", "weights")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nnrobust import OneNearestNeighbor
-from nnrobust.nearest import estimator
+from nnrobust import KNearestNeighbor, OneNearestNeighbor
+from nnrobust.nearest import radius, voting_checker, voting_search
 from nnrobust.runtime.threads import on_one_thread
 
 
@@ -23,10 +23,25 @@ def test_one_thread_inside_and_the_number_from_before_afterwards_also_after_an_e
 
 
 def test_radii_are_found_on_one_thread(monkeypatch):
-    seen, real = [], estimator.exact_radii
-    monkeypatch.setattr(estimator, "exact_radii", lambda *args: seen.append(n_threads()) or real(*args))
+    seen, real = [], radius.exact_radii
+    monkeypatch.setattr(radius, "exact_radii", lambda *args: seen.append(n_threads()) or real(*args))
     points = np.random.default_rng(0).random((40, 12))
     with threadpool_limits(2, user_api="blas"):
         OneNearestNeighbor().fit(points, np.arange(40) % 2).robust_radius(points + 0.01)
         assert n_threads() == {2}
     assert seen == [{1}, {1}]
+
+
+def test_votes_are_searched_and_checked_on_one_thread(monkeypatch):
+    seen, search, check = [], voting_search.bounded_radius, voting_checker.products
+    monkeypatch.setattr(voting_search, "bounded_radius", lambda *args: seen.append(n_threads()) or search(*args))
+    monkeypatch.setattr(voting_checker, "products", lambda *args: seen.append(n_threads()) or check(*args))
+    points = np.random.default_rng(0).random((40, 12))
+    with threadpool_limits(2, user_api="blas"):
+        model = KNearestNeighbor(3).fit(points, np.arange(40) % 2)
+        result = model.robust_radius(points[:6] + 0.01, [0, 1] * 3)
+        n_searched = len(seen)
+        assert result.verify().all()
+        assert n_threads() == {2}
+    assert 0 < n_searched < len(seen)
+    assert all(one == {1} for one in seen)
