@@ -123,7 +123,7 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["search"].update(variants=["T_B_A"]), r"search\.variants: expected a variant with a trades block of one perturbation, got 'T_B_A'"),
         (lambda c: c["search"].update(variants=[]), r"search\.variants: expected one of the variants in a list, or \[\] where there are no variants, got \[\]"),
         (lambda c: c["search"].update(n_trials=9), r"search: n_trials: expected at most the 8 settings of the space, got 9"),
-        (lambda c: c["search"].update(min_epochs=9), r"search: expected min_epochs <= max_epochs, got 9 > 8"),
+        (lambda c: c["search"].update(min_epochs=9), r"search: expected min_epochs <= max_epochs, got 9 > 6"),
         (lambda c: c["compute"].update(engine="dask"), r"compute\.engine: expected 'local', 'processes' or 'ray', got 'dask'"),
         (lambda c: c["variants"]["S"].update(width=16), r"variants\.S: width: expected null, as its width is fixed, with architecture small_cnn, got 16"),
         (lambda c: c["variants"]["S"].update(architecture="resnet18"), r"variants\.S: width: expected a number of channels with architecture resnet18, got None"),

@@ -408,8 +408,8 @@ def test_each_image_says_how_far_it_was_and_whether_that_is_within_epsilon(examp
     first, last, histogram = figure.axes[0:9:3], figure.axes[2:9:3], figure.axes[9]
     assert [axes.get_title() for axes in first] == ["cat", "dog", "cat\nwrong as it is"]
     assert [axes.get_xlabel() for axes in last] == [
-        "L2 0.45\n≤ epsilon",
-        "L2 0.90\n> epsilon",
+        "L2 0.45\n≤ epsilon\nLinf 0.40\nSSIM 0.77",
+        "L2 0.90\n> epsilon\nLinf 0.90\nSSIM 0.89",
         "none found",
     ]
     assert [len(axes.images) for axes in figure.axes[:9]] == [1, 1, 1, 1, 1, 1, 1, 0, 0]
