@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 TIMES_CAPTION = (
-    "One measurement each, transfers to the device and back included. Training of 1NN is building its index."
+    "One measurement each, transfers to the device and back included; training on a CPU in seconds of the processor. Training of "
+    "1NN is building its index."
 )
 UNITS = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h"))
 """Seconds and names of the units."""

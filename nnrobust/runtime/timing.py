@@ -1,4 +1,4 @@
-"""How long a classifier takes for an image: one at a time, and many at once."""
+"""How long training takes, and a classifier for an image: one at a time, and many at once."""
 
 import json
 import time
@@ -10,6 +10,11 @@ import numpy as np
 
 BATCH_SIZES = {1: 64, 512: 512}
 """Images at once, and images timed at that size."""
+
+
+def clock(device: str) -> Callable[[], float]:
+    """What tells seconds of work: of the processor on `cpu`, which other work beside does not change; by the clock on a GPU."""
+    return time.process_time if device == "cpu" else time.perf_counter
 
 
 def inference_seconds(classify: Callable[[np.ndarray], object], images: np.ndarray) -> dict[str, float]:

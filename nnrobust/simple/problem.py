@@ -1,6 +1,5 @@
 """One problem, a pair or all classes: a classifier fitted to its training images and measured on all of its images, once."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from nnrobust.config.classifiers import Simple
 from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, opened
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import NoStore, WorkStore, fingerprint
-from nnrobust.runtime.timing import inference_seconds
+from nnrobust.runtime.timing import clock, inference_seconds
 from nnrobust.simple.fitted import Fitted, fitted
 from nnrobust.simple.measured import as_points, radii, simple_records
 from nnrobust.threat import ThreatModel
@@ -37,9 +36,10 @@ def measure(
     options: Simple, dataset: Dataset, problem: Problem, threats: Sequence[ThreatModel], progress: Progress = silent
 ) -> Measured:
     """Fits to all training images of the problem; training images get verdicts at the epsilons, test images whole radii."""
-    start = time.perf_counter()
+    now = clock("cpu")
+    start = now()
     found = _fitted(options, dataset, problem)
-    seconds = time.perf_counter() - start
+    seconds = now() - start
     columns: Columns = {split: {} for split in SPLITS}
     for split in SPLITS:
         part = getattr(dataset, split)

@@ -1,7 +1,6 @@
 """Training of one network for each task: many side by side, as memory allows, resumed after a kill."""
 
 import gc
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from nnrobust.runtime.machine import Local, Machine, plain_float32
 from nnrobust.runtime.memory import is_out_of_memory
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import fingerprint
+from nnrobust.runtime.timing import clock
 from nnrobust.training.epoch import GroupRun
 from nnrobust.training.schedule import slowed
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
@@ -188,13 +188,14 @@ class _Workshop:
                 run.restore(state)
                 report(group, run.rows)
             live.append((group, run))
+        now = clock(machine.device.type)
         while live:
-            start = time.perf_counter()
+            start = now()
             for _ in zip_longest(*(run.steps() for _, run in live)):
                 pass
             for _, run in live:
                 run.end_epoch()
-            share = (time.perf_counter() - start) / sum(len(group) for group, _ in live)
+            share = (now() - start) / sum(len(group) for group, _ in live)
             for group, run in live:
                 run.seconds += share * len(group)
                 if run.is_over:

@@ -1,11 +1,13 @@
 """How long a classifier takes for an image, alone and among many."""
 
 import json
+import time
 
 import numpy as np
 import pytest
 
 from nnrobust.runtime import timing
+from nnrobust.runtime.timing import clock as clock_of
 from nnrobust.runtime.timing import inference_seconds, read_timings
 
 
@@ -65,3 +67,11 @@ def test_timings_are_read_in_the_order_of_the_classifiers_and_no_others(tmp_path
     for name in ("1NN", "S", "left_over"):
         (tmp_path / f"{name}.json").write_text(json.dumps({"device": name}))
     assert list(read_timings(tmp_path, ["S", "1NN"]).items()) == [("S", {"device": "S"}), ("1NN", {"device": "1NN"})]
+
+
+def test_waiting_is_no_work_of_a_processor_but_takes_a_device_its_time():
+    for device, takes_time in (("cpu", False), ("cuda", True)):
+        now = clock_of(device)
+        start = now()
+        time.sleep(0.1)
+        assert (now() - start > 0.05) == takes_time
