@@ -26,6 +26,7 @@ from nnrobust.figures.style import WIDE, save, style
 from nnrobust.records import read_records
 from nnrobust.report.published import as_markdown, keep_records, publish_run, runs_table
 from nnrobust.report.runs_page import runs_page
+from nnrobust.runtime.kernels import pin_kernels
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
 from nnrobust.runtime.process import COSTS
 from nnrobust.runtime.provenance import provenance
@@ -168,6 +169,7 @@ def publish_here(name: str, note: str = "") -> Path:
     }
     if params.searched:
         extra |= {name: ROOT / "metrics" / name for name in ("search.json", "search_settings.json")}
+    pin_kernels(ROOT / "params.yaml")  # as stages do: the provenance names theirs
     origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.made, *params.pretrained})
     publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
     return RESULTS / name
