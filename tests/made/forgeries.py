@@ -131,7 +131,7 @@ class Forger:
             "nearest rivals left out": self.without_nearest_rivals,
             "nearest rivals relabelled": self.with_rivals_relabelled,
             "references moved": lambda: self.on_other_data(np.roll(c.references, 1, axis=0), c.labels),
-            "another digest": lambda: replace(c, digest=digest_of(c.references, c.labels[::-1].copy(), c.metric)),
+            "another digest": lambda: replace(c, digest=digest_of(c.references, np.append(c.labels, c.labels[0]), c.metric)),
             "no digest": lambda: replace(c, digest=""),
             "out of scale": self.out_of_scale,
         }  # fmt: skip
