@@ -13,6 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import linprog
@@ -30,7 +31,10 @@ def flat(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(images.reshape(len(images), -1))
 
 
-def timed(work: Callable[[], RobustRadius]) -> tuple[RobustRadius, float]:
+Result = TypeVar("Result")
+
+
+def timed(work: Callable[[], Result]) -> tuple[Result, float]:
     start = time.perf_counter()
     result = work()
     return result, time.perf_counter() - start
@@ -39,21 +43,15 @@ def timed(work: Callable[[], RobustRadius]) -> tuple[RobustRadius, float]:
 def floor(train: np.ndarray, test: np.ndarray) -> float:
     """Seconds of one float32 product of the test images (m, d) with the training images (n, d): the least of three."""
     x, y = train.astype(np.float32), test.astype(np.float32)
-    return min(_seconds(lambda: x @ y.T) for _ in range(3))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return min(timed(lambda: x @ y.T)[1] for _ in range(3))
 
 
 def report(name: str, result: RobustRadius, seconds: float, epsilon: float, product: float) -> None:
     n, n_open = len(result.upper), int(((result.lower <= epsilon) & (result.upper > epsilon)).sum())
     n_exact = int((result.status == "exact").sum())
     print(f"{name}: {1000 * seconds / n:.2f} ms an image over {n}, set-up included, {seconds / product:.1f} floors; "
-          f"robust at {epsilon:.4g}: "
-          f"{100 * (result.lower > epsilon).mean():.3f} %, {n_open} open, {n_exact} exact radii")  # fmt: skip
+          f"robust at {epsilon:.4g}: {100 * (result.lower > epsilon).mean():.3f} %, "
+          f"{n_open} open, {n_exact} exact radii")  # fmt: skip
 
 
 def measure(model: OneNearestNeighbor, train: tuple, test: tuple, label: str) -> dict[str, tuple[RobustRadius, float]]:

@@ -18,6 +18,7 @@ from nnrobust import OneNearestNeighbor
 from nnrobust.data.datasets import Split, load_dataset
 from nnrobust.nearest.metric_learning import learn_metric
 from nnrobust.nearest.projections import low_pass, principal_components
+from nnrobust.simple.measured import as_points
 from nnrobust.threat import ThreatModel, parse_epsilon
 
 RANKS = (20, 40, 160)
@@ -27,7 +28,7 @@ Metric = np.ndarray | None
 
 def metrics(train: Split, threats: list[ThreatModel]) -> Iterator[tuple[str, Callable[[], Metric]]]:
     """Metrics by name, made when they are asked for."""
-    points, labels = as_points(train), train.labels
+    points, labels = as_points(train.images, np.float32), train.labels
     yield "pixels", lambda: None
     for rank in (40, 160):
         yield f"{rank} principal components", lambda n=rank: principal_components(points, n)  # type: ignore[misc]
@@ -41,15 +42,9 @@ def metrics(train: Split, threats: list[ThreatModel]) -> Iterator[tuple[str, Cal
             )
 
 
-def as_points(part: Split) -> np.ndarray:
-    """Images as points (n, d) in [0, 1]."""
-    points: np.ndarray = part.images.reshape(len(part.labels), -1) / np.float32(255)
-    return points
-
-
 def measured(model: OneNearestNeighbor, test: Split, threat: ThreatModel, n_verified: int) -> tuple[str, float]:
     """The exact robust accuracy at epsilon in percent, with what is not exact or not verified, and seconds of processor."""
-    points, start = as_points(test), time.process_time()
+    points, start = as_points(test.images, np.float32), time.process_time()
     found = model.robust_radius(points, test.labels, norm=threat.norm)  # type: ignore[arg-type]
     seconds = time.process_time() - start
     n_open = int(((found.lower <= threat.epsilon) & (found.upper > threat.epsilon)).sum())
@@ -85,8 +80,8 @@ def main() -> None:
         start = time.process_time()
         metric = make()
         making = time.process_time() - start
-        model = OneNearestNeighbor(metric=metric).fit(as_points(train), train.labels)
-        clean = 100 * (model.predict(as_points(test)) == test.labels).mean()
+        model = OneNearestNeighbor(metric=metric).fit(as_points(train.images, np.float32), train.labels)
+        clean = 100 * (model.predict(as_points(test.images, np.float32)) == test.labels).mean()
         robust, seconds = zip(*(measured(model, test, threat, options.n_verified) for threat in threats), strict=True)
         of_pixels = of_pixels or list(seconds)
         ratios = " | ".join(f"{mine / first:.1f}" for mine, first in zip(seconds, of_pixels, strict=True))

@@ -30,6 +30,7 @@ from nnrobust.data.sources import read_image_folder
 from nnrobust.nearest import best_first, pairs
 from nnrobust.nearest.halfspace import Adversary, Box
 from nnrobust.nearest.problems import Problems, propose, solve
+from nnrobust.simple.measured import as_points
 from nnrobust.threat import norm_of
 
 SOLVERS = {
@@ -166,7 +167,7 @@ def data_sets(options: argparse.Namespace) -> Iterator[tuple[str, OneNearestNeig
         data = read_image_folder("images", options.images, None)
         ids = [data.classes.index(name) for name in (options.first, options.second)]
         train, test = (part.take(np.flatnonzero(np.isin(part.labels, ids))) for part in (data.train, data.test))
-        x, queries = (part.images.reshape(len(part.labels), -1) / 255 for part in (train, test))
+        x, queries = (as_points(part.images) for part in (train, test))
         rows = np.linspace(0, len(queries) - 1, options.n).astype(int)
         yield (
             f"{options.first}/{options.second}",
