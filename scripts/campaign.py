@@ -84,6 +84,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--n-train-per-class", type=int, help="train images attacked, instead of the profile's")
     parser.add_argument("--n-test-per-class", type=int, help="test images attacked, instead of the profile's")
     parser.add_argument("--n-streams", type=int, default=4, help="pairs trained at the same time on a GPU")
+    parser.add_argument("--commit", help="of this code, for the provenance, where it is a copy without its repository")
     parser.add_argument("--work", type=Path, default=ROOT / ".work", help="where networks under way are kept")
     parser.add_argument("--benchmark", action="store_true", help="first the GPU tests and benchmarks")
     return parser.parse_args()
@@ -191,6 +192,8 @@ def tell(tasks: list[Task], epoch: int, rows: list[Row]) -> None:
 
 def commit() -> str | None:
     """The commit of the checkout, where there is one."""
+    if shutil.which("git") is None:
+        return None
     done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
 
@@ -208,7 +211,7 @@ def profile_of(options: argparse.Namespace) -> dict[str, Any]:
     return profile
 
 
-def noted(profile: dict[str, Any], dataset: Dataset, campaign: Campaign) -> dict[str, Any]:
+def noted(options: argparse.Namespace, profile: dict[str, Any], dataset: Dataset, campaign: Campaign) -> dict[str, Any]:
     """What a call notes before it begins; some of it decides whether its numbers may be added to those there."""
     plan = campaign.plan
     blocks = {name: profile[name] for name in ("epsilon", "validation")}
@@ -216,7 +219,7 @@ def noted(profile: dict[str, Any], dataset: Dataset, campaign: Campaign) -> dict
         "device": describe(campaign.machine.device),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "commit": commit(),
+        "commit": options.commit or commit(),
         "code": code_hash(),
         "dataset": dataset.name,
         "data_sha256": data_hash(dataset),
@@ -250,7 +253,7 @@ def prepared(options: argparse.Namespace) -> tuple[Campaign, list[Pair], dict[st
     )
     n_attacked = {split: profile["attack"][f"n_{split}_per_class"] for split in ("train", "test")}
     campaign = Campaign(options.out, dataset, Plan.of(profile, variants, n_attacked), computer, deadline, tell)
-    call = noted(profile, dataset, campaign)
+    call = noted(options, profile, dataset, campaign)
     check_alike([*calls_of(options.out), call], options.out)
     return campaign, select_pairs(dataset.classes, profile["data"]["pairs"]), call
 
