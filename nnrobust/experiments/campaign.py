@@ -98,7 +98,10 @@ class Campaign:
         return replace(unit, problems=tuple(problem for problem in unit.problems if str(problem) not in there))
 
     def seconds_a_problem(self, unit: Unit, rates: Mapping[str, float]) -> tuple[float, float]:
-        """Seconds to train for and to attack a problem of the unit: as measured, else from forward passes a second."""
+        """Seconds to train for and to attack a problem of the unit: as measured, else from forward passes a second.
+
+        Those of training are measured too, once a network is done; else `rates` guesses them.
+        """
         table = self.done()
         is_alike = (table["pair"] == str(unit.problems[0])) | isinstance(unit.problems[0], Pair) & (
             table["pair"] != "all"
@@ -107,7 +110,20 @@ class Campaign:
         if len(mine):
             return float(mine["seconds"].mean()), float(mine["attack_seconds"].mean())
         training, attack = self._forwards(unit)
-        return training / rates["training"], attack / rates["attack"]
+        return training / (self._training_rate() or rates["training"]), attack / rates["attack"]
+
+    def _training_rate(self) -> float | None:
+        """Forward passes of an image a second, over all networks of pairs that are done."""
+        table = self.done()
+        own = table[table["network"] == table["pair"]] if len(table) else table
+        own = own[own["pair"] != "all"]
+        passes = sum(
+            len(part) * self._forwards(Unit(str(variant), (Pair(*map(int, part["pair"].iloc[0].split("-"))),)))[0]
+            for variant, part in own.groupby("classifier")
+            if variant in self.plan.recipes
+        )
+        seconds = float(own["seconds"].sum()) if len(own) else 0.0
+        return passes / seconds if passes and seconds else None
 
     def _forwards(self, unit: Unit) -> tuple[float, float]:
         """The forward passes of an image that a problem takes to train and, if no image falls before the last step, to attack."""

@@ -1,6 +1,7 @@
 """Training of one network for each task: many side by side, as memory allows, resumed after a kill."""
 
 import gc
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -22,6 +23,9 @@ from nnrobust.training.schedule import slowed
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet
 from nnrobust.training.validation import Validation
 
+SAVED_EVERY = 20
+"""Groups under way are saved at the end of an epoch, so many times the seconds of a save after the last one: at most a twentieth
+of the time goes into it, and little is lost when a run is killed."""
 Group = list[int]
 """Positions of the tasks that are trained side by side."""
 Watch = Callable[[list[Task], int, list[Row]], None]
@@ -189,6 +193,7 @@ class _Workshop:
                 report(group, run.rows)
             live.append((group, run))
         now = clock(machine.device.type)
+        cost, last = 0.0, time.monotonic()
         while live:
             start = now()
             for _ in zip_longest(*(run.steps() for _, run in live)):
@@ -200,12 +205,26 @@ class _Workshop:
                 run.seconds += share * len(group)
                 if run.is_over:
                     results |= self._finish(group, run)
-                else:
-                    machine.store.save(_under_way(group, self.keys), run.state())
-            for group, run in live:
-                report(group, run.rows)
-            live = [(group, run) for group, run in live if not run.is_over]
+            live_on = [(group, run) for group, run in live if not run.is_over]
+            is_due = time.monotonic() - last >= SAVED_EVERY * cost
+            if is_due:
+                cost, last = self._keep(live_on)
+            try:
+                for group, run in live:
+                    report(group, run.rows)
+            except BaseException:
+                if not is_due:
+                    self._keep(live_on)
+                raise
+            live = live_on
         return results
+
+    def _keep(self, live: list[tuple[Group, GroupRun]]) -> tuple[float, float]:
+        """Saves the groups under way; the seconds that it took, and when it ended."""
+        start = time.monotonic()
+        for group, run in live:
+            self.machine.store.save(_under_way(group, self.keys), run.state())
+        return time.monotonic() - start, time.monotonic()
 
     def _finish(self, group: Group, run: GroupRun) -> dict[int, Trained]:
         done = dict(zip(group, run.trained(), strict=True))
