@@ -126,13 +126,14 @@ def check_names(place: str, names: Iterable[str], others: Mapping[str, Iterable[
 
 
 def check_imported(imported: Mapping[str, str], others: Mapping[str, Iterable[str]]) -> None:
-    """Names as `check_names`, each with the folder of a campaign inside the repository."""
+    """Names as `check_names`, each with a campaign's folder, or a network's file in it, inside the repository."""
     check_names("imported", imported, others)
-    for name, folder in imported.items():
-        parts = folder.split("/")
-        if not folder.strip() or folder != folder.strip() or folder.startswith("/") or {"", ".", ".."} & set(parts):
+    for name, place in imported.items():
+        parts = place.split("/")
+        if not place.strip() or place != place.strip() or place.startswith("/") or {"", ".", ".."} & set(parts):
             raise ValueError(
-                f"imported.{name}: expected a folder in the repository, as results/cifar10-jpeg/records, got {folder[:60]!r}"
+                f"imported.{name}: expected a folder in the repository, as results/cifar10-jpeg/records, or a network's file in "
+                f"one, got {place[:60]!r}"
             )
 
 

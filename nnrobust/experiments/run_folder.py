@@ -76,17 +76,22 @@ def write_provenance(folder: Path, call: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps({"calls": [*calls_of(folder), call]}, indent=2) + "\n", encoding="utf-8")
 
 
-def imported_records(folder: Path, name: str, dataset: Dataset, epsilon: Mapping[str, float]) -> pd.DataFrame:
-    """The records of the network `name` in the folder of a campaign, of the images of `dataset` at these epsilons, by norm.
+def imported_records(place: Path, name: str, dataset: Dataset, epsilon: Mapping[str, float]) -> pd.DataFrame:
+    """The records of a network in the folder of a campaign, under the name `name`.
+
+    `place` is the folder, where the network has that name, or the network's file in it, where it has another. They have to be of
+    the images of `dataset` at these epsilons, by norm.
 
     Raises:
         RecordError: when the folder has no such network, or its images or epsilons are others.
     """
-    calls, path = calls_of(folder), folder / f"{name}.parquet"
+    path = place if place.suffix == ".parquet" else place / f"{name}.parquet"
+    folder = path.parent
+    calls = calls_of(folder)
     if not calls or not path.exists():
         names = ", ".join(sorted(file.stem for file in folder.glob("*.parquet"))) or "none"
         raise RecordError(
-            f"{folder}: expected the folder of a campaign with {name}.parquet, got networks: {names}; name one of them"
+            f"{folder}: expected the folder of a campaign with {path.name}, got networks: {names}; name one of them"
         )
     check_alike(calls, folder)
     digest = data_hash(dataset)
@@ -95,7 +100,7 @@ def imported_records(folder: Path, name: str, dataset: Dataset, epsilon: Mapping
             f"{folder}: expected a campaign on the images of this run, of sha256 {digest}, got {calls[0]['data_sha256']}; their "
             "data blocks have to agree"
         )
-    records = read_records(path).assign(dataset=dataset.name)
+    records = read_records(path).assign(dataset=dataset.name, classifier=name)
     measured = {
         str(norm): float(size) for norm, size in records[["norm", "epsilon"]].drop_duplicates().itertuples(index=False)
     }

@@ -36,6 +36,13 @@ def test_the_records_of_a_campaign_on_the_same_images_are_taken_over_under_the_n
     assert set(found["kind"]) == {"attacked"}
 
 
+def test_a_network_may_get_another_name_than_it_has_in_its_campaign(folder, dataset):
+    found = imported_records(folder / "S.parquet", "cnn_S", dataset, EPSILON)
+    assert (len(found), set(found["classifier"])) == (6, {"cnn_S"})
+    with pytest.raises(RecordError, match=r"expected the folder of a campaign with T\.parquet, got networks: S"):
+        imported_records(folder / "T.parquet", "cnn_S", dataset, EPSILON)
+
+
 @pytest.mark.parametrize(
     ("name", "epsilon", "message"),
     [
