@@ -58,7 +58,8 @@ def added_up(folders: list[Path], name: str) -> pd.DataFrame:
     Raises:
         RecordError: when a folder lacks it.
     """
-    tables, seen = [], set()
+    tables: list[pd.DataFrame] = []
+    seen: set[tuple[str, str]] = set()
     for folder in folders:
         finished = pd.read_csv(existing(folder / "training.csv"))
         mine = set(zip(finished["classifier"], finished["pair"], strict=True)) - seen

@@ -88,7 +88,7 @@ class RobustLinearClassifier(ClassifierMixin, BaseEstimator):
         progress = FitProgress(tol) if self.verbose else None
         solution = solve(objective, tol, max_iter, progress or unreported)
         if progress is not None:
-            progress.finish(solution.n_iter, solution.gap)
+            progress(solution.n_iter, solution.gap, is_last=True)
         weights = objective.mix @ solution.vectors
         intercepts = solution.intercepts - weights @ centre
         self.classes_, self.coef_, self.intercept_ = classes, weights, intercepts

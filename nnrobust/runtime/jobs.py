@@ -1,7 +1,5 @@
 """Blocks of queries, spread over worker processes as scikit-learn's `n_jobs` says, with a line of progress."""
 
-import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -10,12 +8,11 @@ from joblib import Parallel, delayed, effective_n_jobs
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from nnrobust.errors import SolverError
-from nnrobust.runtime.progress import SECONDS_BETWEEN_LINES
+from nnrobust.runtime.progress import Line
 from nnrobust.runtime.threads import on_one_thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_SECONDS_ON_TERMINAL = 0.2
 _PART, _PARTS = 8, 64
 """Items of a part at least, and parts at most: each part is begun anew, which costs some time."""
 
@@ -70,12 +67,10 @@ def _nothing() -> None:
 
 
 class Report:
-    """Says on standard error how many blocks are done, and how long the others may take: one line that changes on a terminal."""
+    """Says on standard error how many blocks are done, and how long the others may take."""
 
     def __init__(self, name: str, n_items: int) -> None:
-        self.name, self.n_items, self.n_done = name, n_items, 0
-        self.is_terminal = sys.stderr.isatty()
-        self.start = self.last = time.monotonic()
+        self.name, self.n_items, self.n_done, self.line = name, n_items, 0, Line()
 
     @classmethod
     def of(cls, verbose: Any, name: str, n_items: int) -> "Report | None":
@@ -85,12 +80,9 @@ class Report:
     def one_more(self) -> None:
         """Says that one more is done, unless something was said a moment ago."""
         self.n_done += 1
-        now, pause = time.monotonic(), _SECONDS_ON_TERMINAL if self.is_terminal else SECONDS_BETWEEN_LINES
-        is_last = self.n_done == self.n_items
-        if now - self.last < pause and not is_last:
-            return
-        self.last, spent = now, now - self.start
+        self.line.say(self._text, self.n_done == self.n_items)
+
+    def _text(self) -> str:
+        spent = self.line.seconds
         left = spent / self.n_done * (self.n_items - self.n_done)
-        text = f"{self.name}: {self.n_done}/{self.n_items} blocks, {spent:.0f} s, {left:.0f} s left"
-        end = "" if self.is_terminal and not is_last else "\n"
-        print(f"\r{text:<78}" if self.is_terminal else text, end=end, file=sys.stderr, flush=True)
+        return f"{self.name}: {self.n_done}/{self.n_items} blocks, {spent:.0f} s, {left:.0f} s left"

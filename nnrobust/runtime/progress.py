@@ -7,7 +7,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 Progress = Callable[[Collection[T], str], Iterable[T]]
-SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_BETWEEN_LINES, _SECONDS_ON_TERMINAL = 15.0, 0.2
+_WIDTH = 78
+"""Characters of a line on a terminal, which overwrites the one before."""
 
 
 def silent(items: Collection[T], description: str) -> Iterable[T]:
@@ -30,7 +32,29 @@ def _lines(items: Collection[T], description: str) -> Iterator[T]:
     for done, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES or done == total:
+        if now - last >= _SECONDS_BETWEEN_LINES or done == total:
             left = (now - start) / done * (total - done)
             print(f"{description}: {done}/{total}, {now - start:.0f} s, {left:.0f} s left", file=sys.stderr, flush=True)
             last = now
+
+
+class Line:
+    """A line on standard error for work that is no loop: it changes on a terminal; elsewhere a new one comes now and then."""
+
+    def __init__(self) -> None:
+        self.is_terminal = sys.stderr.isatty()
+        self.start = self.last = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the work began."""
+        return time.monotonic() - self.start
+
+    def say(self, text: Callable[[], str], is_last: bool = False) -> None:
+        """Writes the text, unless something was said a moment ago and this is not the last."""
+        now, pause = time.monotonic(), _SECONDS_ON_TERMINAL if self.is_terminal else _SECONDS_BETWEEN_LINES
+        if now - self.last < pause and not is_last:
+            return
+        self.last = now
+        end = "" if self.is_terminal and not is_last else "\n"
+        print(f"\r{text():<{_WIDTH}}" if self.is_terminal else text(), end=end, file=sys.stderr, flush=True)

@@ -188,7 +188,7 @@ def test_a_verbose_fit_says_where_it_ended_and_now_and_then_where_it_is(capsys, 
     assert said.err.startswith(f"fit: iteration {model.n_iter_}, relative gap {model.gap_:.1e} of 1.0e-06, ")
     assert said.err.count("\n") == 1
     assert np.array_equal(quiet.coef_, model.coef_)
-    monkeypatch.setattr("nnrobust.linear.progress.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("nnrobust.runtime.progress._SECONDS_BETWEEN_LINES", 0.0)
     model.fit(points, y)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) > 2
@@ -198,7 +198,7 @@ def test_a_verbose_fit_says_where_it_ended_and_now_and_then_where_it_is(capsys, 
 
 def test_on_a_terminal_a_verbose_fit_keeps_to_one_line(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr("nnrobust.linear.progress._SECONDS_ON_TERMINAL", 0.0)
+    monkeypatch.setattr("nnrobust.runtime.progress._SECONDS_ON_TERMINAL", 0.0)
     points, y = blobs(12, n=200, d=30)
     RobustLinearClassifier(norm="Linf", epsilon=0.1, tol=1e-6, verbose=True).fit(points, y)
     said = capsys.readouterr().err

@@ -53,7 +53,7 @@ def test_a_number_of_processes_that_cannot_be_meant_is_named(n_jobs):
 @pytest.mark.parametrize("is_terminal", [False, True])
 def test_progress_is_a_line_on_standard_error(monkeypatch, capsys, is_terminal):
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
-    monkeypatch.setattr("nnrobust.runtime.jobs._SECONDS_ON_TERMINAL", 0)
+    monkeypatch.setattr("nnrobust.runtime.progress._SECONDS_ON_TERMINAL", 0)
     report = Report.of(1, "robust_radius", 2)
     assert spread(doubled, [1, 2], None, report) == [2, 4]
     out, err = capsys.readouterr()
