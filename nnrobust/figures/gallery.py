@@ -42,8 +42,8 @@ TITLES = {
     "attack_strength": "Have the attacks converged?",
 }
 """Of every figure, by the name of its files; {} is the classifier that is fooled."""
-N_OTHERS = 6
-"""The most networks of others in figure 6."""
+N_OTHERS = 3
+"""The most networks of others in figure 6 and the overview."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from nnrobust.tables.comparison import sign_test
 
 COLUMNS = {"mean": "mean of Linf and L2", "union": "both norms at once"}
 """The column of each panel, and its name."""
+LONGEST_NAME = 14
+"""Letters of a name that leave room for the rest of its line below a panel."""
 
 
 def pairs_table(table: pd.DataFrame, first: str, others: Sequence[str]) -> pd.DataFrame:
@@ -40,7 +42,8 @@ def pairs_figure(table: pd.DataFrame, first: str, kinds: Mapping[str, str], data
     """
     shape = (len(COLUMNS), 1) if layout.is_narrow else (1, len(COLUMNS))
     side = layout.width / shape[1]
-    room = (2 if layout.is_narrow else 1) * 0.19 * len(kinds)
+    is_broken = layout.is_narrow or max(len(shown_name(name)) for name in kinds) > LONGEST_NAME
+    room = (2 if is_broken else 1) * 0.19 * len(kinds)
     figure = Figure(figsize=(layout.width, shape[0] * (0.92 * side + room + 0.3) + 0.3))
     limits = _limits(table, [first, *kinds])
     for part, (column, name) in zip(figure.subfigures(*shape, squeeze=False).flat, COLUMNS.items(), strict=True):
@@ -51,7 +54,7 @@ def pairs_figure(table: pd.DataFrame, first: str, kinds: Mapping[str, str], data
         axes.set_title(name, loc="left", fontweight="bold")
         axes.set(xlabel="the other, robust accuracy (%)", ylabel=f"{first}, robust accuracy (%)")
         handles, labels = axes.get_legend_handles_labels()
-        broken = [label.replace("): ", "):\n") if layout.is_narrow else label for label in labels]
+        broken = [label.replace("): ", "):\n") if is_broken else label for label in labels]
         part.legend(handles, broken, loc="outside lower left", frameon=False, handletextpad=0.3)
     figure.suptitle(wrapped(f"{dataset}, test images: {len(table)} pairs; above the line {first} is ahead", layout))
     figure.draw_without_rendering()  # legends of parts of a figure get their room at the second drawing

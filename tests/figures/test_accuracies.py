@@ -182,6 +182,21 @@ def test_the_scatter_counts_who_is_ahead_with_the_sign_test(table):
     assert in_words(np.ones(45), "1NN") == "1NN ahead on 45 of 45; p < 1e-6"
 
 
+def test_below_the_scatter_a_long_name_does_not_push_its_numbers_out(table):
+    long = table.assign(classifier=table["classifier"].replace("S", "a_network_with_a_name_of_40_letters_or_so"))
+    with style():
+        figure = pairs_figure(
+            pairs_table(long, "1NN", ["a_network_with_a_name_of_40_letters_or_so"]),
+            "1NN",
+            {"conv_small_sigmoid": "attacked"},
+            "made",
+            WIDE,
+        )
+        figure.draw_without_rendering()
+    right = figure.bbox.x1
+    assert all(part.legends[0].get_window_extent().x1 <= right for part in figure.subfigs)
+
+
 def test_in_the_scatter_dots_of_proven_numbers_are_filled_and_of_attacked_ones_hollow(table):
     both = pd.concat([table, table[table["classifier"] == "1NN"].assign(classifier="linear")])
     pairs = pairs_table(both, "1NN", ["S", "linear"])
