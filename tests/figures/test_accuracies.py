@@ -188,7 +188,7 @@ def test_below_the_scatter_a_long_name_does_not_push_its_numbers_out(table):
         figure = pairs_figure(
             pairs_table(long, "1NN", ["a_network_with_a_name_of_40_letters_or_so"]),
             "1NN",
-            {"conv_small_sigmoid": "attacked"},
+            {"a_network_with_a_name_of_40_letters_or_so": "attacked"},
             "made",
             WIDE,
         )
