@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.optimize import linprog, nnls
+from scipy.optimize import linprog, lsq_linear, nnls
 
 ORDERS = {"L1": 1, "L2": 2, "Linf": np.inf}
 DUALS = {"L1": np.inf, "L2": 2, "Linf": 1}
@@ -75,12 +75,18 @@ def _way(a, b, norm, low, high):
 
 
 def _least_distance(a, b):
-    """Lawson and Hanson's reduction of the nearest point with a v <= b to non-negative least squares."""
+    """Lawson and Hanson's reduction of the nearest point with a v <= b to non-negative least squares.
+
+    SciPy 1.17's nnls now and then ends short of the optimum in a degenerate corner, which complementarity shows.
+    """
     lengths = np.linalg.norm(a, axis=1)
     a, b = a[lengths > 0] / lengths[lengths > 0, None], b[lengths > 0] / lengths[lengths > 0]
     if not len(b):
         return 0.0
     size = max(-b.min(), 1e-12)
     stacked, target = np.vstack([-a.T, -b / size]), np.r_[np.zeros(a.shape[1]), 1.0]
-    residual = stacked @ nnls(stacked, target)[0] - target
+    weights = nnls(stacked, target)[0]
+    if np.abs(weights * (stacked.T @ (stacked @ weights - target))).max() > 1e-9:
+        weights = lsq_linear(stacked, target, (0, np.inf), method="bvls", tol=1e-14).x
+    residual = stacked @ weights - target
     return size * np.linalg.norm(residual[:-1] / residual[-1]) if -residual[-1] > 1e-9 else np.inf

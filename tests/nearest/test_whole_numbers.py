@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from made.tries import n_tries, tries
@@ -60,6 +60,11 @@ def test_radii_on_grids_are_exact_and_those_of_a_library_solver(seed):
             checked(points, y, queries, norm, box)
 
 
+OF_BOTH_CLASSES = np.array([[0.0, 0, 0], [0, 0, 0], [2, 1, 1], [0, 0, 0], [0, 1, 1]])
+"""A point of both classes, and a corner of the box in which SciPy's nnls ends short of the optimum."""
+
+
+@example((OF_BOTH_CLASSES, np.array([0, 1, 0, 0, 0]), np.array([[1.0, 1, 1]]), (0, 1)), "L2")
 @tries(60)
 @given(tiny_problems(), st.sampled_from([*ORDERS]))
 def test_bounds_of_tiny_problems_are_on_either_side_of_the_radius_of_a_library_solver(problem, norm):
