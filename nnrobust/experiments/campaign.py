@@ -113,17 +113,14 @@ class Campaign:
         return training / (self._training_rate() or rates["training"]), attack / rates["attack"]
 
     def _training_rate(self) -> float | None:
-        """Forward passes of an image a second, over all networks of pairs that are done."""
+        """Forward passes of an image a second, over the networks of pairs that are done."""
         table = self.done()
-        own = table[table["network"] == table["pair"]] if len(table) else table
-        own = own[own["pair"] != "all"]
-        passes = sum(
-            len(part) * self._forwards(Unit(str(variant), (Pair(*map(int, part["pair"].iloc[0].split("-"))),)))[0]
-            for variant, part in own.groupby("classifier")
-            if variant in self.plan.recipes
-        )
-        seconds = float(own["seconds"].sum()) if len(own) else 0.0
-        return passes / seconds if passes and seconds else None
+        passes = seconds = 0.0
+        for row in table[(table["pair"] != "all") & table["classifier"].isin(self.plan.recipes)].itertuples():
+            if row.network == row.pair:
+                passes += self._forwards(Unit(row.classifier, (Pair(*map(int, row.pair.split("-"))),)))[0]
+                seconds += row.seconds
+        return passes / seconds if seconds else None
 
     def _forwards(self, unit: Unit) -> tuple[float, float]:
         """The forward passes of an image that a problem takes to train and, if no image falls before the last step, to attack."""
