@@ -16,6 +16,11 @@ _FEW = 16
 """Queries whose pairs are compared at once (16 x 72 x 3,072 values)."""
 
 
+def is_cheaper_whole(n_own: int, n_other: int, n_queries: int) -> bool:
+    """Whether all distances at once cost no more than what so many queries ask for."""
+    return n_queries * (_OF_ROW * n_other + _OF_PAIRS) >= n_own * n_other
+
+
 class Between:
     """The squared l2 lengths of the normals between own and other references, in float32, each within `error` of the true one.
 
@@ -26,7 +31,7 @@ class Between:
         """`own` and `other` are as far apart as their normals are long; `source` has the same with the two exchanged."""
         self.own, self.other, self.n_queries, self._source = own, other, n_queries, source
         self.error = error_between(own, other)
-        is_whole = own.on_device is not None or n_queries * (_OF_ROW * len(other) + _OF_PAIRS) >= len(own) * len(other)
+        is_whole = own.on_device is not None or is_cheaper_whole(len(own), len(other), n_queries)
         self.is_whole: bool = is_whole if source is None else source.is_whole
 
     def exchanged(self) -> "Between":
@@ -55,7 +60,7 @@ class Between:
         squared = np.empty((*own.shape, others.shape[1]), dtype=np.float32)
         for start in range(0, len(own), _FEW):
             part = slice(start, start + _FEW)
-            products = self.own.centred[own[part]] @ self.other.centred[others[part]].transpose(0, 2, 1)
+            products = self.own.centred(own[part]) @ self.other.centred(others[part]).transpose(0, 2, 1)
             near, far = self.own.squared_norms[own[part]][:, :, None], self.other.squared_norms[others[part]][:, None]
             squared[part] = near.astype(np.float32) + far.astype(np.float32) - 2 * products
         return squared

@@ -1,10 +1,10 @@
 """Whether certificates hold: from queries, references and what is claimed, without a solver, rounding always on the safe side.
 
-`which_hold` takes certificates together that are of one classifier and one label. `_is_well_formed`: they are about these
-references, and made of numbers that mean something. `_shows_upper`: at `x_adv`, no farther than `upper`, another class is as near
-as the own one. `_shows_lower`: each other-class reference j has a bound of `lower` or more, which is one of three: that of its
-bisector with the first reference of `own`, from products of matrices, for all j at once; that of its multipliers; that of its
-bisector with another reference of `own`.
+`which_hold` takes certificates together that are of one classifier, and of one label where there are but two.
+`_is_well_formed`: they are about these references, and made of numbers that mean something. `_shows_upper`: at `x_adv`, no farther
+than `upper`, another class is as near as the own one. `_shows_lower`: each other-class reference j has a bound of `lower` or
+more, which is one of three: that of its bisector with the first reference of `own`, from products of matrices, for all j at once;
+that of its multipliers; that of its bisector with another reference of `own`.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from nnrobust.threat import DUAL
 if TYPE_CHECKING:
     from nnrobust.nearest.proof import Certificate
 
-_MOST = 2**22
-"""Distances that are held at once; one query at least."""
+_MOST = 2**23
+"""Distances that are held at once; those of one query at least."""
 
 
 def which_hold(certificates: Sequence["Certificate"]) -> np.ndarray:
@@ -33,11 +33,13 @@ def which_hold(certificates: Sequence["Certificate"]) -> np.ndarray:
             classifiers[about] = Classifier.of(one)
         classifier = classifiers[about]
         if classifier is not None and _is_well_formed(one, classifier):
-            groups.setdefault((*about, int((classifier.labels == one.label).argmax())), []).append(n)
+            # Of two classes the others of one label are half as many; of more, all references are gone through once.
+            label = int((classifier.labels == one.label).argmax()) if classifier.has_two_classes else -1
+            groups.setdefault((*about, label), []).append(n)
     for key, places in groups.items():
         classifier = classifiers[key[:3]]
         assert classifier is not None
-        size = max(1, _MOST // len(classifier.labels))
+        size = max(1, _MOST // (3 * len(classifier.labels)))
         for part in (places[start : start + size] for start in range(0, len(places), size)):
             holds[part] = _check(*scaled([certificates[n] for n in part], classifier))
     return holds
@@ -103,43 +105,45 @@ def scaled(certificates: list["Certificate"], classifier: Classifier) -> tuple[l
 
 
 def _check(certificates: list["Certificate"], classifier: Classifier) -> np.ndarray:
-    """Which of some well-formed certificates of one label hold (m,)."""
-    is_own = classifier.labels == certificates[0].label
-    own, others = np.flatnonzero(is_own), np.flatnonzero(~is_own)
+    """Which of some well-formed certificates hold (m,), of one label where there are two classes."""
+    is_own = np.stack([classifier.labels == one.label for one in certificates])
     places = [Place.of(one.query, classifier.metric) for one in certificates]
     ends = [Place.of(one.query if np.isinf(one.upper) else one.x_adv, classifier.metric).point for one in certificates]
-    first = np.array([one.own[0] if len(one.own) else own[0] for one in certificates])
-    points = np.concatenate([np.stack([place.point for place in places]), classifier.exactly(first), np.stack(ends)])
-    squared, errors = products(points, classifier, others)
-    (from_query, from_first, from_end), (query_error, first_error, end_error) = (
-        np.split(part, 3) for part in (squared, errors)
+    first = np.array(
+        [one.own[0] if len(one.own) else mine.argmax() for one, mine in zip(certificates, is_own, strict=True)]
     )
-    own_squared, own_error = products(np.stack(ends), classifier, own)
-    holds = np.zeros(len(certificates), dtype=bool)
+    points = np.concatenate([np.stack([place.point for place in places]), classifier.exactly(first), np.stack(ends)])
+    # The distances of queries and of first references matter to others, those of ends to all.
+    is_met, m = ~is_own[0] if classifier.has_two_classes else np.ones(is_own.shape[1], dtype=bool), len(certificates)
+    squared, errors = products(points, classifier, np.flatnonzero(is_met))
+    from_ends = np.empty((2, *is_own.shape))
+    from_ends[:, :, is_met] = squared[2 * m :], errors[2 * m :]
+    from_ends[:, :, ~is_met] = products(np.stack(ends), classifier, np.flatnonzero(~is_met))
+    holds = np.zeros(m, dtype=bool)
     for n, one in enumerate(certificates):
-        near = _contenders(own_squared[n], own_error[n], own), _contenders(from_end[n], end_error[n], others)
+        others, rivals = np.flatnonzero(~is_own[n]), ~is_own[n, is_met]
+        near = [_contenders(from_ends[:, n, side], np.flatnonzero(side)) for side in (is_own[n], ~is_own[n])]
         if not _shows_upper(one, classifier, ends[n], near):
             continue
         is_open = np.full(len(others), one.lower > 0)
         if len(one.own) and classifier.metric is None and one.adversary.weights is None:
             nearest = classifier.squared_distances(places[n].point, one.own[:1])[0] * (1 + ROUNDING)
-            length = np.sqrt(from_first[n] + first_error[n]) * (
+            length = np.sqrt(squared[m + n, rivals] + errors[m + n, rivals]) * (
                 np.sqrt(points.shape[1]) if one.adversary.norm == "Linf" else 1
             )
-            bounds = (from_query[n] - query_error[n] - nearest) / (2 * length + TINY) * (1 - ROUNDING)
-            is_open &= ~(bounds >= one.lower)
+            gaps = squared[n, rivals] - errors[n, rivals] - nearest
+            is_open &= ~(gaps / (2 * length + TINY) * (1 - ROUNDING) >= one.lower)
         holds[n] = _shows_lower(one, classifier, places[n], others[is_open])
     return holds
 
 
-def _contenders(squared: np.ndarray, errors: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Which of the references at positions (p,) may be the nearest, by squared distances (p,) and their errors."""
+def _contenders(known: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Which of the references at positions (p,) may be the nearest, by squared distances and their errors (2, p)."""
+    squared, errors = known
     return positions[squared - errors <= (squared + errors).min()]
 
 
-def _shows_upper(
-    one: "Certificate", classifier: Classifier, end: np.ndarray, near: tuple[np.ndarray, np.ndarray]
-) -> bool:
+def _shows_upper(one: "Certificate", classifier: Classifier, end: np.ndarray, near: Sequence[np.ndarray]) -> bool:
     """x_adv, whose place is `end`, is no farther than `upper`, and one of the `near` others is as near to it as the near own."""
     if np.isinf(one.upper):
         return True

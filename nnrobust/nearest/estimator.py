@@ -1,6 +1,5 @@
 """The 1-nearest-neighbour classifier as a scikit-learn estimator that knows its exact adversarial robustness."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +21,7 @@ from nnrobust.nearest.arguments import (
     whole_number,
 )
 from nnrobust.nearest.digest import digest_of
+from nnrobust.nearest.facing import Facing, rows_at
 from nnrobust.nearest.metric import PLAIN, Metric
 from nnrobust.nearest.neighborhood import Neighborhood
 from nnrobust.nearest.proof import RobustRadius
@@ -56,7 +56,9 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
             distances are ||W x - W x'||, perturbations those of x. None: distances are those of the points.
         n_own: own-class references that a query's problems start with.
         n_screened: other-class references that get a bound of their own.
-        working_memory: MiB for the blocks that queries are handled in, beside the references themselves.
+        working_memory: MiB for the blocks that queries are handled in, and for float32 copies of the references. Where these do
+            not fit they are made block by block: uint8 references then take their own bytes and no more. Memory-mapped ones
+            (`np.load` with `mmap_mode="r"`) stay on disk if they lie in the order of their labels; else they are copied once.
         device: where products of points are taken, `cpu` or, by PyTorch, a CUDA device; the rest is NumPy on the CPU.
         n_jobs: processes that `robust_radius` spreads blocks of queries over, as in scikit-learn: None and 1 are none, -1 is one
             for each processor. Radii and proofs are the same to the bit. With a device there is none.
@@ -109,8 +111,8 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         self._ids = [np.flatnonzero(codes == code) for code in range(len(self.classes_))]
         self._unit = unit_of(X)
         self._in_units = X = X if self._unit == 1 else X.astype(np.float64) / self._unit  # noqa: N806
-        centre = centre_of(X)
-        self._references = [References.of(X[ids], centre, self.device) for ids in self._ids]
+        centre, is_held = centre_of(X), 4 * X.size <= self._memory
+        self._references = [References.of(rows_at(X, ids), centre, self.device, is_held) for ids in self._ids]
 
     def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         """The labels (m,) of queries X (m, ...).
@@ -163,7 +165,9 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         squared = self._squared_distances(x)
         codes = squared.argmin(axis=1) if y is None else codes_of(y, self.classes_, len(x))
         answers = Answers(x, codes, squared, adversary.in_units(self._unit), limit / self._unit, self._metric)
-        for code, rivals, others in self._facing(answers):
+        facing = Facing(self._in_units, self._ids, self._references, self._memory)
+        n_open = [len(answers.open_rows(code)) for code in range(len(self._ids))]
+        for code, rivals, others in facing.rivals(n_open, answers.metric):
             self._refine(answers, code, rivals, others)
         classifier = {"references": self._in_units, "labels": self._labels, "digest": self._digest}
         certificates = answers.certificates(classifier, self.classes_)
@@ -253,30 +257,6 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
 
     def _block_size(self, bytes_per_query: int) -> int:
         return int(np.clip(self._memory // (2 * bytes_per_query), 1, _MOST))
-
-    def _facing(self, answers: Answers) -> Iterator[tuple[int, Rivals, np.ndarray]]:
-        """Each class with open queries, against the references of all others, and the positions of these.
-
-        In parts, where they and their distances to the class do not fit in half the working memory.
-        """
-        rivals: Rivals | None = None
-        n_open = [len(answers.open_rows(code)) for code in range(len(self._ids))]
-        for code in np.flatnonzero(n_open).tolist():
-            # Two classes have one product between them, in either direction.
-            n_queries = sum(n_open) if len(n_open) == 2 else n_open[code]
-            own, ids = self._references[code], np.concatenate(self._ids[:code] + self._ids[code + 1 :])
-            size = max(1, self._memory // 2 // (4 * len(own) + 8 * own.points.shape[1]))
-            if size < len(ids):
-                for part in (ids[start : start + size] for start in range(0, len(ids), size)):
-                    others = References.of(self._in_units[part], own.centre, self.device)
-                    yield code, Rivals.of(own, others, metric=answers.metric, n_queries=n_queries), part
-                continue
-            if rivals is not None and rivals.other is own:  # two classes, whose distances are there already
-                rivals = rivals.exchanged()
-            else:
-                others = References.joined(self._references[:code] + self._references[code + 1 :])
-                rivals = Rivals.of(own, others, metric=answers.metric, n_queries=n_queries)
-            yield code, rivals, ids
 
     def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:
         """Notes the radii of the open queries of class `own` against these rivals."""

@@ -1,5 +1,6 @@
 """All references of a classifier, class after class: their distances, and the k nearest, by float64."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,14 +34,15 @@ class Outline:
     largest: float
 
     @classmethod
-    def of(cls, parts: list[np.ndarray], squared_norms: np.ndarray) -> "Outline":
-        """Of float32 points, part by part, with their squared norms (n,): the directions in which some of them differ most."""
-        sample = np.concatenate([part[:: max(1, len(part) * len(parts) // _SAMPLED)] for part in parts]).astype(float)
+    def of(cls, parts: list[References], squared_norms: np.ndarray) -> "Outline":
+        """Of references, part by part, with their squared norms (n,): the directions in which some of them differ most."""
+        steps = [slice(None, None, max(1, len(part) * len(parts) // _SAMPLED)) for part in parts]
+        sample = np.concatenate([part.centred(step) for part, step in zip(parts, steps, strict=True)]).astype(float)
         sizes, vectors = np.linalg.eigh(sample @ sample.T)
         directions, _ = np.linalg.qr(sample.T @ vectors[:, -min(_DIRECTIONS, len(sizes)) :])
         directions = np.ascontiguousarray(directions.T)
-        blocks = (part[start : start + _SAMPLED] for part in parts for start in range(0, len(part), _SAMPLED))
-        coordinates = np.concatenate([block @ directions.T for block in blocks])
+        starts = ((part, start) for part in parts for start in range(0, len(part), _SAMPLED))
+        coordinates = np.concatenate([part.centred(slice(at, at + _SAMPLED)) @ directions.T for part, at in starts])
         rests = np.sqrt(np.maximum(squared_norms - np.vecdot(coordinates, coordinates), 0))
         return cls(directions, coordinates, rests, float(np.sqrt(squared_norms.max())))
 
@@ -83,14 +85,17 @@ class Field:
 
     def exactly(self, positions: np.ndarray) -> np.ndarray:
         """The references at positions (p,), float64 (p, d)."""
-        return self._rows(positions, "points").astype(np.float64)
+        return self._rows(positions, References.exactly, np.float64)
 
-    def _rows(self, positions: np.ndarray, name: str) -> np.ndarray:
+    def _rows(
+        self, positions: np.ndarray, rows_of: Callable[[References, np.ndarray], np.ndarray], dtype: type
+    ) -> np.ndarray:
+        """What `rows_of` the references of a class gives for those at positions (p,), as (p, d)."""
         codes = self.codes[positions]
-        found = np.empty((len(positions), self.parts[0].points.shape[1]), dtype=getattr(self.parts[0], name).dtype)
+        found: np.ndarray = np.empty((len(positions), self.parts[0].points.shape[1]), dtype=dtype)
         for code in np.unique(codes).tolist():
             is_of_class = codes == code
-            found[is_of_class] = getattr(self.parts[code], name)[positions[is_of_class] - self.starts[code]]
+            found[is_of_class] = rows_of(self.parts[code], positions[is_of_class] - self.starts[code])
         return found
 
     def approximately(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +116,7 @@ class Field:
         """What `within` looks at first, in many dimensions."""
         if self.parts[0].points.shape[1] < _MANY_DIMENSIONS or self._norms.max() > _LARGEST:
             return None
-        return Outline.of([part.centred for part in self.parts], self._norms)
+        return Outline.of(self.parts, self._norms)
 
     def within(self, point: np.ndarray, positions: np.ndarray, reach: float) -> np.ndarray:
         """Those of the references at positions (p,) whose squared distance may be `reach` or less, by float32."""
@@ -127,7 +132,7 @@ class Field:
             if len(positions) <= _FEW:
                 return positions
         centred = offset.astype(np.float32)
-        squared = norm + self._norms[positions] - 2 * (self._rows(positions, "centred") @ centred)
+        squared = norm + self._norms[positions] - 2 * (self._rows(positions, References.centred, np.float32) @ centred)
         error = max(float(one.error(np.array([norm**0.5]))[0]) for one in self.parts)
         return positions[squared <= reach + error]
 
@@ -145,10 +150,11 @@ class Field:
 
     def between(self, anchors: np.ndarray) -> tuple[np.ndarray, float]:
         """Squared distances (p, n) of references at positions (p,) from all, by float32, and a bound on their errors."""
-        rows = self._rows(anchors, "centred")
+        rows = self._rows(anchors, References.centred, np.float32)
         norms = self._norms
         found = np.empty((len(anchors), len(self)), dtype=np.float32)
         for part, start in zip(self.parts, self.starts[:-1], strict=True):
-            found[:, start : start + len(part)] = -2 * (rows @ part.centred.T)
+            for columns, points in part.blocks():
+                found[:, start + columns.start : start + columns.stop] = -2 * (rows @ points.T)
         found += (norms[anchors][:, None] + norms).astype(np.float32)
         return found, float(max(part.error(np.sqrt(norms.max())) for part in self.parts))

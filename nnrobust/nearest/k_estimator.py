@@ -22,8 +22,8 @@ from nnrobust.runtime.threads import on_one_thread
 if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
 
-_BLOCK = 64
-"""Queries whose distances are taken at once, in one process."""
+_BLOCK, _OF_DISTANCE = 64, 24
+"""Queries whose distances are taken at once, in one process, and what each distance takes meanwhile."""
 
 
 class KNearestNeighbor(OneNearestNeighbor):
@@ -117,7 +117,8 @@ class KNearestNeighbor(OneNearestNeighbor):
         codes = None if y is None else codes_of(y, self.classes_, len(x))
         field = Field.of(self._references, self._ids)
         search = VotingSearch(field, self.n_neighbors, adversary, limit, self.max_problems, self._memory // 2)
-        blocks = [slice(start, start + _BLOCK) for start in range(0, len(x), _BLOCK)]
+        size = int(np.clip(self._memory // (_OF_DISTANCE * len(field)), 1, _BLOCK))
+        blocks = [slice(start, start + size) for start in range(0, len(x), size)]
         if len(blocks) > 1:
             _ = field.outline  # here, once for all blocks
         questions = [(x[block], None if codes is None else codes[block]) for block in blocks]

@@ -37,7 +37,7 @@ def build_indexes(train: Split, n_classes: int, device: str = "cpu") -> list[Cla
     indexes = []
     for references, ids in _references(train, n_classes, centre_of(_flat(train)), device):
         index = faiss.IndexFlatL2(references.points.shape[1])
-        index.add(references.centred)
+        index.add(references.centred())
         indexes.append(ClassIndex(references, ids, index))
     return indexes
 

@@ -1,6 +1,6 @@
 """Reference points, and their squared distances in float32 with a bound on the error, on the CPU or on a device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ _WIDTH = 512
 """Products that float32 sums before float64 goes on: in 3,072 dimensions the error bound is a sixth of that of float32 alone."""
 _AT_ONCE = 2048
 """Contenders for the nearest reference that are measured at once."""
+_ROWS = 1024
+"""References whose float32 copies are made at once, where none are held."""
 _IN_CACHE = 2**17
 """Values in float64 that a processor's cache holds: 10,000 images have their norms in half the time of larger blocks."""
 ROUNDING = 2.0**-24
@@ -44,34 +46,40 @@ def unit_of(points: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class References:
-    """n points of d dimensions around a common centre: as given, and centred in float32.
+    """n points of d dimensions around a common centre.
 
-    `on_device`: the centred ones on `device`, if that is not the CPU.
+    `held`: the points less the centre in float32 (n, d); None: they are made block by block whenever they are wanted, so that
+    uint8 points, in memory or memory-mapped, are all that there is. `on_device`: the same on `device`, if that is not the CPU.
     """
 
     points: np.ndarray
     centre: np.ndarray
-    centred: np.ndarray
     squared_norms: np.ndarray
+    held: np.ndarray | None
     device: str = "cpu"
     on_device: "Tensor | None" = None
 
     @classmethod
-    def of(cls, points: np.ndarray, centre: np.ndarray, device: str = "cpu") -> "References":
-        """References whose products are taken on `device`; `centre` is float32."""
-        return cls._on(device, points, centre, (points - centre).astype(np.float32, copy=False))
+    def of(cls, points: np.ndarray, centre: np.ndarray, device: str = "cpu", is_held: bool = True) -> "References":
+        """References whose products are taken on `device`, which holds all of them; `centre` is float32."""
+        if is_held or device != "cpu":
+            return cls._on(device, points, centre, _less(points, centre))
+        parts = [squared_norms(_less(points[part], centre)) for part in _blocks(len(points))]
+        return cls(points, centre, np.concatenate(parts), None)
 
     @classmethod
     def _on(cls, device: str, points: np.ndarray, centre: np.ndarray, centred: np.ndarray) -> "References":
         on_device = None if device == "cpu" else remote.moved(centred, device)
-        return cls(points, centre, centred, squared_norms(centred), device, on_device)
+        return cls(points, centre, squared_norms(centred), centred, device, on_device)
 
     @classmethod
     def joined(cls, parts: Sequence["References"]) -> "References":
         """The references of all parts, one after the other; they have one centre."""
         if len(parts) == 1:
             return parts[0]
-        points, centred = (np.concatenate([getattr(part, name) for part in parts]) for name in ("points", "centred"))
+        points, centred = (
+            np.concatenate(arrays) for arrays in zip(*((one.points, one.centred()) for one in parts), strict=True)
+        )
         return cls._on(parts[0].device, points, parts[0].centre, centred)
 
     def __len__(self) -> int:
@@ -83,7 +91,20 @@ class References:
 
     def take(self, positions: np.ndarray) -> "References":
         """The references at positions (k,), on the CPU."""
-        return References(self.points[positions], self.centre, self.centred[positions], self.squared_norms[positions])
+        return References(self.points[positions], self.centre, self.squared_norms[positions], self.centred(positions))
+
+    def all_held(self) -> "References":
+        """The same, with float32 copies that stay."""
+        return self if self.held is not None else References.of(self.points, self.centre)
+
+    def centred(self, positions: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The points at `positions`, of any shape, less the centre, in float32."""
+        return _less(self.points[positions], self.centre) if self.held is None else self.held[positions]
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """All of the centred points (n, d), as they are held, or a block at a time."""
+        for part in _blocks(len(self)) if self.held is None else [slice(0, len(self))]:
+            yield part, self.centred(part)
 
     def exactly(self, positions: np.ndarray) -> np.ndarray:
         """The points at `positions`, of any shape, in float64."""
@@ -105,9 +126,10 @@ class References:
             squared = remote.squared_distances(centred, norms, self.on_device, self.squared_norms, _WIDTH)
             return squared, np.where(is_far, np.inf, self.error(np.sqrt(norms), _WIDTH))[:, None]
         squared = norms[:, None] + self.squared_norms
-        for start in range(0, centred.shape[1], _WIDTH):
-            part = slice(start, start + _WIDTH)
-            squared -= 2 * (centred[:, part] @ self.centred[:, part].T)
+        for rows, points in self.blocks():
+            for start in range(0, centred.shape[1], _WIDTH):
+                part = slice(start, start + _WIDTH)
+                squared[:, rows] -= 2 * (centred[:, part] @ points[:, part].T)
         return squared, np.where(is_far, np.inf, self.error(np.sqrt(norms), _WIDTH))[:, None]
 
     def nearest(self, queries: np.ndarray, excluded: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +191,10 @@ class References:
 def cross_distances(first: References, second: References) -> np.ndarray:
     """Squared distances, float32 (n, m), between references of one centre."""
     if first.on_device is None or second.on_device is None:
-        squared = first.centred @ second.centred.T
+        squared = np.empty((len(first), len(second)), dtype=np.float32)
+        for columns, points in second.blocks():
+            for rows, others in first.blocks():
+                np.matmul(others, points.T, out=squared[rows, columns])
     else:
         squared = remote.products(first.on_device, second.on_device)
     squared *= -2
@@ -181,6 +206,16 @@ def cross_distances(first: References, second: References) -> np.ndarray:
 def error_between(first: References, second: References) -> float:
     """A bound on the error of any of the `cross_distances`."""
     return float(second.error(np.sqrt(first.squared_norms.max())))
+
+
+def _less(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Points less a centre, in float32."""
+    return (points - centre).astype(np.float32, copy=False)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    """All of n rows, `_ROWS` at a time."""
+    return (slice(start, min(start + _ROWS, n)) for start in range(0, n, _ROWS))
 
 
 def squared_norms(rows: np.ndarray) -> np.ndarray:
@@ -195,5 +230,5 @@ def squared_norms(rows: np.ndarray) -> np.ndarray:
 def centre_of(points: np.ndarray) -> np.ndarray:
     """The mean (d,) of points (n, d) in float32; of uint8 in whole numbers, so that centred values are whole and exact."""
     if points.dtype == np.uint8:
-        return np.round(points.sum(axis=0, dtype=np.uint32) / len(points)).astype(np.float32)
+        return np.round(points.sum(axis=0, dtype=np.uint64) / len(points)).astype(np.float32)
     return points.mean(axis=0, dtype=np.float64).astype(np.float32)

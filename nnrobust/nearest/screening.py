@@ -181,7 +181,7 @@ def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: s
         if isinstance(metric, Metric):
             normals = metric.normals(rivals.own.exactly(own[rows]) - rivals.other.exactly(others[rows]))
         else:
-            normals = rivals.own.centred[own[rows]] - rivals.other.centred[others[rows]]
+            normals = rivals.own.centred(own[rows]) - rivals.other.centred(others[rows])
         found[rows] = np.linalg.norm(normals, order, axis=2)
     if isinstance(metric, Metric):
         return found * (1 + metric.rounding)
