@@ -1,10 +1,10 @@
 """Whether certificates hold: from queries, references and what is claimed, without a solver, rounding always on the safe side.
 
 `which_hold` takes certificates together that are of one classifier, and of one label where there are but two.
-`_is_well_formed`: they are about these references, and made of numbers that mean something. `_shows_upper`: at `x_adv`, no farther
-than `upper`, another class is as near as the own one. `_shows_lower`: each other-class reference j has a bound of `lower` or
-more, which is one of three: that of its bisector with the first reference of `own`, from products of matrices, for all j at once;
-that of its multipliers; that of its bisector with another reference of `own`.
+`_is_well_formed`: they are about these references, and made of numbers that mean something. `_shows_upper`: at `x_adv`, no
+farther than `upper`, another class is as near as the own one. `_shows_lower`: each other-class reference j has a bound of `lower`
+or more, which is one of three: that of its bisector with the first reference of `own`, from products of matrices, for all j at
+once; that of its multipliers; that of its bisector with another reference of `own`.
 """
 
 from collections.abc import Sequence
