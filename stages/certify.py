@@ -13,7 +13,7 @@ from nnrobust.nearest.by_class import Work, certified
 from nnrobust.nearest.certificate import certificate_records
 from nnrobust.nearest.screening import Effort
 from nnrobust.records import ALL_CLASSES, write_records
-from nnrobust.runtime.cluster import engine_of_cores
+from nnrobust.runtime.cluster import engine_of
 from nnrobust.runtime.machine import machine
 from nnrobust.runtime.process import run_stage
 from nnrobust.runtime.progress import shown
@@ -30,11 +30,11 @@ def records() -> Iterator[pd.DataFrame]:
     every = Effort(options.n_own, options.n_screened, params.compute.block_size)
     # Nearly every training image is settled by its half gap, so only the others get more.
     settled = replace(every, settled_at={threat.norm: threat.epsilon for threat in threats})
-    work = Work(INPUT, INDEX, str(device), {"test": every, "train": settled})
+    work = Work(INPUT.resolve(), INDEX.resolve(), str(device), {"test": every, "train": settled})
     labels = {
         split: getattr(dataset, split).labels for split in work.efforts
     }  # the test images first, which take longer
-    found = certified(work, labels, engine_of_cores(params.compute, device), shown)
+    found = certified(work, labels, engine_of(params.compute, device), shown)
     for split in SPLITS:
         problems = [(str(pair), pair.indices(labels[split]), pair.class_ids()) for pair in prepared.pairs]
         problems.append((ALL_CLASSES, np.arange(len(labels[split])), np.arange(len(dataset.classes))))

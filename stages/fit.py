@@ -9,7 +9,7 @@ import torch
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import AllClasses, load_dataset
 from nnrobust.records import write_records
-from nnrobust.runtime.cluster import engine_of_cores
+from nnrobust.runtime.cluster import engine_of
 from nnrobust.runtime.machine import Local, describe
 from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import run_stage, stage_item
@@ -25,9 +25,9 @@ def main() -> None:
     name = stage_item()
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     options, threats, dataset = params.classifiers[name], params.epsilon.threat_models(), prepared.dataset
-    engine = engine_of_cores(params.compute, DEVICE)
+    engine = engine_of(params.compute, DEVICE)
     progress = shown if isinstance(engine, Local) else silent
-    work = Work(INPUT, options, threats, WorkStore.of_loaded_code(Path(".work").resolve()), progress)
+    work = Work(INPUT.resolve(), options, threats, WorkStore.of_loaded_code(Path(".work").resolve()), progress)
     # The largest first, so that it is not left over for one process at the end.
     problems: list[Problem] = [AllClasses(len(dataset.classes)), *prepared.pairs]
     mapped = engine.map(work, problems)

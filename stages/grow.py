@@ -8,7 +8,7 @@ import torch
 from nnrobust.config.params import read_params
 from nnrobust.experiments.growth import Growth, growth_table
 from nnrobust.nearest.screening import Effort
-from nnrobust.runtime.cluster import engine_of_cores
+from nnrobust.runtime.cluster import engine_of
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.runtime.process import run_stage
 from nnrobust.runtime.progress import shown
@@ -29,8 +29,8 @@ def main() -> None:
     growth = Growth(asked.halvings, asked.seeds, effort, simple, asked.n_test_per_class)
     table = pd.DataFrame(columns=COLUMNS)
     if growth.seeds:
-        engine = engine_of_cores(params.compute, torch.device("cpu"))
-        table = growth_table(INPUT, threats, growth, engine, shown)[COLUMNS]
+        engine = engine_of(params.compute, torch.device("cpu"))
+        table = growth_table(INPUT.resolve(), threats, growth, engine, shown)[COLUMNS]
     write_csv(OUTPUT, table.round(6))
 
 

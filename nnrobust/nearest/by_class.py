@@ -1,4 +1,4 @@
-"""1NN certified class by class, so that processes may share the classes."""
+"""1NN certified in parts that workers may share: images of a class, a block at a time, against some of the other classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,21 +8,32 @@ from pathlib import Path
 import numpy as np
 
 from nnrobust.data.datasets import opened
-from nnrobust.nearest.certificate import Bounds, certify
+from nnrobust.nearest.certificate import Bounds, certify_against, groups_of
 from nnrobust.nearest.neighbors import ClassIndex, load_indexes
 from nnrobust.nearest.screening import Effort
 from nnrobust.runtime.machine import Engine
 from nnrobust.runtime.progress import Progress, silent
 
-OfClass = tuple[str, int]
-"""The images of one class: a split and a class id."""
+BLOCK = 1000
+"""Images of a class that are one part: enough for distances between references to be had at once."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images `rows` of a split, which are of class `label`, and the other classes that they are held against."""
+
+    split: str
+    label: int
+    rows: np.ndarray
+    group: list[int]
 
 
 @dataclass(frozen=True)
 class Work:
-    """What `certify` gives of the images of a class of the dataset prepared in `folder`, in whichever process.
+    """The bounds of a part of the dataset prepared in `folder`, in whichever process.
 
-    `indexes` is the folder that `index` left, `efforts` are by split; references are held on `device`.
+    `indexes` is the folder that `index` left, `efforts` are by split; references are held on `device`. Workers on other machines
+    find both folders under the same paths.
     """
 
     folder: Path
@@ -30,12 +41,10 @@ class Work:
     device: str
     efforts: Mapping[str, Effort]
 
-    def __call__(self, item: OfClass) -> Bounds:
-        split, label = item
-        part = getattr(opened(self.folder).dataset, split)
-        rows = np.flatnonzero(part.labels == label)
+    def __call__(self, part: Part) -> Bounds:
+        images = getattr(opened(self.folder).dataset, part.split).images[part.rows]
         indexes = _indexes(self.indexes, self.folder, self.device)
-        return certify(part.images[rows], part.labels[rows], indexes, self.efforts[split])
+        return certify_against(images, part.label, part.group, indexes, self.efforts[part.split])
 
 
 @lru_cache(maxsize=1)
@@ -47,14 +56,27 @@ def _indexes(folder: Path, data: Path, device: str) -> list[ClassIndex]:
 def certified(
     work: Work, splits: Mapping[str, np.ndarray], engine: Engine, progress: Progress = silent
 ) -> dict[str, Bounds]:
-    """The bounds of all images of each split, whose labels (n,) are given; equal to what one call of `certify` gives.
+    """The bounds of all images of each split, whose labels (n,) are given; equal for every engine.
 
-    Splits are worked through in their order; `engine` spreads classes.
+    Splits are worked through in their order; `engine` spreads blocks of images, and classes that these are held against: the
+    bounds against each class stand apart, and the least of them counts.
     """
-    items = [(split, int(label)) for split, labels in splits.items() for label in np.unique(labels)]
-    whole: dict[str, Bounds] = {}
-    for _, (number, found) in zip(progress(items, "certify"), engine.map(work, items), strict=True):
-        split, label = items[number]
-        bounds = whole.setdefault(split, Bounds.unknown(len(splits[split]), found.other.shape[1]))
-        bounds.put(np.flatnonzero(splits[split] == label), found)
+    dataset = opened(work.folder).dataset
+    sizes = np.bincount(dataset.train.labels, minlength=len(dataset.classes)).tolist()
+    whole = {split: Bounds.unknown(len(labels), len(sizes)) for split, labels in splits.items()}
+    parts = [part for split, labels in splits.items() for part in _parts(split, labels, sizes)]
+    for _, (number, found) in zip(progress(parts, "certify"), engine.map(work, parts), strict=True):
+        part = parts[number]
+        whole[part.split].put(part.rows, part.group, found)
     return whole
+
+
+def _parts(split: str, labels: np.ndarray, sizes: list[int]) -> list[Part]:
+    """All images of a split, by class and block, against all other classes."""
+    members = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
+    return [
+        Part(split, label, rows[start : start + BLOCK], group)
+        for label, rows in members.items()
+        for start in range(0, len(rows), BLOCK)
+        for group in groups_of(sizes, label)
+    ]

@@ -68,12 +68,13 @@ class Bounds:
         lower, upper = ({adversary: infinite() for adversary in ADVERSARIES} for _ in range(2))
         return cls(np.zeros(n), infinite(), half_gap, bisector, lower, upper)
 
-    def put(self, rows: np.ndarray, found: "Bounds") -> None:
-        """Writes the bounds of the queries `rows`, found apart from the others."""
-        self.own[rows], self.other[rows] = found.own, found.other
+    def put(self, rows: np.ndarray, group: list[int], found: "Bounds") -> None:
+        """Writes the bounds of the queries `rows` against the classes `group`, found apart from the others."""
+        at = np.ix_(rows, np.array(group))
+        self.own[rows], self.other[at] = found.own, found.other[:, group]
         for name in ("half_gap", "bisector", "lower", "upper"):
             for key, values in getattr(found, name).items():
-                getattr(self, name)[key][rows] = values
+                getattr(self, name)[key][at] = values[:, group]
 
 
 def certify(
@@ -88,37 +89,41 @@ def certify(
     Where only verdicts are sought, a query whose half gap exceeds its epsilon in every norm keeps the half gap for every bound,
     and no upper one, which saves nearly all work on training images.
     """
-    flat = np.asarray(queries).reshape(len(queries), -1)
-    bounds = Bounds.unknown(len(flat), len(indexes))
-    present = np.unique(labels).tolist()
-    work = [(label, group) for label in present for group in _groups(indexes, label)]
+    bounds = Bounds.unknown(len(queries), len(indexes))
+    present, sizes = np.unique(labels).tolist(), [len(index) for index in indexes]
+    work = [(label, group) for label in present for group in groups_of(sizes, label)]
     for label, group in progress(work, "certify"):
         rows = np.flatnonzero(labels == label)
-        bounds.own[rows] = np.sqrt(search(indexes[label], flat[rows])[0]) / UNIT
-        is_open = np.zeros((len(rows), len(group)), dtype=bool)
-        for place, rival in enumerate(group):
-            bounds.other[rows, rival] = np.sqrt(search(indexes[rival], flat[rows])[0]) / UNIT
-            is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], effort.settled_at)
-        places, members = np.nonzero(is_open.T)
-        if len(places):
-            rivals = Rivals.of_groups(
-                indexes[label].references,
-                {rival: indexes[rival].references for rival in group},
-                len(places) * len(ADVERSARIES),
-            )
-            at = rows[members], np.array(group)[places]
-            refine = partial(_refine, bounds, at, flat, rivals, effort)
-            for _ in fitting(refine, np.arange(len(places)), effort.block_size):
-                pass
+        bounds.put(rows, group, certify_against(queries[rows], label, group, indexes, effort))
     return bounds
 
 
-def _groups(indexes: list[ClassIndex], label: int) -> list[list[int]]:
-    """The other classes, as many at once as their distances from all own references allow."""
+def certify_against(
+    queries: np.ndarray, label: int, group: list[int], indexes: list[ClassIndex], effort: Effort
+) -> Bounds:
+    """`certify` of queries of one label, against some of the other classes; nothing is known against the rest."""
+    flat = np.asarray(queries).reshape(len(queries), -1)
+    bounds, rows = Bounds.unknown(len(flat), len(indexes)), np.arange(len(flat))
+    bounds.own[:] = np.sqrt(search(indexes[label], flat)[0]) / UNIT
+    is_open = np.zeros((len(flat), len(group)), dtype=bool)
+    for place, rival in enumerate(group):
+        bounds.other[:, rival] = np.sqrt(search(indexes[rival], flat)[0]) / UNIT
+        is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], effort.settled_at)
+    places, members = np.nonzero(is_open.T)
+    if len(places):
+        others = {rival: indexes[rival].references for rival in group}
+        rivals = Rivals.of_groups(indexes[label].references, others, len(places) * len(ADVERSARIES))
+        at = rows[members], np.array(group)[places]
+        for _ in fitting(partial(_refine, bounds, at, flat, rivals, effort), np.arange(len(places)), effort.block_size):
+            pass
+    return bounds
+
+
+def groups_of(sizes: list[int], label: int) -> list[list[int]]:
+    """The other classes, as many at once as their distances from all own references allow, from the sizes of all."""
     groups: list[list[int]] = [[]]
-    for rival in range(len(indexes)):
-        n_others = sum(len(indexes[member]) for member in [*groups[-1], rival])
-        if groups[-1] and n_others * len(indexes[label]) > _MOST_DISTANCES:
+    for rival, size in enumerate(sizes):
+        if groups[-1] and (sum(sizes[member] for member in groups[-1]) + size) * sizes[label] > _MOST_DISTANCES:
             groups.append([])
         if rival != label:
             groups[-1].append(rival)

@@ -1,6 +1,6 @@
 """Whether certificates hold: from queries, references and what is claimed, without a solver, rounding always on the safe side.
 
-`which_hold` takes certificates together that are of one classifier, and of one label where there are but two.
+`which_hold` takes certificates of one classifier together, and goes through the references once for all, block by block.
 `_is_well_formed`: they are about these references, and made of numbers that mean something. `_shows_upper`: at `x_adv`, no
 farther than `upper`, another class is as near as the own one. `_shows_lower`: each other-class reference j has a bound of `lower`
 or more, which is one of three: that of its bisector with the first reference of `own`, from products of matrices, for all j at
@@ -8,7 +8,7 @@ once; that of its multipliers; that of its bisector with another reference of `o
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +19,8 @@ from nnrobust.threat import DUAL
 if TYPE_CHECKING:
     from nnrobust.nearest.proof import Certificate
 
-_MOST = 2**23
-"""Distances that are held at once; those of one query at least."""
+_TOGETHER, _AT_ONCE = 512, 512
+"""Certificates that are checked together, and references whose distances from all of their points are held at once."""
 
 
 def which_hold(certificates: Sequence["Certificate"]) -> np.ndarray:
@@ -33,14 +33,11 @@ def which_hold(certificates: Sequence["Certificate"]) -> np.ndarray:
             classifiers[about] = Classifier.of(one)
         classifier = classifiers[about]
         if classifier is not None and _is_well_formed(one, classifier):
-            # Of two classes the others of one label are half as many; of more, all references are gone through once.
-            label = int((classifier.labels == one.label).argmax()) if classifier.has_two_classes else -1
-            groups.setdefault((*about, label), []).append(n)
+            groups.setdefault(about, []).append(n)
     for key, places in groups.items():
-        classifier = classifiers[key[:3]]
+        classifier = classifiers[key]
         assert classifier is not None
-        size = max(1, _MOST // (3 * len(classifier.labels)))
-        for part in (places[start : start + size] for start in range(0, len(places), size)):
+        for part in (places[start : start + _TOGETHER] for start in range(0, len(places), _TOGETHER)):
             holds[part] = _check(*scaled([certificates[n] for n in part], classifier))
     return holds
 
@@ -105,45 +102,98 @@ def scaled(certificates: list["Certificate"], classifier: Classifier) -> tuple[l
 
 
 def _check(certificates: list["Certificate"], classifier: Classifier) -> np.ndarray:
-    """Which of some well-formed certificates hold (m,), of one label where there are two classes."""
-    is_own = np.stack([classifier.labels == one.label for one in certificates])
+    """Which of some well-formed certificates hold (m,)."""
+    m, codes = len(certificates), np.unique(classifier.labels, return_inverse=True)[1]
+    own_code = np.array([codes[(classifier.labels == one.label).argmax()] for one in certificates])
     places = [Place.of(one.query, classifier.metric) for one in certificates]
     ends = [Place.of(one.query if np.isinf(one.upper) else one.x_adv, classifier.metric).point for one in certificates]
-    first = np.array(
-        [one.own[0] if len(one.own) else mine.argmax() for one, mine in zip(certificates, is_own, strict=True)]
-    )
-    points = np.concatenate([np.stack([place.point for place in places]), classifier.exactly(first), np.stack(ends)])
-    # The distances of queries and of first references matter to others, those of ends to all.
-    is_met, m = ~is_own[0] if classifier.has_two_classes else np.ones(is_own.shape[1], dtype=bool), len(certificates)
-    squared, errors = products(points, classifier, np.flatnonzero(is_met))
-    from_ends = np.empty((2, *is_own.shape))
-    from_ends[:, :, is_met] = squared[2 * m :], errors[2 * m :]
-    from_ends[:, :, ~is_met] = products(np.stack(ends), classifier, np.flatnonzero(~is_met))
-    holds = np.zeros(m, dtype=bool)
-    for n, one in enumerate(certificates):
-        others, rivals = np.flatnonzero(~is_own[n]), ~is_own[n, is_met]
-        near = [_contenders(from_ends[:, n, side], np.flatnonzero(side)) for side in (is_own[n], ~is_own[n])]
-        if not _shows_upper(one, classifier, ends[n], near):
-            continue
-        is_open = np.full(len(others), one.lower > 0)
-        if len(one.own) and classifier.metric is None and one.adversary.weights is None:
-            nearest = classifier.squared_distances(places[n].point, one.own[:1])[0] * (1 + ROUNDING)
-            length = np.sqrt(squared[m + n, rivals] + errors[m + n, rivals]) * (
-                np.sqrt(points.shape[1]) if one.adversary.norm == "Linf" else 1
-            )
-            gaps = squared[n, rivals] - errors[n, rivals] - nearest
-            is_open &= ~(gaps / (2 * length + TINY) * (1 - ROUNDING) >= one.lower)
-        holds[n] = _shows_lower(one, classifier, places[n], others[is_open])
-    return holds
+    first, near, far = _First.of(certificates, classifier, places), _Nearest(m), _Nearest(m)
+    queries, open_rows, open_positions = np.stack([place.point for place in places]), [], []
+    for code in np.unique(codes).tolist():
+        # Of references of a query's own class only the distances from `ends` matter.
+        of_class, facing, members = (
+            np.flatnonzero(own_code == code),
+            np.flatnonzero(own_code != code),
+            np.flatnonzero(codes == code),
+        )
+        points, n = np.concatenate([np.stack(ends), queries[facing], first.points[facing]]), len(facing)
+        for start in range(0, len(members), _AT_ONCE):
+            positions = members[start : start + _AT_ONCE]
+            squared, errors = products(points, classifier, positions)
+            near.see(of_class, squared[of_class], errors[of_class], positions)
+            far.see(facing, squared[facing], errors[facing], positions)
+            least, most = squared[m : m + n] - errors[m : m + n], squared[m + n :] + errors[m + n :]
+            rows, columns = np.nonzero(~first.shows(facing, least, most))
+            open_rows.append(facing[rows])
+            open_positions.append(positions[columns])
+    rows, positions = np.concatenate(open_rows), np.concatenate(open_positions)
+    nearest = zip(near.contenders(), far.contenders(), strict=True)
+    return np.array([
+        _shows_upper(one, classifier, ends[n], both) and _shows_lower(one, classifier, places[n], np.sort(positions[rows == n]))
+        for n, (one, both) in enumerate(zip(certificates, nearest, strict=True))
+    ])  # fmt: skip
 
 
-def _contenders(known: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Which of the references at positions (p,) may be the nearest, by squared distances and their errors (2, p)."""
-    squared, errors = known
-    return positions[squared - errors <= (squared + errors).min()]
+@dataclass(frozen=True)
+class _First:
+    """Of m certificates: the place (m, k) of the first own reference, and what its bisectors with others are to show.
+
+    `squared` (m,): its squared distance from the query, rounded up. `lower` (m,): what is claimed. `factor` (m,): times a length,
+    it is no less than the dual norm. `is_known` (m,): whether there is one, and bisectors are such.
+    """
+
+    points: np.ndarray
+    squared: np.ndarray
+    lower: np.ndarray
+    factor: np.ndarray
+    is_known: np.ndarray
+
+    @classmethod
+    def of(cls, certificates: list["Certificate"], classifier: Classifier, places: list[Place]) -> "_First":
+        points, m = np.stack([place.point for place in places]), len(certificates)
+        squared, is_known = np.zeros(m), np.zeros(m, dtype=bool)
+        for n, one in enumerate(certificates):
+            if len(one.own) and classifier.metric is None and one.adversary.weights is None:
+                is_known[n], points[n] = True, classifier.exactly(one.own[:1])[0]
+                squared[n] = classifier.squared_distances(places[n].point, one.own[:1])[0] * (1 + ROUNDING)
+        factor = np.array([np.sqrt(points.shape[1]) if one.adversary.norm == "Linf" else 1.0 for one in certificates])
+        return cls(points, squared, np.array([one.lower for one in certificates]), factor, is_known)
+
+    def shows(self, rows: np.ndarray, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+        """Whether the bisectors of certificates `rows` (r,) with others show what these claim (r, p).
+
+        From bounds (r, p) of the others' squared distances: at least `least` from the query, at most `most` from the reference.
+        """
+        lower, lengths = self.lower[rows, None], np.sqrt(most) * self.factor[rows, None]
+        bounds = (least - self.squared[rows, None]) / (2 * lengths + TINY) * (1 - ROUNDING)
+        shown: np.ndarray = (self.is_known[rows, None] & (bounds >= lower)) | (lower <= 0)
+        return shown
 
 
-def _shows_upper(one: "Certificate", classifier: Classifier, end: np.ndarray, near: Sequence[np.ndarray]) -> bool:
+class _Nearest:
+    """Which references may be the nearest to each of m points, as blocks of them go by."""
+
+    def __init__(self, m: int) -> None:
+        self.best, self.seen = np.full(m, np.inf), list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
+
+    def see(self, rows: np.ndarray, squared: np.ndarray, errors: np.ndarray, positions: np.ndarray) -> None:
+        """Takes in references at positions (p,), by squared distances (r, p) from points `rows` (r,), and their errors."""
+        self.best[rows] = np.minimum(self.best[rows], (squared + errors).min(axis=1))
+        least = squared - errors
+        at, columns = np.nonzero(least <= self.best[rows, None])
+        self.seen.append((rows[at], positions[columns], least[at, columns]))
+
+    def contenders(self) -> list[np.ndarray]:
+        """The positions of those for each point."""
+        rows, positions, least = (np.concatenate(parts) for parts in zip(*self.seen, strict=True))
+        is_near = least <= self.best[rows]
+        rows, positions = rows[is_near], positions[is_near]
+        return [np.sort(positions[rows == n]) for n in range(len(self.best))]
+
+
+def _shows_upper(
+    one: "Certificate", classifier: Classifier, end: np.ndarray, near: tuple[np.ndarray, np.ndarray]
+) -> bool:
     """x_adv, whose place is `end`, is no farther than `upper`, and one of the `near` others is as near to it as the near own."""
     if np.isinf(one.upper):
         return True

@@ -1,7 +1,6 @@
 """Distances and bounds that hold in float64, every rounding error on the safe side: what `checker` decides by."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,11 +56,6 @@ class Classifier:
         """That of a certificate, taken at its word."""
         largest = max(float(one.references.max()), -float(one.references.min()))
         return cls(one.references, one.labels, one.metric, one.digest, largest)
-
-    @cached_property
-    def has_two_classes(self) -> bool:
-        first = self.labels == self.labels[0]
-        return bool((first | (self.labels == self.labels[first.argmin()])).all())
 
     @property
     def n_features(self) -> int:

@@ -103,17 +103,21 @@ def attack_machine(options: Options, group_size: int | None = None) -> Machine:
         ParamError: when workers without a GPU are to use one.
     """
     here = machine(options.device, group_size or options.group_size, options.batch_size)
-    has_gpu = here.device.type == "cuda"
+    return replace(here, engine=engine_of(options, here.device))
+
+
+def engine_of(options: Options, device: torch.device) -> Engine:
+    """What maps work on a device, as params have it: workers of Ray, processes unless a GPU does the work, or this one.
+
+    Raises:
+        ParamError: when workers without a GPU are to use one.
+    """
+    has_gpu = device.type == "cuda"
+    if options.engine == "processes" and not has_gpu:
+        return Processes(options.n_workers or os.cpu_count() or 1)
     if options.engine != "ray":
-        return replace(here, engine=engine_of_cores(options, here.device))
+        return Local()
     if has_gpu and not options.gpus_per_worker:
         raise ParamError("compute.gpus_per_worker: expected more than 0 where workers use a GPU, got 0; "
                          "give each worker a part of one, or set compute.device to cpu")  # fmt: skip
-    return replace(here, engine=Ray(options.gpus_per_worker if has_gpu else 0))
-
-
-def engine_of_cores(options: Options, device: torch.device) -> Engine:
-    """This machine's processes where params ask for them and no GPU does the work; else this process, also in place of Ray."""
-    if options.engine != "processes" or device.type == "cuda":
-        return Local()
-    return Processes(options.n_workers or os.cpu_count() or 1)
+    return Ray(options.gpus_per_worker if has_gpu else 0)

@@ -2,8 +2,11 @@
 
 import os
 import signal
+from dataclasses import dataclass
+from pathlib import Path
 
 from nnrobust.errors import TrainingError
+from nnrobust.nearest.by_class import Work
 
 
 def square(x):
@@ -15,6 +18,19 @@ def killed_once(marker, x):
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return -x
+
+
+@dataclass(frozen=True)
+class KilledOnce(Work):
+    """The bounds of a part, in a process that is killed at the first part that any has, if nothing marks that one was."""
+
+    marker: Path = Path()
+
+    def __call__(self, part):
+        if not self.marker.exists():
+            self.marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(part)
 
 
 def refused(x):

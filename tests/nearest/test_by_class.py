@@ -52,6 +52,26 @@ def test_class_by_class_come_the_bounds_of_all_images_at_once(dataset, work):
         assert np.isfinite(whole.other).sum() == 2 * len(part.labels)
 
 
+@pytest.mark.parametrize(
+    ("block", "most_distances", "n_parts"), [(4, 2**25, 8 * 3), (1000, 400, 2 * 3 * 2), (4, 400, 8 * 3 * 2)]
+)
+def test_blocks_of_images_and_shards_of_references_give_the_same_bounds(
+    dataset, work, monkeypatch, block, most_distances, n_parts
+):
+    labels, told = {split: getattr(dataset, split).labels for split in SPLITS}, []
+    whole = certified(work, labels, Local())
+    monkeypatch.setattr("nnrobust.nearest.by_class.BLOCK", block)
+    monkeypatch.setattr("nnrobust.nearest.certificate._MOST_DISTANCES", most_distances)
+    found = certified(work, labels, Local(), lambda items, _: told.append(len(items)) or items)
+    assert told == [n_parts]
+    for split in SPLITS:
+        for name in ("own", "other"):
+            np.testing.assert_array_equal(getattr(found[split], name), getattr(whole[split], name))
+        for name in ("half_gap", "bisector", "lower", "upper"):
+            for key, values in getattr(found[split], name).items():
+                np.testing.assert_allclose(values, getattr(whole[split], name)[key], rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.slow
 def test_processes_certify_fit_and_grow_what_this_process_does(dataset, work):
     labels = {split: getattr(dataset, split).labels for split in SPLITS}

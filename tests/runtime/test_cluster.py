@@ -13,13 +13,17 @@ import torch
 from made.project import params_of
 from made.training import TRADES, VALIDATION, recipe, tasks_of, train, training_set
 from made.victims import Small, network_problem
-from made.work import in_which_process, killed_once, refused, square
+from made.work import KilledOnce, in_which_process, killed_once, refused, square
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.pairs import PairSource
 from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import AttackSpec
+from nnrobust.data.datasets import Pair, save_dataset
 from nnrobust.errors import ParamError, TrainingError
-from nnrobust.runtime.cluster import Ray, attack_machine, training_machine
+from nnrobust.nearest.by_class import Work, certified
+from nnrobust.nearest.neighbors import build_indexes, save_indexes
+from nnrobust.nearest.screening import Effort
+from nnrobust.runtime.cluster import Ray, attack_machine, engine_of, training_machine
 from nnrobust.runtime.machine import Local, Machine
 from nnrobust.runtime.processes import Processes
 from nnrobust.runtime.store import WorkStore
@@ -104,6 +108,38 @@ def test_workers_attack_what_this_process_attacks(cluster):
         for name in ("predictions", "is_fooled", "method"):
             assert np.array_equal(getattr(one[norm], name), getattr(other[norm], name))
         np.testing.assert_array_equal(one[norm].perturbation_norm, other[norm].perturbation_norm)
+
+
+@pytest.mark.slow
+def test_workers_certify_blocks_of_images_and_shards_of_references_though_one_is_killed(
+    cluster, dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("nnrobust.nearest.by_class.BLOCK", 4)
+    monkeypatch.setattr("nnrobust.nearest.certificate._MOST_DISTANCES", 400)
+    data, indexes = tmp_path / "data", tmp_path / "index"
+    for folder in (data, indexes):
+        folder.mkdir()
+    save_dataset(dataset, [Pair(0, 1)], data)
+    save_indexes(build_indexes(dataset.train, 3), indexes)
+    labels, marker = {"test": dataset.test.labels}, tmp_path / "died"
+    settings = data, indexes, "cpu", {"test": Effort(4, 8, 16)}
+    if isinstance(cluster, Processes):  # which ends at a killed one, and is asked again
+        with pytest.raises(ParamError, match=r"compute\.n_workers: expected 2 processes that go on"):
+            certified(KilledOnce(*settings, marker), labels, cluster)
+    there = certified(KilledOnce(*settings, marker), labels, cluster)["test"]
+    assert marker.exists()
+    here = certified(Work(*settings), labels, Local())["test"]
+    np.testing.assert_array_equal(there.own, here.own)
+    for name in ("half_gap", "bisector", "lower", "upper"):
+        for key, values in getattr(here, name).items():
+            np.testing.assert_array_equal(getattr(there, name)[key], values)
+
+
+def test_work_on_a_processor_goes_to_the_engine_that_params_name():
+    options, cpu = params_of("embedded").compute, torch.device("cpu")
+    assert engine_of(options.model_copy(update={"engine": "ray"}), cpu) == Ray(gpus_per_worker=0)
+    assert isinstance(engine_of(options.model_copy(update={"engine": "local"}), cpu), Local)
+    assert engine_of(options.model_copy(update={"n_workers": 3}), cpu) == Processes(3)
 
 
 def test_processes_are_for_machines_without_a_gpu_and_as_many_as_it_has_cores(monkeypatch):
