@@ -92,11 +92,11 @@ def _best_first(
     limit: np.ndarray,
     known: Distances,
 ) -> Radii:
-    search = BestFirst(x, rivals, screen(x, rivals, effort, adversary.norm, known), adversary)
+    search = BestFirst(x, rivals, screen(x, rivals, effort, adversary, known), adversary)
     search.run(limit)
     found = search.result(limit)
     rows = np.flatnonzero(search.needs_more)
     if len(rows):
-        larger = replace(effort, n_screened=_MORE * effort.n_screened)
+        larger = replace(effort, n_screened=_MORE * effort.n_screened, is_thorough=True)
         _put(found, rows, _best_first(x[rows], rivals, larger, adversary, limit[rows], known.take(rows)))
     return found

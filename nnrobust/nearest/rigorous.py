@@ -77,17 +77,18 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a query is, in the image of the map (k,), and a bound on its l2 error."""
+    """Where a query (d,) is, in the image of the map (k,), and a bound on its l2 error."""
 
+    query: np.ndarray
     point: np.ndarray
     error: float
 
     @classmethod
     def of(cls, query: np.ndarray, metric: np.ndarray | None) -> "Place":
         if metric is None:
-            return cls(query, 0.0)
+            return cls(query, query, 0.0)
         error = ROUNDING * np.linalg.norm(np.abs(metric) @ np.abs(query))
-        return cls((metric * query).sum(axis=1), float(error))
+        return cls(query, (metric * query).sum(axis=1), float(error))
 
 
 def products(points: np.ndarray, classifier: Classifier, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,19 +112,24 @@ def products(points: np.ndarray, classifier: Classifier, positions: np.ndarray) 
 def bisectors(
     adversary: Adversary, classifier: Classifier, place: Place, i: int, rivals: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """(d_j^2 - d_i^2) / (2 ||a||_q), rounded down, a the normal of reference i and each of the rivals, with their d_j^2."""
+    """(d_j^2 - d_i^2) / (2 ||a||_q), rounded down, a the normal of reference i and each of the rivals, with their d_j^2.
+
+    In a box only coordinates of a count that the query may go against: no other move brings it nearer to the rival.
+    """
     (others, squared), metric, order = rivals, classifier.metric, DUAL[adversary.norm]
     weights = np.ones(1) if adversary.weights is None else np.array(adversary.weights)
     own = np.array([i])
+    falls, rises = _may_change(adversary, place.query)
     x_i, nearest = classifier.exactly(own), classifier.squared_distances(place.point, own)[0]
     gap = squared - nearest - ROUNDING * (squared + nearest)
     between, is_same = np.empty(len(others)), np.zeros(len(others), dtype=bool)
     for start in range(0, len(others), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         ways = classifier.exactly(others[part]) - x_i
-        between[part] = np.linalg.norm((ways if metric is None else ways @ metric) * weights, ord=order, axis=1)
-        if metric is None and adversary.weights is not None:
-            is_same[part] = ~np.any(ways[:, weights > 0], axis=1)
+        normals = (ways if metric is None else ways @ metric) * weights
+        between[part] = np.linalg.norm(np.where(normals > 0, normals * rises, normals * falls), ord=order, axis=1)
+        if metric is None:
+            is_same[part] = ~np.any(((ways > 0) & rises) | ((ways < 0) & falls), axis=1)
         if metric is not None:
             gap[part] -= 2 * place.error * _lengths(ways)
             between[part] += np.abs(ways) @ (
@@ -131,8 +137,17 @@ def bisectors(
             )
     with np.errstate(divide="ignore", invalid="ignore"):
         bounds = np.where(between > TINY, gap / (2 * between * (1 + ROUNDING)), -np.inf)
-    # Where no feature that may change tells the two apart, the farther one never wins.
+    # Where no feature tells the two apart that may change so, the farther one never wins.
     return np.where(is_same & (gap > 0), np.inf, bounds)
+
+
+def _may_change(adversary: Adversary, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which features (d,) may fall, and which may rise."""
+    is_free = np.ones(len(query), dtype=bool) if adversary.weights is None else np.array(adversary.weights) > 0
+    if adversary.box is None:
+        return is_free, is_free
+    low, high = adversary.box
+    return is_free & (query > low), is_free & (query < high)
 
 
 def weighed(one: "Certificate", classifier: Classifier, place: Place, j: int) -> float:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from nnrobust.nearest.between import Between
+from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.metric import PLAIN, Metric, Plain
 from nnrobust.nearest.references import ROUNDING, References
 from nnrobust.threat import DUAL
@@ -15,6 +16,10 @@ _FEW = 16
 """Queries whose candidates are compared at once, coordinate by coordinate (16 x 128 x 3,072 values)."""
 _MANY = 2048
 """References whose normals are held at once."""
+_IN_CACHE = 2**17
+"""Values in float32 that a processor's cache holds."""
+_FREE = 0.9
+"""The part of the coordinates of queries that the box leaves free on both sides, above which it does not count."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,15 @@ class Effort:
 
     `n_own` nearest own-class references are the i of the bisector bound, and the first constraints of the convex problems.
     `n_screened` other-class references get a bound of their own. `block_size` queries are handled at once, if they fit in memory.
-    With `settled_at`, epsilon by norm, nothing but the verdicts at these is sought.
+    With `settled_at`, epsilon by norm, nothing but the verdicts at these is sought. `is_thorough`: the dual norm of the normal
+    with the nearest own reference is taken of every other one, not of the screened ones alone.
     """
 
     n_own: int
     n_screened: int
     block_size: int
     settled_at: Mapping[str, float] | None = None
+    is_thorough: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,13 +100,14 @@ class Screened:
 class Distances:
     """Squared distances of m queries from own references (m, n_own) and others (m, n_other), and a bound (m, 1) on their errors.
 
-    `between` (m, n_other): the squared lengths of the normals between the nearest own reference and the others. References of
-    another group than that of the query are infinitely far.
+    `anchor` (m,): the nearest own reference. `between` (m, n_other): the squared lengths of the normals between it and others.
+    References of another group than that of the query are infinitely far.
     """
 
     own: np.ndarray
     other: np.ndarray
     error: np.ndarray
+    anchor: np.ndarray
     between: np.ndarray
 
     @classmethod
@@ -115,7 +123,7 @@ class Distances:
         if groups is not None and rivals.groups is not None:
             other[groups[:, None] != rivals.groups] = np.inf
         _, anchor = rivals.own.settled(places, own, own_error)
-        return cls(own, other, error, rivals.between.rows(anchor))
+        return cls(own, other, error, anchor, rivals.between.rows(anchor))
 
     def take(self, rows: np.ndarray) -> "Distances":
         return Distances(*(getattr(self, part.name)[rows] for part in fields(self)))
@@ -123,18 +131,24 @@ class Distances:
 
 @np.errstate(all="ignore")
 def screen(
-    queries: np.ndarray, rivals: Rivals, effort: Effort, norm: str = "L2", known: Distances | None = None
+    queries: np.ndarray,
+    rivals: Rivals,
+    effort: Effort,
+    adversary: Adversary = UNBOXED,
+    known: Distances | None = None,
 ) -> Screened:
     """Screens float64 queries (m, d) with `n_own` own-class and `n_screened` other-class references, or as many as there are.
 
     The bound is (d_j^2 - d_i^2) / (2 ||a||_q), q dual to `norm`, a = x_i - x_j (or its normal in a metric): the distance to the
     bisector of x_i and x_j. Every j gets the l2 bound of the i nearest to the query, which is one in linf when divided by
-    sqrt(d), and one in l1 as it is. The `n_screened` lowest get that of the best i in l2, and its bound in `norm`. Errors of
-    float32 distances are on the safe side.
+    sqrt(d), and one in l1 as it is. The `n_screened` lowest get that of the best i in l2, and its bound in the adversary's norm.
+    Where the box holds many coordinates of the queries, what they cannot do for x_j is no part of ||a||_q. Errors of float32
+    distances are on the safe side.
     `known`: the distances of the queries, where they are there.
     """
     known = Distances.of(queries, rivals) if known is None else known
-    places, error = rivals.metric.mapped(queries), known.error
+    places, error, norm = rivals.metric.mapped(queries), known.error, adversary.norm
+    reach = Reach.of(queries, adversary)
     own = lowest(known.own, effort.n_own)
     ways = rivals.own.exactly(own) - places[:, None]
     own_squared = np.vecdot(ways, ways)
@@ -143,6 +157,10 @@ def screen(
     by_one = gaps / (2 * np.sqrt(between))
     if norm == "L1":
         by_one = np.maximum(by_one, gaps / (2 * _largest_difference(rivals)))
+    if norm == "Linf":
+        by_one /= queries.shape[1] ** 0.5
+    if effort.is_thorough and not isinstance(rivals.metric, Metric) and (norm != "L2" or reach is not None):
+        by_one = np.maximum(by_one, gaps / (2 * _dual_distances_from(rivals, known.anchor, norm, reach)))
     k = min(effort.n_screened, len(rivals.other))
     others = lowest(by_one, k + 1)
     by_one, others = np.take_along_axis(by_one, others, axis=1), others[:, :k]
@@ -153,12 +171,12 @@ def screen(
     by_each = gaps / (2 * np.sqrt(between + rivals.between.error))
     by_all, best = by_each.max(axis=1), by_each.argmax(axis=1)
     beyond = by_one[:, k:] if by_one.shape[1] > k else np.full_like(by_one[:, :1], np.inf)
-    bounds = np.concatenate([np.maximum(by_all, by_one[:, :k]), beyond], axis=1)
     if norm == "Linf":
-        bounds = bounds / queries.shape[1] ** 0.5
-    if norm != "L2":
+        by_all /= queries.shape[1] ** 0.5
+    bounds = np.concatenate([np.maximum(by_all, by_one[:, :k]), beyond], axis=1)
+    if norm != "L2" or reach is not None:
         alone = np.take_along_axis(gaps, best[:, None], axis=1)[:, 0]
-        alone /= 2 * _dual_distances(rivals, np.take_along_axis(own, best, axis=1), others, norm)
+        alone /= 2 * _dual_distances(rivals, np.take_along_axis(own, best, axis=1), others, norm, reach)
         bounds[:, :k] = np.maximum(bounds[:, :k], alone)
     return Screened(own, rivals.metric.normals(ways), own_squared, others, bounds)
 
@@ -171,10 +189,35 @@ def lowest(values: np.ndarray, n: int) -> np.ndarray:
     return np.take_along_axis(places, order, axis=1)
 
 
-def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: str) -> np.ndarray:
+@dataclass(frozen=True)
+class Reach:
+    """Of m queries in a box, which coordinates may fall and which may rise: 1 or 0, float32 (m, 1, d)."""
+
+    falls: np.ndarray
+    rises: np.ndarray
+
+    @classmethod
+    def of(cls, queries: np.ndarray, adversary: Adversary) -> "Reach | None":
+        """None where the box holds few coordinates, or there is none."""
+        room = adversary.room(queries)
+        if room is None:
+            return None
+        falls, rises = room[0] < 0, room[1] > 0
+        if (falls & rises).mean() > _FREE:
+            return None
+        return cls(*(part.astype(np.float32)[:, None] for part in (falls, rises)))
+
+    def take(self, rows: slice | int) -> "Reach":
+        return Reach(self.falls[rows], self.rises[rows])
+
+    def useful(self, normals: np.ndarray) -> np.ndarray:
+        """The sizes of the coordinates of normals (m, k, d) along which the box lets a query go against them."""
+        return np.maximum(normals * self.falls, normals * -self.rises)
+
+
+def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: str, reach: Reach | None) -> np.ndarray:
     """||a||_q (m, k), q dual to `norm`, of the normals a of references at positions i and j (m, k), rounded up."""
-    order, d = DUAL[norm], rivals.own.points.shape[1]
-    found = np.empty(own.shape)
+    found, order = np.empty(own.shape), DUAL[norm]
     metric = rivals.metric
     for start in range(0, len(own), _FEW):
         rows = slice(start, start + _FEW)
@@ -182,9 +225,28 @@ def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: s
             normals = metric.normals(rivals.own.exactly(own[rows]) - rivals.other.exactly(others[rows]))
         else:
             normals = rivals.own.centred(own[rows]) - rivals.other.centred(others[rows])
-        found[rows] = np.linalg.norm(normals, order, axis=2)
-    if isinstance(metric, Metric):
-        return found * (1 + metric.rounding)
+        found[rows] = np.linalg.norm(normals if reach is None else reach.take(rows).useful(normals), order, axis=2)
+    return found * (1 + metric.rounding) if isinstance(metric, Metric) else _rounded_up(found, rivals, order)
+
+
+def _dual_distances_from(rivals: Rivals, anchors: np.ndarray, norm: str, reach: Reach | None) -> np.ndarray:
+    """||a||_q (m, n_other) as of `_dual_distances`, of own references at positions (m,) and all others, without a metric."""
+    found, order = np.empty((len(anchors), len(rivals.other))), DUAL[norm]
+    size = max(1, _IN_CACHE // rivals.own.points.shape[1])
+    near = rivals.own.centred(anchors)
+    for start in range(0, len(rivals.other), size):
+        part = slice(start, start + size)
+        points = rivals.other.centred(part)
+        for n, point in enumerate(near):
+            normals = point - points
+            sizes = normals if reach is None else reach.take(n).useful(normals)
+            found[n, part] = np.linalg.norm(sizes, order, axis=1)
+    return _rounded_up(found, rivals, order)
+
+
+def _rounded_up(found: np.ndarray, rivals: Rivals, order: float) -> np.ndarray:
+    """Norms of differences of centred references in float32, and what rounding may have taken off."""
+    d = rivals.own.points.shape[1]
     centring = (
         2
         * ROUNDING

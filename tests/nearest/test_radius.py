@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from made.brute_force import exact_radius
+from nnrobust import OneNearestNeighbor
+from nnrobust.nearest.halfspace import Adversary
 from nnrobust.nearest.radius import exact_radii
 from nnrobust.nearest.references import References, cross_distances, error_between
-from nnrobust.nearest.screening import Effort, Rivals, screen
+from nnrobust.nearest.screening import Effort, Reach, Rivals, screen
 
 
 def rivals_of(own, other):
@@ -144,13 +146,54 @@ def test_float32_distances_are_within_their_error():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_thorough", [False, True])
+@pytest.mark.parametrize("box", [None, (0.0, 1.0)])
 @pytest.mark.parametrize("norm", ["L2", "Linf", "L1"])
-def test_screening_bounds_hold_for_every_reference(norm):
+def test_screening_bounds_hold_for_every_reference(norm, box, is_thorough):
     queries, own, other = problem(7, n=60, d=4)
-    screened = screen(queries, rivals_of(own, other), Effort(5, 10, 64), norm)
+    if box is not None:  # most coordinates are at a side
+        queries, own, other = (np.clip(2 * part - 0.5, *box) for part in (queries, own, other))
+        queries = queries[won(queries, own, other)]
+    adversary = Adversary(norm, box)
+    assert (Reach.of(queries, adversary) is None) == (box is None)
+    screened = screen(queries, rivals_of(own, other), Effort(5, 10, 64, is_thorough=is_thorough), adversary)
     for q, query in enumerate(queries):
         chosen = screened.others[q].tolist()
-        alone = {j: exact_radius(query, own, other[[j]], norm) for j in range(60)}
+        alone = {j: exact_radius(query, own, other[[j]], norm, box) for j in range(60)}
         for place, j in enumerate(chosen):
             assert screened.bounds[q, place] <= alone[j] * (1 + 1e-6)
         assert screened.bounds[q, -1] <= min(alone[j] for j in range(60) if j not in chosen) * (1 + 1e-6)
+
+
+def sparse(seed, n, d=40):
+    """Points of which four in five coordinates are 0."""
+    generator = np.random.default_rng(seed)
+    return generator.random((n, d)) * (generator.random((n, d)) < 0.2)
+
+
+@pytest.mark.parametrize("weights", [None, np.r_[np.zeros(5), np.full(35, 2.0)]])
+@pytest.mark.parametrize("norm", ["L2", "Linf", "L1"])
+def test_radii_of_points_at_the_sides_of_a_box_are_those_of_a_library_and_proven(norm, weights):
+    points, queries, y = sparse(0, 60), sparse(1, 6), np.arange(60) % 3
+    model = OneNearestNeighbor(n_screened=2).fit(points, y)
+    found = model.robust_radius(queries, norm=norm, box=(0.0, 1.0), weights=weights)
+    assert (found.status == "exact").all()
+    assert found.verify().all()
+    free = np.ones(40) if weights is None else weights
+    for query, label, upper in zip(queries, model.predict(queries), found.upper, strict=True):
+        # What may not change is the same for all, and comes off both squared distances.
+        expected = exact_radius(query, points[y == label], points[y != label], norm, (0.0, 1.0))
+        assert (
+            upper == pytest.approx(expected, rel=1e-5)
+            if weights is None
+            else upper >= expected / free.max() * (1 - 1e-6)
+        )
+
+
+def test_where_no_allowed_move_helps_any_rival_the_radius_is_infinite_and_proven():
+    # The query is at the lower side in all that the rivals lack, and they have nothing that it could gain.
+    own, other = np.zeros((1, 40)), -np.ones((3, 40))
+    model = OneNearestNeighbor(n_screened=1).fit(np.concatenate([own, other]), [0, 1, 1, 1])
+    found = model.robust_radius(np.zeros((1, 40)), norm="Linf", box=(0.0, 1.0))
+    assert np.isinf(found.lower).all()
+    assert found.verify().all()
