@@ -27,9 +27,12 @@ def records() -> Iterator[pd.DataFrame]:
     params, prepared = read_params("params.yaml"), load_dataset(INPUT)
     dataset, options, threats = prepared.dataset, params.certify, params.epsilon.threat_models()
     device = machine(params.compute.device, params.compute.group_size, params.compute.batch_size).device
+    epsilons = {threat.norm: threat.epsilon for threat in threats}
     every = Effort(options.n_own, options.n_screened, params.compute.block_size)
+    if options.up_to is not None:
+        every = replace(every, settled_at={norm: options.up_to * epsilon for norm, epsilon in epsilons.items()})
     # Nearly every training image is settled by its half gap, so only the others get more.
-    settled = replace(every, settled_at={threat.norm: threat.epsilon for threat in threats})
+    settled = replace(every, settled_at=epsilons)
     work = Work(INPUT.resolve(), INDEX.resolve(), str(device), {"test": every, "train": settled})
     labels = {
         split: getattr(dataset, split).labels for split in work.efforts

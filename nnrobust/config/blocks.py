@@ -104,6 +104,7 @@ class Compute(Block):
 class Certify(Block):
     n_own: Count
     n_screened: Count
+    up_to: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None
 
 
 class Growth(Block):

@@ -27,19 +27,21 @@ _MORE = 8
 
 @on_one_thread
 @np.errstate(all="ignore")
-def exact_radii(
+def exact_radii(  # noqa: PLR0913
     queries: np.ndarray,
     rivals: Rivals,
     effort: Effort,
     adversary: Adversary = UNBOXED,
     stop_above: np.ndarray | float = np.inf,
     groups: np.ndarray | None = None,
+    known: Distances | None = None,
 ) -> Radii:
     """The radii of queries (m, d) of which the nearest reference is of their own class.
 
     Args:
         effort: with how many references to start; more are taken where these do not suffice.
         groups: (m,), the group of the other-class references that each query faces; None: all of them.
+        known: the distances of these queries, where they are there.
         stop_above: (m,) or one for all. A query whose radius is proven to exceed it is left there, with an infinite `upper`.
     """
     x = np.asarray(queries, dtype=np.float64)
@@ -50,10 +52,12 @@ def exact_radii(
         found, is_left = crowded_radii(x, rivals, adversary, limit, groups)
         rows = np.flatnonzero(is_left)
         if len(rows):
-            rest = Distances.of(x[rows], rivals, None if groups is None else groups[rows])
+            rest = (
+                known.take(rows) if known else Distances.of(x[rows], rivals, None if groups is None else groups[rows])
+            )
             _put(found, rows, _best_first(x[rows], rivals, effort, adversary, limit[rows], rest))
         return found
-    return _best_first(x, rivals, effort, adversary, limit, Distances.of(x, rivals, groups))
+    return _best_first(x, rivals, effort, adversary, limit, known or Distances.of(x, rivals, groups))
 
 
 @dataclass(frozen=True)

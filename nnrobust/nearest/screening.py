@@ -191,10 +191,13 @@ def lowest(values: np.ndarray, n: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reach:
-    """Of m queries in a box, which coordinates may fall and which may rise: 1 or 0, float32 (m, 1, d)."""
+    """Of m queries in a box, how far coordinates of a normal count: not at all where the box lets a query go no way against them.
 
-    falls: np.ndarray
-    rises: np.ndarray
+    `low` and `high`, float32 (m, 1, d), are 0 there, and else infinite.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
 
     @classmethod
     def of(cls, queries: np.ndarray, adversary: Adversary) -> "Reach | None":
@@ -205,14 +208,14 @@ class Reach:
         falls, rises = room[0] < 0, room[1] > 0
         if (falls & rises).mean() > _FREE:
             return None
-        return cls(*(part.astype(np.float32)[:, None] for part in (falls, rises)))
+        return cls(np.where(rises, -np.float32(np.inf), 0)[:, None], np.where(falls, np.float32(np.inf), 0)[:, None])
 
     def take(self, rows: slice | int) -> "Reach":
-        return Reach(self.falls[rows], self.rises[rows])
+        return Reach(self.low[rows], self.high[rows])
 
     def useful(self, normals: np.ndarray) -> np.ndarray:
-        """The sizes of the coordinates of normals (m, k, d) along which the box lets a query go against them."""
-        return np.maximum(normals * self.falls, normals * -self.rises)
+        """What counts of normals (m, k, d), written over them."""
+        return np.minimum(np.maximum(normals, self.low, out=normals), self.high, out=normals)
 
 
 def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: str, reach: Reach | None) -> np.ndarray:
@@ -239,9 +242,17 @@ def _dual_distances_from(rivals: Rivals, anchors: np.ndarray, norm: str, reach: 
         points = rivals.other.centred(part)
         for n, point in enumerate(near):
             normals = point - points
-            sizes = normals if reach is None else reach.take(n).useful(normals)
-            found[n, part] = np.linalg.norm(sizes, order, axis=1)
+            found[n, part] = _lengths(normals if reach is None else reach.take(n).useful(normals), order)
     return _rounded_up(found, rivals, order)
+
+
+def _lengths(rows: np.ndarray, order: float) -> np.ndarray:
+    """The norms (k,) of rows (k, d) in float32, which are written over: sums by products, several times as fast as NumPy's."""
+    if order == 2:
+        squared: np.ndarray = np.vecdot(rows, rows)
+        return np.sqrt(squared)
+    sizes = np.abs(rows, out=rows)
+    return sizes @ np.ones(rows.shape[1], dtype=rows.dtype) if order == 1 else sizes.max(axis=1)
 
 
 def _rounded_up(found: np.ndarray, rivals: Rivals, order: float) -> np.ndarray:
