@@ -1,6 +1,7 @@
 """Blocks of queries, spread over worker processes as scikit-learn's `n_jobs` says, with a line of progress."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -80,9 +81,4 @@ class Report:
     def one_more(self) -> None:
         """Says that one more is done, unless something was said a moment ago."""
         self.n_done += 1
-        self.line.say(self._text, self.n_done == self.n_items)
-
-    def _text(self) -> str:
-        spent = self.line.seconds
-        left = spent / self.n_done * (self.n_items - self.n_done)
-        return f"{self.name}: {self.n_done}/{self.n_items} blocks, {spent:.0f} s, {left:.0f} s left"
+        self.line.say(partial(self.line.share, self.name, self.n_done, self.n_items), self.n_done == self.n_items)

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,15 +28,10 @@ def shown(items: Collection[T], description: str) -> Iterable[T]:
 
 
 def _lines(items: Collection[T], description: str) -> Iterator[T]:
-    start = last = time.monotonic()
-    total = len(items)
+    line = Line()
     for done, item in enumerate(items, start=1):
         yield item
-        now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_LINES or done == total:
-            left = (now - start) / done * (total - done)
-            print(f"{description}: {done}/{total}, {now - start:.0f} s, {left:.0f} s left", file=sys.stderr, flush=True)
-            last = now
+        line.say(partial(line.share, description, done, len(items)), is_last=done == len(items))
 
 
 class Line:
@@ -49,6 +45,11 @@ class Line:
     def seconds(self) -> float:
         """Seconds since the work began."""
         return time.monotonic() - self.start
+
+    def share(self, description: str, done: int, total: int) -> str:
+        """What is done of how much, in which time, and how long the rest takes at that rate."""
+        left = self.seconds / done * (total - done)
+        return f"{description}: {done}/{total}, {self.seconds:.0f} s, {left:.0f} s left"
 
     def say(self, text: Callable[[], str], is_last: bool = False) -> None:
         """Writes the text, unless something was said a moment ago and this is not the last."""

@@ -60,7 +60,7 @@ def test_progress_is_a_line_on_standard_error(monkeypatch, capsys, is_terminal):
     assert out == ""
     assert err.count("\n") == 1
     assert err.count("\r") == (2 if is_terminal else 0)
-    assert "robust_radius: 2/2 blocks, 0 s, 0 s left" in err
+    assert "robust_radius: 2/2, 0 s, 0 s left" in err
     assert Report.of(0, "robust_radius", 2) is None
 
 
