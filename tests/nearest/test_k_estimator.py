@@ -131,6 +131,8 @@ def test_results_become_a_table_and_parts_and_say_what_they_are():
         assert part.verify().all()
     assert len(result) == 10
     assert len(result[-1]) == 1
+    assert len(result[[]].verify()) == 0
+    assert len(result[:0].to_frame()) == 0
     assert result[-1].upper[0] == result.upper[-1]
     assert repr(result).startswith("RobustRadius(10 queries: 10 exact, 0 bounded, ")
     assert repr(KNearestNeighbor(3)) == "KNearestNeighbor(n_neighbors=3)"
