@@ -37,8 +37,9 @@ class Facing:
             n_queries = sum(n_open) if len(n_open) == 2 else n_open[code]
             own, ids = self.references[code], np.concatenate(self.ids[:code] + self.ids[code + 1 :])
             if len(ids) * self._bytes_at_once(own) > self.memory // 2:
+                held = self._held(own)
                 for part, others in self._parts(code, n_queries):
-                    yield code, Rivals.of(self._held(own), others, metric=metric, n_queries=n_queries), part
+                    yield code, Rivals.of(held, others, metric=metric, n_queries=n_queries), part
                 continue
             if previous is not None and previous.other is own:  # two classes, whose distances are there already
                 previous = previous.exchanged()

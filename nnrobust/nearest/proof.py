@@ -265,10 +265,8 @@ class RobustRadius:
             rows = [n for n, proof in enumerate(self.certificate) if type(proof) is kind]
             proofs, together = [self.certificate[n] for n in rows], getattr(kind, "which_hold", None)
             holds[rows] = checked_in_parts(_each if together is None else together, proofs, n_jobs, verbose)
-        says: np.ndarray = holds & np.array(
-            [self._says(n, proof) for n, proof in enumerate(self.certificate)], dtype=bool
-        )
-        return says
+        holds &= np.array([self._says(n, proof) for n, proof in enumerate(self.certificate)], dtype=bool)
+        return holds
 
     def _says(self, n: int, proof: Proof) -> bool:
         """Whether the arrays say of query n what the proof does."""
