@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from nnrobust import KNearestNeighbor, OneNearestNeighbor
+from nnrobust import KNearestNeighbor
 from nnrobust.data.datasets import Split, load_dataset
 from nnrobust.runtime.outputs import finished_file, write_csv
 from nnrobust.runtime.threads import on_one_thread
@@ -153,9 +153,7 @@ def measure(prepared: Path, case: Case, folder: Path) -> dict[str, object]:
     queries, truth = queries_of(data.test, case)
     epsilon = EPSILON * (np.sqrt(references.shape[1]) if case.norm == "L2" else 1.0)
     memory = Memory()
-    model = KNearestNeighbor(case.k, working_memory=case.working_memory) if case.k > 1 else OneNearestNeighbor(
-        working_memory=case.working_memory
-    )  # fmt: skip
+    model = KNearestNeighbor(case.k, working_memory=case.working_memory)
     _, fitting = timed(lambda: model.fit(references, labels))
     predicted, predicting = timed(lambda: model.predict(queries))
     found, searching = timed(
