@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_array
 from nnrobust.errors import DataError
 from nnrobust.linear.form import LinearForm
 from nnrobust.linear.proof import LinearCertificate
-from nnrobust.linear.signs import rough_error, score_gap
+from nnrobust.linear.signs import rough_error, score_gap, wins_or_ties
 from nnrobust.nearest import halfspace
 from nnrobust.nearest.arguments import TYPES, adversary_of, as_rows, codes_of, number, require_finite
 from nnrobust.nearest.digest import digest_of
@@ -152,7 +152,9 @@ class _Radii:
         pending = np.arange(len(rows))
         for push in _PUSHES:
             tried = self._beyond(rows[pending], rivals[pending], push)
-            is_across = self._is_across(rows[pending], rivals[pending], tried)
+            is_across = wins_or_ties(
+                self.form.weights, self.form.biases, rivals[pending], self.codes[rows[pending]], tried
+            )
             found = pending[is_across]
             points[found] = tried[is_across]
             distances[found] = norm_of(points[found] - self.x[rows[found]], self.adversary.norm) * _UP
@@ -160,16 +162,6 @@ class _Radii:
             if len(pending) == 0:
                 break
         return points, distances
-
-    def _is_across(self, rows: np.ndarray, rivals: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Where the rivals win or tie at points (n, d), by the exact sign where rounding may hide it."""
-        weights, biases, own = self.form.weights, self.form.biases, self.codes[rows]
-        gains = np.vecdot(weights[rivals] - weights[own], points) + biases[rivals] - biases[own]
-        sizes = np.vecdot(np.abs(weights[rivals]) + np.abs(weights[own]), np.abs(points))
-        errors = rough_error(sizes + np.abs(biases[rivals]) + np.abs(biases[own]), points.shape[1])
-        for n in np.flatnonzero(np.abs(gains) <= errors):
-            gains[n] = self._gain(rows[n], rivals[n], points[n])
-        return gains >= 0
 
     def _beyond(self, rows: np.ndarray, rivals: np.ndarray, push: float) -> np.ndarray:
         """Points (n, d) in the box, nearest to the queries, where the rivals are ahead by `push` times rounding."""

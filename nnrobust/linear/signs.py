@@ -27,6 +27,21 @@ def rough_error(sizes: np.ndarray, n_features: int) -> np.ndarray:
     return sizes * (n_features + 8) * 2.0**-53
 
 
+def wins_or_ties(
+    weights: np.ndarray, biases: np.ndarray, rivals: np.ndarray, own: np.ndarray, points: np.ndarray
+) -> np.ndarray:
+    """Where rivals (n,) score at least as high as the own classes (n,) at points (n, d), by the exact sign where it is needed.
+
+    Conditions: as for `score_gap`.
+    """
+    gains = np.vecdot(weights[rivals] - weights[own], points) + biases[rivals] - biases[own]
+    sizes = np.vecdot(np.abs(weights[rivals]) + np.abs(weights[own]), np.abs(points))
+    errors = rough_error(sizes + np.abs(biases[rivals]) + np.abs(biases[own]), points.shape[1])
+    for n in np.flatnonzero(np.abs(gains) <= errors):
+        gains[n] = score_gap(weights, biases, (rivals[n], own[n]), points[n])
+    return gains >= 0
+
+
 def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Numbers (2 d,) whose sum is first.second, without an error."""
     product = first * second
