@@ -14,7 +14,7 @@ PINNED = {
     "OPENBLAS_CORETYPE": "Haswell",  # those of NumPy and SciPy
     "OPENBLAS_NUM_THREADS": "1",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # exp, log and their like
-    "FAISS_OPT_LEVEL": "avx2",
+    "FAISS_SIMD_LEVEL": "AVX2",
     "OMP_NUM_THREADS": "1",  # sums are split by threads
     "MKL_NUM_THREADS": "1",
 }

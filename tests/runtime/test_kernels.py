@@ -37,18 +37,19 @@ def test_another_stage_has_not_and_a_file_that_cannot_be_read_is_left_to_its_rea
 @pytest.mark.slow
 def test_the_libraries_do_as_they_are_told(tmp_path):
     script = """
-import json, numpy, sklearn.metrics, torch
+import faiss, json, numpy, sklearn.metrics, torch
 from numpy._core._multiarray_umath import __cpu_dispatch__ as dispatched, __cpu_features__ as features
 from threadpoolctl import threadpool_info
 torch.ones(300, 300) @ torch.ones(300, 300), numpy.ones((300, 300)) @ numpy.ones((300, 300))
 pools = [pool for pool in threadpool_info()]
 print(json.dumps({
-    "torch": torch.backends.cpu.get_cpu_capability(), "wide": [name for name in dispatched if features[name] and name != "X86_V3"],
+    "torch": torch.backends.cpu.get_cpu_capability(), "faiss": faiss.SIMDConfig.get_level_name(),
+    "wide": [name for name in dispatched if features[name] and name != "X86_V3"],
     "threads": sorted({pool["num_threads"] for pool in pools}), "blas": sorted({pool.get("architecture") for pool in pools} - {None}),
 }))
 """
     found = environment_of(tmp_path, script, "compute: {reproducible: true}")
-    assert found == {"torch": "AVX2", "wide": [], "threads": [1], "blas": ["Haswell"]}
+    assert found == {"torch": "AVX2", "faiss": "AVX2", "wide": [], "threads": [1], "blas": ["Haswell"]}
 
 
 def test_provenance_says_which_kernels_were_used(monkeypatch):
