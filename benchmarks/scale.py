@@ -2,6 +2,7 @@
 
     python benchmarks/scale.py PREPARED OUT [--copies 20] [--norm Linf] [...]    one case, a row of OUT/scale.csv
     python benchmarks/scale.py PREPARED OUT --all                                the cases of docs/scale.md
+    python benchmarks/scale.py PREPARED OUT --fit                                formulas of the times in OUT/scale.csv
 
 PREPARED is a folder that `dvc repro prepare` wrote. References are training images and shifted and mirrored copies of them
 (`--copies`: of each image), class after class in one uint8 file under OUT, memory-mapped. Seconds are of the processor, on one
@@ -21,6 +22,8 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+
+from scipy.optimize import nnls
 
 from nnrobust import KNearestNeighbor
 from nnrobust.data.datasets import Split, load_dataset
@@ -182,6 +185,28 @@ def kept(out: Path, case: Case, row: dict[str, object]) -> None:
     write_csv(path, table)
 
 
+def formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The times of k = 1 as sums of a part for each query, for each value of a reference, and for both, of least relative error.
+
+    `least` and `most`: measured by fitted time.
+    """
+    table = table[table["k"] == 1]
+    values, queries = table["n"] * table["d"], table["n_asked"]
+    every = {"s_per_query": queries, "s_per_value": values, "s_per_query_and_value": queries * values}
+    terms = {"fit_s": ["s_per_value"], "predict_s": ["s_per_query", "s_per_query_and_value"], "search_s": [*every]}
+    rows = []
+    for norm, some in table.groupby("norm"):
+        for time_of, names in terms.items():
+            measured = some[time_of].to_numpy()
+            parts = np.stack([every[name][some.index].to_numpy() for name in names], axis=1) / measured[:, None]
+            sizes = parts.max(axis=0)
+            found = nnls(parts / sizes, np.ones(len(parts)))[0] / sizes
+            ratio = 1 / (parts @ found)
+            about = {"norm": norm, "time": time_of, "n_cases": len(some), **dict(zip(names, found, strict=True))}
+            rows.append({**about, "least": ratio.min(), "most": ratio.max()})
+    return pd.DataFrame(rows)
+
+
 def words(case: Case) -> list[str]:
     """The options that a case differs by from none."""
     chosen = [(one.name, getattr(case, one.name)) for one in fields(case) if getattr(case, one.name) != one.default]
@@ -195,6 +220,7 @@ def main() -> None:
     parser.add_argument("prepared", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--all", action="store_true", help="the cases of docs/scale.md, each in a process of its own")
+    parser.add_argument("--fit", action="store_true", help="formulas of the times that OUT/scale.csv holds")
     for one in fields(Case):
         name, value = f"--{one.name.replace('_', '-')}", one.default
         parser.add_argument(name, action="store_true") if value is False else parser.add_argument(
@@ -202,6 +228,9 @@ def main() -> None:
         )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.fit:
+        print(formulas(pd.read_csv(options.out / "scale.csv")).to_string(index=False))
+        return
     if options.all:
         for case in CASES:
             subprocess.run(
