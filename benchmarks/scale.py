@@ -22,7 +22,6 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-
 from scipy.optimize import nnls
 
 from nnrobust import KNearestNeighbor
