@@ -223,13 +223,17 @@ def _dual_distances(rivals: Rivals, own: np.ndarray, others: np.ndarray, norm: s
     found, order = np.empty(own.shape), DUAL[norm]
     metric = rivals.metric
     for start in range(0, len(own), _FEW):
-        rows = slice(start, start + _FEW)
+        rows, rounding = slice(start, start + _FEW), 0.0
         if isinstance(metric, Metric):
             normals = metric.normals(rivals.own.exactly(own[rows]) - rivals.other.exactly(others[rows]))
+            # Of the whole normal, whatever counts of it.
+            rounding = metric.rounding * np.linalg.norm(normals, order, axis=2)
         else:
             normals = rivals.own.centred(own[rows]) - rivals.other.centred(others[rows])
-        found[rows] = np.linalg.norm(normals if reach is None else reach.take(rows).useful(normals), order, axis=2)
-    return found * (1 + metric.rounding) if isinstance(metric, Metric) else _rounded_up(found, rivals, order)
+        if reach is not None:
+            normals = reach.take(rows).useful(normals)
+        found[rows] = np.linalg.norm(normals, order, axis=2) + rounding
+    return found if isinstance(metric, Metric) else _rounded_up(found, rivals, order)
 
 
 def _dual_distances_from(rivals: Rivals, anchors: np.ndarray, norm: str, reach: Reach | None) -> np.ndarray:
