@@ -1,5 +1,6 @@
 """The 1-nearest-neighbour classifier as a scikit-learn estimator that knows its exact adversarial robustness."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,11 +16,13 @@ from nnrobust.nearest.arguments import (
     codes_of,
     known_device,
     known_jobs,
+    known_norm,
     number,
     warn_of_units,
     weighted_adversary_of,
     whole_number,
 )
+from nnrobust.nearest.categories import categorical_radius
 from nnrobust.nearest.digest import digest_of
 from nnrobust.nearest.facing import Facing, rows_at
 from nnrobust.nearest.metric import PLAIN, Metric
@@ -125,7 +128,7 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         return self.classes_[self._squared_distances(self._scaled(X)).argmin(axis=1)]
 
     @on_one_thread
-    def robust_radius(
+    def robust_radius(  # noqa: PLR0913
         self,
         X: np.ndarray,  # noqa: N803
         y: np.ndarray | None = None,
@@ -134,6 +137,7 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         box: tuple[Any, Any] | None = None,
         epsilon: float | np.ndarray | None = None,
         weights: np.ndarray | None = None,
+        categories: Mapping[Any, Any] | None = None,
     ) -> RobustRadius:
         """The exact distance in `norm` from each query to the nearest point that is not labelled y, ties included.
 
@@ -147,6 +151,10 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
             epsilon: decides only whether the radius exceeds epsilon, which is cheaper: bounds stop once on one side of it. An
                 array (n_features,) is the size of each feature: weights, and the verdict at 1.
             weights: (n_features,), the norm is that of v / weights, and so is the radius; 0: a feature that may not change.
+            categories: columns that are categories, by column or tuple of columns, with the rows of values that they may have,
+                as in {(3, 4, 5): np.eye(3), 6: [0, 1]}. Changing one costs 1: the radius is the norm of the changes of numbers
+                and of a 1 for each category that is changed. Box and weights say nothing of them. Where the choices that could
+                be nearer are too many, the radius is `bounded`, and `ended_by` says so.
 
         Raises:
             DataError: naming the argument, what was expected, and the first value that is wrong.
@@ -155,6 +163,10 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         self._check_parameters()
         x = self._queries(X)
+        if categories is not None:
+            labels = self.predict(X) if y is None else self.classes_[codes_of(y, self.classes_, len(x))]
+            options = {"norm": known_norm(norm), "box": box, "epsilon": epsilon, "weights": weights}
+            return categorical_radius(self, x.astype(np.float64), labels, categories, options, np.shape(X))
         if np.ndim(epsilon):  # type: ignore[arg-type]
             if weights is not None:
                 raise DataError("weights: expected none beside an epsilon for each feature, got both")

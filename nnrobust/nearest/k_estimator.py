@@ -1,5 +1,6 @@
 """k nearest neighbours as a scikit-learn estimator that knows its exact adversarial robustness."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,7 +85,7 @@ class KNearestNeighbor(OneNearestNeighbor):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     @on_one_thread
-    def robust_radius(
+    def robust_radius(  # noqa: PLR0913
         self,
         X: np.ndarray,  # noqa: N803
         y: np.ndarray | None = None,
@@ -93,16 +94,21 @@ class KNearestNeighbor(OneNearestNeighbor):
         box: tuple[Any, Any] | None = None,
         epsilon: Any = None,
         weights: np.ndarray | None = None,
+        categories: Mapping[Any, Any] | None = None,
     ) -> RobustRadius:
         """The exact distance in `norm` from each query to the nearest point that is not labelled y, ties included.
 
         As `OneNearestNeighbor.robust_radius`; for k above 1 it is `bounded` where `max_problems` ended the search, and box,
-        epsilon and weights may not differ between features.
+        epsilon and weights may not differ between features, none of which is a category.
         """
         check_is_fitted(self)
         self._require_votes()
         if self.n_neighbors == 1:
-            return super().robust_radius(X, y, norm=norm, box=box, epsilon=epsilon, weights=weights)
+            return super().robust_radius(
+                X, y, norm=norm, box=box, epsilon=epsilon, weights=weights, categories=categories
+            )
+        if categories is not None:
+            raise DataError("categories: expected none where n_neighbors is above 1, got some; use n_neighbors=1")
         self._check_parameters()
         x = self._queries(X)
         sides = box if isinstance(box, (tuple, list)) else (box,)

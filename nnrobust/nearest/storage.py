@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMAT = "nnrobust proofs 1"
 KINDS = {
     "nearest": ("nnrobust.nearest.proof", "Certificate"),
+    "categorical": ("nnrobust.nearest.categorical_proof", "CategoricalCertificate"),
     "voting": ("nnrobust.nearest.voting_proof", "VotingCertificate"),
     "linear": ("nnrobust.linear.proof", "LinearCertificate"),
 }
