@@ -16,7 +16,7 @@ from nnrobust.nearest.categorical_proof import DOWN, UP, CategoricalCertificate,
 from nnrobust.nearest.proof import Certificate, RobustRadius
 
 MOST = 20_000
-"""Choices of categories of a query that are solved at most."""
+"""Choices of categories that are solved for a query at most, and of several queries at once."""
 _SLACK = 1 + 1e-9
 """Of an epsilon that is left for numbers: what rounding may do to it."""
 
@@ -61,17 +61,19 @@ def categorical_radius(
         rows = np.flatnonzero(is_open)
         if len(rows) == 0:
             break
-        copies = np.concatenate([np.stack([*changed(x[row], known, n_changed)]) for row in rows])
-        of = rows.repeat(n_more)
-        epsilon = None if np.isinf(limit) else _left(norm, n_changed, limit)
-        found = estimator.robust_radius(copies, labels[of], norm=norm, epsilon=epsilon, **held)
         n_solved[rows] += n_more
-        for n, (row, proof) in enumerate(zip(of.tolist(), found.certificate, strict=True)):
-            parts[row].append(proof)
-            lower[row] = min(lower[row], cost(norm, n_changed, proof.lower, DOWN))
-            most = cost(norm, n_changed, proof.upper, UP)
-            if most < upper[row]:
-                upper[row], x_adv[row] = most, found.x_adv[n]
+        epsilon = None if np.isinf(limit) else _left(norm, n_changed, limit)
+        size = max(1, MOST // n_more)
+        for some in (rows[start : start + size] for start in range(0, len(rows), size)):
+            copies = np.concatenate([np.stack([*changed(x[row], known, n_changed)]) for row in some])
+            of = some.repeat(n_more)
+            found = estimator.robust_radius(copies, labels[of], norm=norm, epsilon=epsilon, **held)
+            for n, (row, proof) in enumerate(zip(of.tolist(), found.certificate, strict=True)):
+                parts[row].append(proof)
+                lower[row] = min(lower[row], cost(norm, n_changed, proof.lower, DOWN))
+                most = cost(norm, n_changed, proof.upper, UP)
+                if most < upper[row]:
+                    upper[row], x_adv[row] = most, found.x_adv[n]
     proofs = [
         CategoricalCertificate(
             query=x[row], label=labels[row], digest=some[0].digest, adversary=some[0].adversary, categories=known,
