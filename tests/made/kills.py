@@ -1,6 +1,7 @@
-"""Kills stages at random moments, each a few times, and then lets it run: `python kills.py N SEED` in a workspace that has run.
+"""Kills stages at random moments, each N times, and then lets it run: `python kills.py N SEED [STAGE ...]` in a workspace.
 
-Libraries are imported once, and each stage is a fork of this process: so most of its time is its own work.
+One that has run, where N is above 0; stages that are not named are `STAGES`. Libraries are imported once, and each stage is a fork of
+this process: so most of its time is its own work.
 """
 
 import importlib
@@ -61,15 +62,20 @@ def killed(stage: str, seconds: float, log: Path) -> bool:
     return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 
 
+def seconds_of(stage: str) -> float:
+    """What the last run of a stage took."""
+    return float(json.loads(Path(f".work/stages/{stage}.json").read_text())["seconds"])
+
+
 def main() -> None:
     n, generator = int(sys.argv[1]), random.Random(int(sys.argv[2]))
     sys.path.insert(0, os.getcwd())
     for name in LIBRARIES:
         importlib.import_module(name)
-    log, n_kills, codes = Path("kills.log"), dict.fromkeys(STAGES, 0), {}
-    for stage in STAGES:
-        cost = json.loads(Path(f".work/stages/{stage}.json").read_text())["seconds"]
-        longest = min(LONGEST, cost + 0.5)
+    stages = sys.argv[3:] or STAGES
+    log, n_kills, codes = Path("kills.log"), dict.fromkeys(stages, 0), {}
+    for stage in stages:
+        longest = min(LONGEST, seconds_of(stage) + 0.5) if n else 0.0
         while n_kills[stage] < n:
             n_kills[stage] += killed(stage, generator.uniform(0, longest), log)
             longest *= 0.8

@@ -147,19 +147,37 @@ def stages_run(output):
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """A copy of the project in the profile `smoke`, run from nothing."""
-    return made_workspace(tmp_path_factory.mktemp("first"))
+    """A copy of the project in the profile `smoke`, run from nothing by DVC."""
+    folder = empty_workspace(tmp_path_factory.mktemp("first"))
+    assert sorted(stages_run(dvc(folder, "repro"))) == sorted(stages_of(folder))
+    return folder
 
 
-def made_workspace(folder):
+def empty_workspace(folder):
+    """One that has not run."""
     copy_project(folder)
     write_profile("smoke", folder)
-    # Kills are tried in forks of this process, whose libraries are loaded already: with the kernels of this processor.
+    # Some runs are forks of a process whose libraries are loaded already: with the kernels of this processor.
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("reproducible: true", "reproducible: false"))
-    output = dvc(folder, "repro")
-    assert sorted(stages_run(output)) == sorted(dvc(folder, "stage", "list", "--name-only").split())
     return folder
+
+
+def stages_of(folder):
+    """The names of all stages, each behind those that it needs."""
+    return dvc(folder, "stage", "list", "--name-only").split()
+
+
+def run_in_forks(folder, n_kills, *stages):
+    """Runs stages, each after being killed so often; what `made/kills.py` says of it."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests" / "made" / "kills.py", str(n_kills), "0", *stages],
+        cwd=folder, env=environment() | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    log = (folder / "kills.log").read_text()
+    assert done.returncode == 0, done.stderr + log
+    assert "Traceback" not in log
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def deterministic_files(folder):
@@ -185,7 +203,10 @@ def deterministic_files(folder):
 
 @pytest.mark.slow
 def test_two_runs_from_nothing_end_with_equal_metrics_records_and_figures(workspace, tmp_path):
-    one, other = deterministic_files(workspace), deterministic_files(made_workspace(tmp_path))
+    again = empty_workspace(tmp_path)
+    stages = [stage.replace("@", " ") for stage in stages_of(again)]
+    assert run_in_forks(again, 0, *stages) == {"kills": 0, "failed": []}
+    one, other = deterministic_files(workspace), deterministic_files(again)
     assert len(one) >= 20
     assert sorted(one) == sorted(other)
     assert [name for name in one if one[name] != other[name]] == []
@@ -317,13 +338,7 @@ def test_stages_killed_at_32_moments_end_with_the_same_bytes_and_leave_nothing_e
     names = {str(path.relative_to(folder)) for path in files_of(folder)}
     for path in [*folder.glob(".work/*.pt"), folder / ".work" / "search.journal"]:
         path.unlink()
-    done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "made" / "kills.py", "2", "0"],
-        cwd=folder, env=environment() | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    log = (folder / "kills.log").read_text()
-    assert json.loads(done.stdout.splitlines()[-1]) == {"kills": 32, "failed": []}, done.stderr + log
-    assert "Traceback" not in log
+    assert run_in_forks(folder, 2) == {"kills": 32, "failed": []}
     assert {str(path.relative_to(folder)) for path in files_of(folder)} == names
     one, other = deterministic_files(workspace), deterministic_files(folder)
     kept = ("data/prepared", "models/index", "models/trained", "metrics/live")
