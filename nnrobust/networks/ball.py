@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from nnrobust.networks.roots import square_root
 from nnrobust.threat import ThreatModel
 
 _AXES = (-3, -2, -1)
@@ -13,7 +14,7 @@ _LEAST = 1e-12
 def norms(x: Tensor, order: float) -> Tensor:
     """Norms (..., 1, 1, 1) of an order: `ORDER` of a norm's name, or `DUAL` for its dual norm."""
     if order == 2:  # `vector_norm` sums in another order, which would change trained networks by rounding.
-        return x.square().sum(dim=_AXES, keepdim=True).sqrt()
+        return square_root(x.square().sum(dim=_AXES, keepdim=True))
     return torch.linalg.vector_norm(x, ord=order, dim=_AXES, keepdim=True)
 
 

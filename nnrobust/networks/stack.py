@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from nnrobust.networks.roots import square_root
 from nnrobust.runtime.timing import inference_seconds
 
 
@@ -131,7 +132,7 @@ class Stack:
             weight, bias, mean, variance = (parameters.pop(n) if n in parameters else buffers.pop(n) for n in names)
             buffers.pop(f"{normalisation}.num_batches_tracked")
             layer = skeleton.get_submodule(normalisation)
-            scale = weight / (variance + layer.eps).sqrt()
+            scale = weight / square_root(variance + layer.eps)
             kernel = parameters[f"{convolution}.weight"]
             parameters[f"{convolution}.weight"] = kernel * scale[(...,) + (None,) * 3]
             parameters[f"{convolution}.bias"] = bias - mean * scale
