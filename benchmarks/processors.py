@@ -1,6 +1,7 @@
 """Whether a pipeline's outputs are the same bytes on other processors: on this one, and on others that QEMU emulates.
 
-    python benchmarks/processors.py [--processors Haswell-v4 EPYC-Rome] [--profile smoke] [--out TABLE.csv]
+    python benchmarks/processors.py [--processors Haswell-v4 EPYC-Rome] [--profile smoke] [--stages attack@S plane ...]
+        [--out TABLE.csv]
 
 Every stage of the last commit runs under `qemu-x86_64 -cpu NAME` (Debian's package qemu-user, 7.2 or newer), which has the maker,
 the name and the instructions of that processor and no others: Haswell-v4 is an Intel one with AVX2, EPYC-Rome an AMD one with it.
@@ -10,6 +11,7 @@ md5 here, and whether each other processor gave the same. Processors run side by
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,8 +28,11 @@ TIMED = ("metrics/timings", "metrics/times.csv", "data/records/search_trials.csv
 """Outputs that hold measured times, or pages with them."""
 
 
-def run(processor: str | None, profile: str, folder: Path) -> dict[str, str]:
-    """The md5 of each output of the pipeline of the last commit, by path; None: this processor, without an emulator."""
+def run(processor: str | None, profile: str, stages: list[str], folder: Path) -> dict[str, str]:
+    """The md5 of each output that the pipeline of the last commit made, by path, with these stages at its end, or whole.
+
+    None: this processor, without an emulator.
+    """
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     # Processes that a process starts are not emulated.
     (folder / "profiles" / "alone.yaml").write_text(f"extends: {profile}\ncompute: {{engine: local}}\n")
@@ -39,24 +44,26 @@ def run(processor: str | None, profile: str, folder: Path) -> dict[str, str]:
     (commands / "python").write_text(f'#!/bin/sh\nexec {emulator}{sys.executable} "$@"\n')
     (commands / "python").chmod(0o755)
     environment["PATH"] = f"{commands}:{environment['PATH']}"
-    command = [sys.executable, "-m", "dvc", "repro", "--no-run-cache"]
+    command = [sys.executable, "-m", "dvc", "repro", "--no-run-cache", *stages]
     with open(folder / ".work" / "log", "w") as log:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False)
     if done.returncode:
         raise SystemExit(f"{processor or 'this processor'}: " + (folder / ".work" / "log").read_text()[-2000:])
-    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    ran = re.findall(r"Running stage '(.+?)'", (folder / ".work" / "log").read_text())
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    return {out["path"]: out["md5"] for stage in ran for out in lock[stage].get("outs", [])}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processors", nargs="+", default=["Haswell-v4", "EPYC-Rome"])
     parser.add_argument("--profile", default="smoke")
+    parser.add_argument("--stages", nargs="+", default=[], help="and those that they need; all")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         started = {
-            name: pool.submit(run, name, options.profile, Path(folder) / (name or "here"))
+            name: pool.submit(run, name, options.profile, options.stages, Path(folder) / (name or "here"))
             for name in (None, *options.processors)
         }
         found = {name: future.result() for name, future in started.items()}
