@@ -45,11 +45,12 @@ def run(processor: str | None, profile: str, stages: list[str], folder: Path) ->
     (commands / "python").chmod(0o755)
     environment["PATH"] = f"{commands}:{environment['PATH']}"
     command = [sys.executable, "-m", "dvc", "repro", "--no-run-cache", *stages]
-    with open(folder / ".work" / "log", "w") as log:
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
     if done.returncode:
-        raise SystemExit(f"{processor or 'this processor'}: " + (folder / ".work" / "log").read_text()[-2000:])
-    ran = re.findall(r"Running stage '(.+?)'", (folder / ".work" / "log").read_text())
+        raise SystemExit(f"{processor or 'this processor'}: {done.stdout[-2000:]}")
+    ran = re.findall(r"Running stage '(.+?)'", done.stdout)
     lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
     return {out["path"]: out["md5"] for stage in ran for out in lock[stage].get("outs", [])}
 
