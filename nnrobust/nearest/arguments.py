@@ -169,7 +169,7 @@ def weighted_adversary_of(
         return Adversary(known, None, sizes)
     if len(sides) != 2:
         raise DataError(f"box: expected (low, high), numbers or arrays of shape ({d},), or None, got {box!r}")
-    low, high = (_feature_by_feature("box", side, d) for side in sides)
+    low, high = (feature_by_feature("box", side, d) for side in sides)
     bad = np.flatnonzero(~(low < high))
     if len(bad):
         column = int(bad[0])
@@ -183,7 +183,7 @@ def weighted_adversary_of(
     return Adversary(known, (tuple(low.tolist()), tuple(high.tolist())), sizes)
 
 
-def _feature_by_feature(name: str, value: Any, d: int) -> np.ndarray:
+def feature_by_feature(name: str, value: Any, d: int) -> np.ndarray:
     """The number, or the array of one for each of d features, as (d,)."""
     try:
         found = np.asarray(value, dtype=np.float64)
@@ -197,7 +197,7 @@ def _feature_by_feature(name: str, value: Any, d: int) -> np.ndarray:
 
 def _weights(weights: Any, d: int) -> tuple[float, ...]:
     """Weights of d features, of which one at least may change."""
-    found = _feature_by_feature("weights", weights, d)
+    found = feature_by_feature("weights", weights, d)
     bad = np.flatnonzero(~((found == 0) | ((found > _LEAST_WEIGHT) & (found < 1 / _LEAST_WEIGHT))))
     if len(bad):
         raise DataError(f"weights: expected 0 for features that may not change, and else from {_LEAST_WEIGHT:g} to "

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnrobust.errors import DataError
-from nnrobust.nearest.arguments import number
+from nnrobust.nearest.arguments import feature_by_feature, number
 from nnrobust.nearest.categorical_proof import DOWN, UP, CategoricalCertificate, Category, changed, cost, n_choices
 from nnrobust.nearest.proof import Certificate, RobustRadius
 
@@ -49,7 +49,7 @@ def categorical_radius(
         limit = number("epsilon", options["epsilon"], 0, is_open=True)
     parts: list[list[Certificate]] = [[] for _ in x]
     lower, upper, x_adv = np.full(len(x), np.inf), np.full(len(x), np.inf), np.full(x.shape, np.nan)
-    n_solved, is_open, ended_by = np.zeros(len(x), dtype=int), np.full(len(x), True), np.full(len(x), "", dtype=object)
+    n_solved, is_open, ended_by = 0, np.full(len(x), True), np.full(len(x), "", dtype=object)
     for n_changed in range(len(known) + 1):
         floor, n_more = cost(norm, n_changed, 0.0, DOWN), n_choices(known, n_changed)
         is_open &= upper > floor
@@ -61,7 +61,7 @@ def categorical_radius(
         rows = np.flatnonzero(is_open)
         if len(rows) == 0:
             break
-        n_solved[rows] += n_more
+        n_solved += n_more
         epsilon = None if np.isinf(limit) else _left(norm, n_changed, limit)
         size = max(1, MOST // n_more)
         for some in (rows[start : start + size] for start in range(0, len(rows), size)):
@@ -94,9 +94,8 @@ def _left(norm: str, n_changed: int, epsilon: float) -> float | None:
 
 def _held(options: Mapping[str, Any], columns: list[int], d: int) -> dict[str, Any]:
     """Box and weights that hold the columns of categories, whose values no box limits."""
-    weights = np.ones(d) if options["weights"] is None else np.array(options["weights"], dtype=np.float64)
-    if weights.shape != (d,):
-        raise DataError(f"weights: expected one for each of {d} features, shape ({d},), got shape {weights.shape}")
+    given = 1.0 if options["weights"] is None else options["weights"]
+    weights = feature_by_feature("weights", given, d).copy()
     weights[columns] = 0.0
     if not weights.any():
         raise DataError(
@@ -104,7 +103,7 @@ def _held(options: Mapping[str, Any], columns: list[int], d: int) -> dict[str, A
         )
     box = options["box"]
     if isinstance(box, (tuple, list, np.ndarray)) and len(box) == 2:
-        low, high = (np.broadcast_to(np.asarray(side, dtype=np.float64), (d,)).copy() for side in box)
+        low, high = (feature_by_feature("box", side, d).copy() for side in box)
         low[columns], high[columns] = -np.inf, np.inf
         box = low, high
     return {"weights": weights, "box": box}

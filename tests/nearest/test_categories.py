@@ -175,7 +175,9 @@ def test_a_certificate_that_claims_too_much_is_found_out(forgery):
     ({"categories": {0: [0, 1], 1: [0, 1]}}, "X: expected columns 0"),
     ({"categories": COLOURS, "epsilon": [1] * 6}, "epsilon: expected one number beside categories, got an array"),
     ({"categories": COLOURS, "weights": [0, 0, 1, 1, 1, 1]}, "categories: expected one feature at least that is a number"),
-    ({"categories": COLOURS, "weights": [1, 1]}, r"weights: expected one for each of 6 features"),
+    ({"categories": COLOURS, "weights": [1, 1]}, r"weights: expected a number, or one for each of 6 features"),
+    ({"categories": COLOURS, "weights": "wide"}, "weights: expected numbers, got 'wide'"),
+    ({"categories": COLOURS, "box": ([0, 0], 1)}, "box: expected a number, or one for each of 6 features"),
     ({"categories": COLOURS, "norm": "L3"}, "norm: expected one of"),
     ({"categories": COLOURS, "box": (0, 0.001)}, "box: expected every query within it"),
 ])  # fmt: skip
