@@ -1,4 +1,4 @@
-"""1NN certified in parts that workers may share: images of a class, a block at a time, against some of the other classes."""
+"""1NN certified in parts that workers may share: images of a class, a block at a time, against some of the other references."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from nnrobust.data.datasets import opened
-from nnrobust.nearest.certificate import Bounds, certify_against, groups_of
+from nnrobust.nearest.certificate import Bounds, certify_against
 from nnrobust.nearest.neighbors import ClassIndex, load_indexes
 from nnrobust.nearest.screening import Effort
+from nnrobust.nearest.shards import Shard, groups_of
 from nnrobust.runtime.machine import Engine
 from nnrobust.runtime.progress import Progress, silent
 
@@ -20,12 +21,12 @@ BLOCK = 1000
 
 @dataclass(frozen=True)
 class Part:
-    """The images `rows` of a split, which are of class `label`, and the other classes that they are held against."""
+    """The images `rows` of a split, which are of class `label`, and the other references that they are held against."""
 
     split: str
     label: int
     rows: np.ndarray
-    group: list[int]
+    group: list[Shard]
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ def certified(
 ) -> dict[str, Bounds]:
     """The bounds of all images of each split, whose labels (n,) are given; equal for every engine.
 
-    Splits are worked through in their order; `engine` spreads blocks of images, and classes that these are held against: the
-    bounds against each class stand apart, and the least of them counts.
+    Splits are worked through in their order; `engine` spreads blocks of images and shards of the references that these are held
+    against: the least bounds of all shards count. A point is only taken for won where no own-class reference is nearer, and of
+    these every worker has all.
     """
     dataset = opened(work.folder).dataset
     sizes = np.bincount(dataset.train.labels, minlength=len(dataset.classes)).tolist()
@@ -67,12 +69,12 @@ def certified(
     parts = [part for split, labels in splits.items() for part in _parts(split, labels, sizes)]
     for _, (number, found) in zip(progress(parts, "certify"), engine.map(work, parts), strict=True):
         part = parts[number]
-        whole[part.split].put(part.rows, part.group, found)
+        whole[part.split].put(part.rows, found)
     return whole
 
 
 def _parts(split: str, labels: np.ndarray, sizes: list[int]) -> list[Part]:
-    """All images of a split, by class and block, against all other classes."""
+    """All images of a split, by class and block, against all other references."""
     members = {label: np.flatnonzero(labels == label) for label in np.unique(labels).tolist()}
     return [
         Part(split, label, rows[start : start + BLOCK], group)

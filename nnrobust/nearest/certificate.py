@@ -26,6 +26,7 @@ from nnrobust.nearest.neighbors import UNIT, ClassIndex, search
 from nnrobust.nearest.pairs import DOWN
 from nnrobust.nearest.radius import PAST, exact_radii
 from nnrobust.nearest.screening import Distances, Effort, Rivals
+from nnrobust.nearest.shards import Shard, groups_of
 from nnrobust.records import to_frame
 from nnrobust.runtime.memory import fitting
 from nnrobust.runtime.progress import Progress, silent
@@ -37,8 +38,6 @@ ADVERSARIES = tuple(Adversary(norm, box) for norm in NORMS for box in (None, BOX
 """The problems solved for every query, in pixel values."""
 PROGRAMS = {"Linf": "linear program", "L2": "quadratic program"}
 """How a record names the convex problems of each norm."""
-_MOST_DISTANCES = 2**25
-"""Distances between own- and other-class references that are held at once (128 MiB); one other class at least."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +67,14 @@ class Bounds:
         lower, upper = ({adversary: infinite() for adversary in ADVERSARIES} for _ in range(2))
         return cls(np.zeros(n), infinite(), half_gap, bisector, lower, upper)
 
-    def put(self, rows: np.ndarray, group: list[int], found: "Bounds") -> None:
-        """Writes the bounds of the queries `rows` against the classes `group`, found apart from the others."""
-        at = np.ix_(rows, np.array(group))
-        self.own[rows], self.other[at] = found.own, found.other[:, group]
+    def put(self, rows: np.ndarray, found: "Bounds") -> None:
+        """Takes in bounds of the queries `rows` against some of the references: the least of all parts is that of the whole."""
+        self.own[rows] = found.own
+        self.other[rows] = np.minimum(self.other[rows], found.other)
         for name in ("half_gap", "bisector", "lower", "upper"):
             for key, values in getattr(found, name).items():
-                getattr(self, name)[key][at] = values[:, group]
+                whole = getattr(self, name)[key]
+                whole[rows] = np.minimum(whole[rows], values)
 
 
 def certify(
@@ -94,40 +94,30 @@ def certify(
     work = [(label, group) for label in present for group in groups_of(sizes, label)]
     for label, group in progress(work, "certify"):
         rows = np.flatnonzero(labels == label)
-        bounds.put(rows, group, certify_against(queries[rows], label, group, indexes, effort))
+        bounds.put(rows, certify_against(queries[rows], label, group, indexes, effort))
     return bounds
 
 
 def certify_against(
-    queries: np.ndarray, label: int, group: list[int], indexes: list[ClassIndex], effort: Effort
+    queries: np.ndarray, label: int, group: list[Shard], indexes: list[ClassIndex], effort: Effort
 ) -> Bounds:
-    """`certify` of queries of one label, against some of the other classes; nothing is known against the rest."""
+    """`certify` of queries of one label, against some of the other references; nothing is known against the rest."""
     flat = np.asarray(queries).reshape(len(queries), -1)
     bounds, rows = Bounds.unknown(len(flat), len(indexes)), np.arange(len(flat))
     bounds.own[:] = np.sqrt(search(indexes[label], flat)[0]) / UNIT
-    is_open = np.zeros((len(flat), len(group)), dtype=bool)
-    for place, rival in enumerate(group):
-        bounds.other[:, rival] = np.sqrt(search(indexes[rival], flat)[0]) / UNIT
-        is_open[:, place] = _start(bounds, rows, rival, flat.shape[1], effort.settled_at)
+    is_open, parts = np.zeros((len(flat), len(group)), dtype=bool), [indexes[one.class_id].part(one) for one in group]
+    for place, (shard, part) in enumerate(zip(group, parts, strict=True)):
+        bounds.other[:, shard.class_id] = np.sqrt(search(part, flat)[0]) / UNIT
+        is_open[:, place] = _start(bounds, rows, shard.class_id, flat.shape[1], effort.settled_at)
     places, members = np.nonzero(is_open.T)
     if len(places):
-        others = {rival: indexes[rival].references for rival in group}
+        class_ids = np.array([shard.class_id for shard in group])
+        others = {shard.class_id: part.references for shard, part in zip(group, parts, strict=True)}
         rivals = Rivals.of_groups(indexes[label].references, others, len(places) * len(ADVERSARIES))
-        at = rows[members], np.array(group)[places]
+        at = rows[members], class_ids[places]
         for _ in fitting(partial(_refine, bounds, at, flat, rivals, effort), np.arange(len(places)), effort.block_size):
             pass
     return bounds
-
-
-def groups_of(sizes: list[int], label: int) -> list[list[int]]:
-    """The other classes, as many at once as their distances from all own references allow, from the sizes of all."""
-    groups: list[list[int]] = [[]]
-    for rival, size in enumerate(sizes):
-        if groups[-1] and (sum(sizes[member] for member in groups[-1]) + size) * sizes[label] > _MOST_DISTANCES:
-            groups.append([])
-        if rival != label:
-            groups[-1].append(rival)
-    return [group for group in groups if group]
 
 
 def _start(

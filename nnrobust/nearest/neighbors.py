@@ -11,6 +11,7 @@ import pandas as pd
 from nnrobust.data.datasets import Split
 from nnrobust.errors import DataError
 from nnrobust.nearest.references import References, centre_of, squared_norms
+from nnrobust.nearest.shards import Shard
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.seals import seal, unbroken
 
@@ -20,7 +21,10 @@ UNIT = 255.0
 
 @dataclass(frozen=True)
 class ClassIndex:
-    """The uint8 references of one class, their positions in the training split, and the exact FAISS index over them."""
+    """The uint8 references of one class, their positions in the training split, and the exact FAISS index over them.
+
+    A part of a class has no index: its distances are those of `references`.
+    """
 
     references: References
     ids: np.ndarray
@@ -28,6 +32,13 @@ class ClassIndex:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def part(self, shard: Shard) -> "ClassIndex":
+        """These references of the class; nothing is copied."""
+        if (shard.start, shard.stop) == (0, len(self)):
+            return self
+        rows = slice(shard.start, shard.stop)
+        return ClassIndex(self.references.part(rows), self.ids[rows], None)
 
 
 def build_indexes(train: Split, n_classes: int, device: str = "cpu") -> list[ClassIndex]:
@@ -107,6 +118,8 @@ def propose(index: ClassIndex, queries: np.ndarray, k: int) -> tuple[np.ndarray,
 
 def search(index: ClassIndex, queries: np.ndarray, n_proposed: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Squared distances (m,) of uint8 queries (m, d) to their nearest references, and the positions (m,) of these, exactly."""
+    if index.index is None:
+        return index.references.nearest(queries.astype(np.float64))
     return index.references.settled(queries, *propose(index, queries, n_proposed))
 
 

@@ -93,6 +93,11 @@ class References:
         """The references at positions (k,), on the CPU."""
         return References(self.points[positions], self.centre, self.squared_norms[positions], self.centred(positions))
 
+    def part(self, rows: slice) -> "References":
+        """The references at `rows`, where these are."""
+        held, on_device = (None if points is None else points[rows] for points in (self.held, self.on_device))
+        return References(self.points[rows], self.centre, self.squared_norms[rows], held, self.device, on_device)
+
     def all_held(self) -> "References":
         """The same, with float32 copies that stay."""
         return self if self.held is not None else References.of(self.points, self.centre)

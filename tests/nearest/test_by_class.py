@@ -10,6 +10,7 @@ from nnrobust.nearest.by_class import Work, certified
 from nnrobust.nearest.certificate import certify
 from nnrobust.nearest.neighbors import build_indexes, save_indexes
 from nnrobust.nearest.screening import Effort
+from nnrobust.nearest.shards import APART, LEAST, TOGETHER, groups_of
 from nnrobust.runtime.machine import Local
 from nnrobust.runtime.processes import Processes
 from nnrobust.runtime.store import NoStore
@@ -52,16 +53,20 @@ def test_class_by_class_come_the_bounds_of_all_images_at_once(dataset, work):
         assert np.isfinite(whole.other).sum() == 2 * len(part.labels)
 
 
+# Of three classes of 20 references: all others together, class by class, and classes in parts of 7, and of 1, where the last of one class stands with the first of the next.
 @pytest.mark.parametrize(
-    ("block", "most_distances", "n_parts"), [(4, 2**25, 8 * 3), (1000, 400, 2 * 3 * 2), (4, 400, 8 * 3 * 2)]
-)
+    ("block", "together", "apart", "n_parts"),
+    [(4, 2**25, 2**27, 8 * 3), (1000, 400, 400, 2 * 3 * 2), (4, 400, 400, 8 * 3 * 2), (4, 400, 150, 8 * 3 * 2 * 3),
+     (1000, 2**25, 20, 2 * 3 * 39)],
+)  # fmt: skip
 def test_blocks_of_images_and_shards_of_references_give_the_same_bounds(
-    dataset, work, monkeypatch, block, most_distances, n_parts
+    dataset, work, monkeypatch, block, together, apart, n_parts
 ):
     labels, told = {split: getattr(dataset, split).labels for split in SPLITS}, []
     whole = certified(work, labels, Local())
     monkeypatch.setattr("nnrobust.nearest.by_class.BLOCK", block)
-    monkeypatch.setattr("nnrobust.nearest.certificate._MOST_DISTANCES", most_distances)
+    for name, value in (("TOGETHER", together), ("APART", apart), ("LEAST", 1)):
+        monkeypatch.setattr(f"nnrobust.nearest.shards.{name}", value)
     found = certified(work, labels, Local(), lambda items, _: told.append(len(items)) or items)
     assert told == [n_parts]
     for split in SPLITS:
@@ -70,6 +75,22 @@ def test_blocks_of_images_and_shards_of_references_give_the_same_bounds(
         for name in ("half_gap", "bisector", "lower", "upper"):
             for key, values in getattr(found[split], name).items():
                 np.testing.assert_allclose(values, getattr(whole[split], name)[key], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [[5000] * 10, [3, 10_000_000, 1, 40_000, 30_000], [1_000_000] * 10, [2, 2]])
+def test_shards_are_all_other_references_once(sizes):
+    for label, own in enumerate(sizes):
+        groups = groups_of(sizes, label)
+        for group in groups:
+            class_ids = [shard.class_id for shard in group]
+            assert len(set(class_ids)) == len(class_ids)
+            most = TOGETHER if len(group) > 1 else max(APART, LEAST * own)
+            assert sum(shard.stop - shard.start for shard in group) * own <= most
+        for class_id, size in enumerate(sizes):
+            ends = sorted((one.start, one.stop) for group in groups for one in group if one.class_id == class_id)
+            assert all(start < stop for start, stop in ends)
+            met = [0, *(place for part in ends for place in part), size]
+            assert ends == [] if class_id == label else met[::2] == met[1::2]
 
 
 @pytest.mark.slow

@@ -115,7 +115,8 @@ def test_workers_certify_blocks_of_images_and_shards_of_references_though_one_is
     cluster, dataset, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("nnrobust.nearest.by_class.BLOCK", 4)
-    monkeypatch.setattr("nnrobust.nearest.certificate._MOST_DISTANCES", 400)
+    for name, value in (("TOGETHER", 400), ("APART", 150), ("LEAST", 1)):  # classes of 20 in three parts
+        monkeypatch.setattr(f"nnrobust.nearest.shards.{name}", value)
     data, indexes = tmp_path / "data", tmp_path / "index"
     for folder in (data, indexes):
         folder.mkdir()
