@@ -26,13 +26,14 @@ _TOGETHER = 256
 
 def which_hold(certificates: Sequence["LinearCertificate"]) -> np.ndarray:
     """Which certificates hold (n,)."""
-    holds, digests = np.zeros(len(certificates), dtype=bool), dict[tuple[int, int], str]()
+    holds, digests = np.zeros(len(certificates), dtype=bool), dict[tuple[int, int], str | None]()
     groups: dict[tuple[int, int, int], list[int]] = {}
     for n, one in enumerate(certificates):
         about = id(one.weights), id(one.biases)
         if about not in digests:
-            digests[about] = one.digest_now()
-        if _is_well_formed(one, digests[about]):
+            digests[about] = one.digest_now() if _are_numbers(one.weights, one.biases) else None
+        digest = digests[about]
+        if digest is not None and _is_well_formed(one, digest):
             groups.setdefault((*about, id(one.adversary)), []).append(n)
     for places in groups.values():
         for part in (places[start : start + _TOGETHER] for start in range(0, len(places), _TOGETHER)):
@@ -41,16 +42,23 @@ def which_hold(certificates: Sequence["LinearCertificate"]) -> np.ndarray:
     return holds
 
 
+def _are_numbers(weights: np.ndarray, biases: np.ndarray) -> bool:
+    """Whether weights (k, d) and biases (k,) are finite, and so large or small that no product leaves float64."""
+    largest = np.abs(weights).max()
+    return bool(
+        biases.shape == weights.shape[:1]
+        and np.isfinite(biases).all()
+        and (largest == 0 or 2.0**-100 < largest < 2.0**100)
+    )
+
+
 def _is_well_formed(one: "LinearCertificate", digest: str) -> bool:
-    """Whether numbers are finite, and so large or small that no product leaves float64, and the parts fit together."""
+    """Whether a certificate is of the classifier with this digest, its numbers mean something, and its parts fit together."""
     k, d = one.weights.shape
-    points = [one.query] if np.isinf(one.upper) else [one.query, one.x_adv]
-    largest, box = np.abs(one.weights).max(), one.adversary.box
+    points, box = [one.query] if np.isinf(one.upper) else [one.query, one.x_adv], one.adversary.box
     return bool(
         one.digest == digest
         and one.adversary.norm in DUAL
-        and one.biases.shape == (k,) and np.isfinite(one.biases).all()
-        and (largest == 0 or 2.0**-100 < largest < 2.0**100)
         and isinstance(one.code, int) and 0 <= one.code < k
         and 0 <= one.lower <= one.upper
         and all(point.shape == (d,) and np.abs(point).max() < 2.0**500 for point in points)
