@@ -37,6 +37,8 @@ from nnrobust.threat import ThreatModel
 
 EXCESSES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Of epsilon over the optimum, smallest first; what an attack misses at the last has an infinite gap."""
+_MISSED = 20.0
+"""Where the figure has what finds nothing at twice the optimum."""
 VERDICT_AT = 0.01
 """The excess at which an image that still stands counts as a false verdict of robustness."""
 STEPS = {"square": 1000, "fab": 50, "fab-t": 50}
@@ -140,34 +142,42 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(parts, columns=names)
 
 
+def percent(gap: float) -> str:
+    """A gap to two digits."""
+    return "missed" if np.isinf(gap) else f"{float(f'{100 * gap:.2g}'):g} %"
+
+
 def markdown(rows: pd.DataFrame) -> str:
     lines = ["| classifier | norm | attack | n | median gap | 95th percentile | false \"robust\" at +1 % | passes an image |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for row in rows.itertuples():
-        low, high = ("missed" if np.isinf(gap) else f"{100 * gap:.2g} %" for gap in (row.median_gap, row.gap_95))
+        low, high = map(percent, (row.median_gap, row.gap_95))
         lines.append(f"| {row.classifier} | {row.norm} | `{row.attack}` | {row.n} | {low} | {high} | "
                      f"{100 * row.false_robust:.0f} % | {row.passes:,.0f} |")  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
-def drawn(table: pd.DataFrame) -> Figure:
-    """A panel for each classifier and norm: the share of images that each attack has fooled by an excess over the optimum."""
-    figure = Figure(figsize=(7.2, 6.0))
+def drawn(rows: pd.DataFrame) -> Figure:
+    """A panel for each classifier and norm: of each attack the median gap, and a line to the 95th percentile."""
+    figure = Figure(figsize=(7.2, 5.6))
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    names = list(dict.fromkeys(rows["attack"]))
     for axes, ((classifier, norm), mine) in zip(
-        panels.flat, table.groupby(["classifier", "norm"], sort=False), strict=False
+        panels.flat, rows.groupby(["classifier", "norm"], sort=False), strict=False
     ):
-        for number, (name, part) in enumerate(mine.groupby("attack", sort=False)):
-            shares = [100 * (part["gap"] <= excess * (1 + 1e-9)).mean() for excess in EXCESSES]
-            axes.plot(EXCESSES, shares, label=name, linestyle=("-", "--", ":")[number % 3], linewidth=1.2)
-        axes.set(xscale="log", title=f"{classifier}, {norm}", ylim=(-3, 103))
-    for axes in panels[1]:
-        axes.set_xlabel("epsilon over the optimum, relative")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("images fooled (%)")
-    figure.legend(
-        *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8
-    )
+        places = [names.index(name) for name in mine["attack"]]
+        medians, ends = (mine[name].replace(np.inf, _MISSED).to_numpy() for name in ("median_gap", "gap_95"))
+        axes.hlines(places, medians, ends, color="0.6", linewidth=2)
+        axes.plot(ends, places, "|", color="0.4", markersize=7)
+        axes.plot(medians, places, "o", markersize=5)
+        axes.axvline(VERDICT_AT, color="0.3", linestyle=":", linewidth=1)
+        axes.set(xscale="log", title=f"{classifier}, {norm}")
+    panels[0, 0].invert_yaxis()
+    panels[0, 0].set_yticks(range(len(names)), names)
+    panels[0, 0].set_xticks([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, _MISSED],
+                            ["0.001", "0.01", "0.1", "1", "10", "100", "missed"])  # fmt: skip
+    panels[0, 0].minorticks_off()
+    figure.supxlabel("epsilon beyond the optimum at which images fall (%): median (dot) to 95th percentile", fontsize=9)
     return figure
 
 
@@ -200,7 +210,7 @@ def main() -> None:
     with finished_file(options.out / "table.md") as temporary:
         temporary.write_text(markdown(summary(table)), encoding="utf-8")
     with style():
-        save(drawn(table), options.out / "figure.png", 110)
+        save(drawn(summary(table)), options.out / "figure.png", 110)
     print(markdown(summary(table)))
 
 
