@@ -8,7 +8,7 @@ import pandas as pd
 from nnrobust.claims.judge import setting_of
 from nnrobust.config.params import read_params
 from nnrobust.figures.gallery import Drawing, gallery
-from nnrobust.figures.style import save, style
+from nnrobust.figures.style import save, settled, style
 from nnrobust.report.contents import picture_of, report_of
 from nnrobust.report.report import Picture, render
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv
@@ -24,11 +24,11 @@ PLOTS, REPORT = Path("plots"), Path("report/index.html")
 
 def drawn(one: Drawing, images: Path, pdf: Path, tables: Path, dots_per_inch: int) -> Picture:
     """The drawing for the report, after writing it as PNG and PDF, and its table as CSV."""
-    figure = one.figure
+    figure = settled(one.figure)
     save(figure, images / f"{one.name}.png", dots_per_inch)
     save(figure, pdf / f"{one.name}.pdf", dots_per_inch)
     write_csv(tables / f"{one.name}.csv", one.table)
-    return picture_of(one)
+    return picture_of(one, figure)
 
 
 def main() -> None:

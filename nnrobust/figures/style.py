@@ -76,6 +76,13 @@ def style() -> Iterator[None]:
         yield
 
 
+def settled(figure: Figure) -> Figure:
+    """The figure with its parts in their places, which all formats then share; else each of them finds places anew."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
 def save(figure: Figure, path: Path, dots_per_inch: int) -> None:
     """Writes the figure as PNG or as PDF, as the path says, without the time of writing: equal figures are equal files."""
     metadata = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}[path.suffix]

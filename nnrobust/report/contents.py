@@ -1,11 +1,12 @@
 """What goes into the report of a run: its tables with captions, and what was not run."""
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from nnrobust.claims.judge import NOT_RUN
 from nnrobust.figures.gallery import Drawing
 from nnrobust.figures.overview import answer
-from nnrobust.figures.style import NARROW, WIDE, svg
+from nnrobust.figures.style import NARROW, settled, svg
 from nnrobust.report.report import Picture, Report, Table
 from nnrobust.report.times import TIMES_CAPTION, times_shown
 from nnrobust.tables.comparison import HEADLINE
@@ -87,12 +88,13 @@ def report_of(
     )
 
 
-def picture_of(drawing: Drawing) -> Picture:
-    """A drawing for the page, in both layouts, with its table where that is short."""
+def picture_of(drawing: Drawing, wide: Figure) -> Picture:
+    """A drawing for the page, in the wide layout, in which it is drawn already, and the narrow one, with its table where that is
+    short."""
     data = drawing.table.to_csv(index=False)
-    wide, narrow = (svg(drawing.draw(layout)) for layout in (WIDE, NARROW))
+    narrow = svg(settled(drawing.draw(NARROW)))
     return Picture(
-        drawing.name, drawing.title, drawing.caption, wide, narrow, data if len(data) <= LONGEST_CSV else None
+        drawing.name, drawing.title, drawing.caption, svg(wide), narrow, data if len(data) <= LONGEST_CSV else None
     )
 
 

@@ -22,7 +22,7 @@ from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table
 from nnrobust.experiments.plane import PlaneProblem, measure, nearest_panel
 from nnrobust.figures.gallery import TITLES, gallery
-from nnrobust.figures.style import LETTERS, NARROW, WIDE, style
+from nnrobust.figures.style import LETTERS, NARROW, WIDE, settled, style
 from nnrobust.report.contents import not_run, picture_of, report_of
 from nnrobust.report.report import Picture, render
 from nnrobust.report.verdicts import CLAIM_COLUMNS
@@ -501,14 +501,15 @@ def test_the_report_has_every_drawing_with_its_caption_and_data(whole):
 
 def test_a_drawing_comes_onto_the_page_in_both_layouts_with_its_table_where_that_is_short(whole):
     with style():
-        one = picture_of(whole[1]["class_distances"])
+        drawing = whole[1]["class_distances"]
+        one = picture_of(drawing, settled(drawing.figure))
     assert one.wide.startswith("<svg ")
     assert "framed" in one.wide
     assert one.narrow != one.wide
     assert one.data.splitlines()[0] == "first,second,distance,needed,is_enough"
     with style(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("nnrobust.report.contents.LONGEST_CSV", 10)
-        assert picture_of(whole[1]["class_distances"]).data is None
+        assert picture_of(drawing, drawing.figure).data is None
 
 
 def test_the_reports_tables_are_in_percent_and_points(whole):
