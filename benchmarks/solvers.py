@@ -38,8 +38,8 @@ SOLVERS = {
     "Linf": ("piqp", "clarabel", "highs"),
     "L1": ("piqp", "clarabel", "highs"),
 }
-"""By norm; a problem in Linf or L1 is linear, which DAQP does not take. HiGHS gets no quadratic one of many dimensions, which takes
-it a minute."""
+"""By norm; a problem in Linf or L1 is linear, which DAQP does not take. HiGHS gets no quadratic one of many dimensions, which
+takes it a minute."""
 TOLERANCES: dict[str, dict[str, Any]] = {
     "daqp": {"primal_tol": 1e-9, "dual_tol": 1e-9}, "piqp": {"eps_abs": 1e-8, "eps_rel": 1e-8},
     "clarabel": {"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8}, "highs": {},
