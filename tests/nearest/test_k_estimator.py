@@ -102,17 +102,20 @@ def test_robust_score_is_the_share_of_radii_above_epsilon():
         assert RobustScorer("Linf", epsilon)(model, queries, labels) == (radii > epsilon).mean()
 
 
-def test_the_example_of_the_docs_chooses_k_by_exact_robust_accuracy():
+def test_the_example_of_the_docs_chooses_k_or_a_learned_metric_by_exact_robust_accuracy():
     generator = np.random.default_rng(0)
-    y = np.arange(90) % 2
-    X = generator.normal(size=(90, 2)) * 0.6 + 2 * y[:, None]  # noqa: N806
+    y = np.arange(180) % 2
+    points = generator.normal(size=(180, 2)) * 0.6 + 2 * y[:, None]
+    X, y, others = points[:90], y[:90], points[90:]  # noqa: N806
     text = (ROOT / "docs/method.md").read_text(encoding="utf-8")
-    names = {"X": X, "y": y}
+    names = {"X": X, "y": y, "X_other": others, "y_other": y}
     exec(next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "GridSearchCV" in block), names)
     scorer, search = names["scorer"], names["search"]
-    means = [cross_val_score(KNearestNeighbor(k), X, y, scoring=scorer, cv=3).mean() for k in (1, 3, 5)]
+    tried = [KNearestNeighbor(k) for k in (1, 3, 5)] + [KNearestNeighbor(metric=names["learned"])]
+    means = [cross_val_score(model, X, y, scoring=scorer, cv=3).mean() for model in tried]
+    assert search.cv_results_["mean_test_score"] == pytest.approx(means)
     assert search.best_score_ == pytest.approx(max(means))
-    assert search.best_params_["n_neighbors"] == (1, 3, 5)[int(np.argmax(means))]
+    assert search.best_params_["n_neighbors"] == (1, 3, 5, 1)[int(np.argmax(means))]
     assert max(means) > means[0]
     assert repr(scorer) == "RobustScorer('L2', 0.4)"
 
