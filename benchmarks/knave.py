@@ -106,9 +106,9 @@ def beside_published(
     x, y, queries = data
     table = pd.read_csv(PUBLISHED)
     rows: list[dict[str, object]] = []
-    for k, mine in table[(table["dataset"] == name) & table["k"].isin(ks)].groupby("k"):
-        model = KNearestNeighbor(int(str(k))).fit(x, y)
-        for known in mine.itertuples():
+    for k in ks:
+        model = KNearestNeighbor(k).fit(x, y)
+        for known in table[(table["dataset"] == name) & (table["k"] == k)].itertuples():
             start = time.process_time()
             found = model.robust_radius(queries, norm="Linf", epsilon=float(known.epsilon))
             seconds = time.process_time() - start
@@ -128,7 +128,7 @@ def beside_published(
                     "knave": known.knave,
                     "apart": round((ours - known.exact) * len(queries) / 100, 1),
                     "ms": 1000 * seconds / len(queries),
-                    "hold": bool(found[: min(N_VERIFIED, len(found))].verify().all()),
+                    "hold": bool(found[:N_VERIFIED].verify().all()),
                 }
             )
     return rows

@@ -207,11 +207,12 @@ def main() -> None:
                 table = pd.DataFrame(rows, columns=COLUMNS)
                 write_csv(options.out / "gaps.csv", table.round(6))
                 print(f"{known.name}, {norm}, {name}: {time.perf_counter() - start:.0f} s", flush=True)
+    summed = summary(table)
     with finished_file(options.out / "table.md") as temporary:
-        temporary.write_text(markdown(summary(table)), encoding="utf-8")
+        temporary.write_text(markdown(summed), encoding="utf-8")
     with style():
-        save(drawn(summary(table)), options.out / "figure.png", 110)
-    print(markdown(summary(table)))
+        save(drawn(summed), options.out / "figure.png", 110)
+    print(markdown(summed))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def test_class_by_class_come_the_bounds_of_all_images_at_once(dataset, work):
         assert np.isfinite(whole.other).sum() == 2 * len(part.labels)
 
 
-# Of three classes of 20 references: all others together, class by class, and classes in parts of 7, and of 1, where the last of one class stands with the first of the next.
+# Of three classes of 20 references: all others together, class by class, and classes in parts of 7, and of 1, where the last of
+# one class stands with the first of the next.
 @pytest.mark.parametrize(
     ("block", "together", "apart", "n_parts"),
     [(4, 2**25, 2**27, 8 * 3), (1000, 400, 400, 2 * 3 * 2), (4, 400, 400, 8 * 3 * 2), (4, 400, 150, 8 * 3 * 2 * 3),
