@@ -13,6 +13,7 @@ and `voting_tree` for what it finds; `voting_proof` and `voting_checker` are its
 votes, scores of both.
 `prototypes` makes other references than the training points, `projections` simple metrics, `metric_learning` learned ones;
 `selection` chooses by exact robust accuracy. `certificate` bounds the radii of every pair of a dataset, with FAISS in
-`neighbors`, class by class in worker processes by `by_class`; `duplicates` finds images that are nearly equal; `module` is the
-classifier in PyTorch, `remote` the products of `references` on a GPU; nothing else here imports PyTorch.
+`neighbors`, class by class in worker processes by `by_class`, against `shards` of the references; `duplicates` finds images that
+are nearly equal; `module` is the classifier in PyTorch, `remote` the products of `references` on a GPU; nothing else here
+imports PyTorch.
 """

@@ -26,7 +26,7 @@ def groups_of(sizes: list[int], label: int) -> list[list[Shard]]:
         if class_id == label:
             continue
         parts = _parts(class_id, size, sizes[label])
-        if groups[-1] and (sum(shard.stop for shard in groups[-1]) + size) * sizes[label] > TOGETHER:
+        if groups[-1] and (sum(shard.stop - shard.start for shard in groups[-1]) + size) * sizes[label] > TOGETHER:
             groups.append([])
         groups[-1].append(parts[0])
         groups += [[part] for part in parts[1:]]

@@ -89,8 +89,7 @@ def report_of(
 
 
 def picture_of(drawing: Drawing, wide: Figure) -> Picture:
-    """A drawing for the page, in the wide layout, in which it is drawn already, and the narrow one, with its table where that is
-    short."""
+    """A drawing for the page, in both layouts, with its table where that is short; `wide` is its figure in the wide one."""
     data = drawing.table.to_csv(index=False)
     narrow = svg(settled(drawing.draw(NARROW)))
     return Picture(
