@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from nnrobust.claims.judge import setting_of
 from nnrobust.config.params import read_params
-from nnrobust.figures.gallery import Drawing, gallery
-from nnrobust.figures.style import save, settled, style
-from nnrobust.report.contents import picture_of, report_of
-from nnrobust.report.report import Picture, render
-from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv
+from nnrobust.figures.gallery import gallery
+from nnrobust.report.contents import report_of
+from nnrobust.report.pictures import FigureFiles
+from nnrobust.report.report import render
+from nnrobust.runtime.cluster import engine_of
+from nnrobust.runtime.outputs import finished_file, finished_folder
 from nnrobust.runtime.process import COSTS, run_stage
 from nnrobust.runtime.provenance import provenance
 from nnrobust.runtime.seals import unbroken
@@ -22,15 +24,6 @@ REGIONS, PARAMS = Path("data/plane.npz"), Path("params.yaml")
 PLOTS, REPORT = Path("plots"), Path("report/index.html")
 
 
-def drawn(one: Drawing, images: Path, pdf: Path, tables: Path, dots_per_inch: int) -> Picture:
-    """The drawing for the report, after writing it as PNG and PDF, and its table as CSV."""
-    figure = settled(one.figure)
-    save(figure, images / f"{one.name}.png", dots_per_inch)
-    save(figure, pdf / f"{one.name}.pdf", dots_per_inch)
-    write_csv(tables / f"{one.name}.csv", one.table)
-    return picture_of(one, figure)
-
-
 def main() -> None:
     params = read_params(PARAMS)
     run = Run.read(params, PREPARED, METRICS, EXAMPLES, REGIONS)
@@ -38,9 +31,11 @@ def main() -> None:
         finished_folder(PLOTS / "images") as images,
         finished_folder(PLOTS / "pdf") as pdf,
         finished_folder(PLOTS / "tables") as tables,
-        style(),
     ):
-        pictures = [drawn(drawing, images, pdf, tables, params.plot.dots_per_inch) for drawing in gallery(run)]
+        engine = engine_of(params.compute, torch.device("cpu"))
+        files = FigureFiles(images, pdf, tables, params.plot.dots_per_inch)
+        drawn = dict(engine.map(files, gallery(run)))
+    pictures = [drawn[number] for number in sorted(drawn)]
     devices = [str(timing["device"]) for timing in run.timings.values()]
     items = {*params.made, *params.pretrained}
     about = json.loads((PREPARED / "dataset.json").read_text(encoding="utf-8"))

@@ -1,12 +1,9 @@
 """What goes into the report of a run: its tables with captions, and what was not run."""
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from nnrobust.claims.judge import NOT_RUN
-from nnrobust.figures.gallery import Drawing
 from nnrobust.figures.overview import answer
-from nnrobust.figures.style import NARROW, settled, svg
 from nnrobust.report.report import Picture, Report, Table
 from nnrobust.report.times import TIMES_CAPTION, times_shown
 from nnrobust.tables.comparison import HEADLINE
@@ -15,8 +12,6 @@ from nnrobust.tables.leaderboard import MEASURES, ON_ALL
 from nnrobust.tables.runs import Run
 
 QUESTION = "nnrobust: 1NN against adversarial training"
-LONGEST_CSV = 40_000
-"""Characters of a figure's table up to which the page has it, beside the files of the run."""
 MEANS = [
     "classifier",
     "split",
@@ -85,15 +80,6 @@ def report_of(
         _tables(run),
         provenance,
         not_run(run, claims),
-    )
-
-
-def picture_of(drawing: Drawing, wide: Figure) -> Picture:
-    """A drawing for the page, in both layouts, with its table where that is short; `wide` is its figure in the wide one."""
-    data = drawing.table.to_csv(index=False)
-    narrow = svg(settled(drawing.draw(NARROW)))
-    return Picture(
-        drawing.name, drawing.title, drawing.caption, svg(wide), narrow, data if len(data) <= LONGEST_CSV else None
     )
 
 

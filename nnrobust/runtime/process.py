@@ -97,10 +97,20 @@ def _peak_memory_gb() -> float:
     return round(peak / (2**30 if sys.platform == "darwin" else 2**20), 2)
 
 
+def run_script(arguments: list[str]) -> None:
+    """Runs a script with its arguments as the main one; an error of ours or Ctrl-C is one message, and exit status 1 or 130."""
+    sys.argv = arguments
+    with _one_sentence():
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
 if __name__ == "__main__":
     # Before the script's own imports, which take seconds in which dvc may be killed.
     die_with_parent(int(sys.argv[1]))
     pin_kernels(Path("params.yaml"))
-    sys.argv = sys.argv[2:]
-    with _one_sentence():
-        runpy.run_path(sys.argv[0], run_name="__main__")
+    from nnrobust.runtime import warm  # here: it needs this module
+
+    if warm.is_possible():
+        with _one_sentence():
+            sys.exit(warm.exit_status(int(sys.argv[1]), sys.argv[2:]))
+    run_script(sys.argv[2:])

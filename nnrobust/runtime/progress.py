@@ -23,6 +23,7 @@ def shown(items: Collection[T], description: str) -> Iterable[T]:
     if sys.stderr.isatty():
         from tqdm import tqdm
 
+        tqdm.monitor_interval = 0  # without its thread, worker processes can be forked
         return tqdm(items, desc=description, dynamic_ncols=True)
     return _lines(items, description)
 

@@ -1,6 +1,7 @@
 """What a run has to show: read from its files, drawn figure by figure with captions, and put into the report's tables."""
 
 import json
+import pickle
 import re
 from dataclasses import replace
 from itertools import combinations, product
@@ -22,8 +23,9 @@ from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table
 from nnrobust.experiments.plane import PlaneProblem, measure, nearest_panel
 from nnrobust.figures.gallery import TITLES, gallery
-from nnrobust.figures.style import LETTERS, NARROW, WIDE, settled, style
-from nnrobust.report.contents import not_run, picture_of, report_of
+from nnrobust.figures.style import LETTERS, NARROW, WIDE, style
+from nnrobust.report.contents import not_run, report_of
+from nnrobust.report.pictures import FigureFiles
 from nnrobust.report.report import Picture, render
 from nnrobust.report.verdicts import CLAIM_COLUMNS
 from nnrobust.runtime.seals import save_arrays, seal
@@ -499,17 +501,29 @@ def test_the_report_has_every_drawing_with_its_caption_and_data(whole):
     assert page.answer.startswith("On test images of 3 pairs of made, right and robust in both norms at once: 1NN ")
 
 
-def test_a_drawing_comes_onto_the_page_in_both_layouts_with_its_table_where_that_is_short(whole):
-    with style():
-        drawing = whole[1]["class_distances"]
-        one = picture_of(drawing, settled(drawing.figure))
+def test_a_drawing_comes_onto_the_page_in_both_layouts_with_its_table_where_that_is_short(whole, tmp_path):
+    drawing = whole[1]["class_distances"]
+    folders = [tmp_path / name for name in ("images", "pdf", "tables")]
+    for folder in folders:
+        folder.mkdir()
+    files = FigureFiles(*folders, 50)
+    one = files(drawing)
     assert one.wide.startswith("<svg ")
     assert "framed" in one.wide
     assert one.narrow != one.wide
     assert one.data.splitlines()[0] == "first,second,distance,needed,is_enough"
-    with style(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nnrobust.report.contents.LONGEST_CSV", 10)
-        assert picture_of(drawing, drawing.figure).data is None
+    assert [path.name for folder in folders for path in folder.iterdir()] == [
+        f"class_distances.{end}" for end in ("png", "pdf", "csv")
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nnrobust.report.pictures.LONGEST_CSV", 10)
+        assert files(drawing).data is None
+
+
+def test_drawings_reach_worker_processes(whole):
+    for drawing in whole[1].values():
+        again = pickle.loads(pickle.dumps(drawing))
+        assert (again.name, again.caption, again.draw.func) == (drawing.name, drawing.caption, drawing.draw.func)
 
 
 def test_the_reports_tables_are_in_percent_and_points(whole):

@@ -1,0 +1,179 @@
+"""Stages forked from a process that has the libraries, under a stand-in for dvc."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import nnrobust
+from nnrobust.runtime.kernels import PINNED
+from nnrobust.runtime.warm import is_possible
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="this system does not tell one process when another ends"),
+]
+DVC = """
+import os, subprocess, sys
+for line in sys.stdin:
+    script, *rest = line.split()
+    command = [sys.executable, "-m", "nnrobust.runtime.process", str(os.getpid()), script]
+    environment = os.environ | {"DVC_STAGE": "dvc.yaml:stage@" + "".join(rest)}
+    print("exit", subprocess.run(command, env=environment).returncode, flush=True)
+"""
+"""Runs the script that each line names, as dvc runs a stage."""
+
+
+class Dvc:
+    """A process that runs stages in a folder with a copy of the library's code."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(
+            Path(nnrobust.__file__).parent, folder / "nnrobust", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        (folder / "params.yaml").write_text("compute: {reproducible: true}")
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", *PINNED}}
+        command = [sys.executable, "-c", DVC]
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, text=True, start_new_session=True, **pipes
+        )
+        self.folder = folder
+
+    def start(self, script: str) -> None:
+        (self.folder / "stage.py").write_text(script)
+        self.process.stdin.write("stage.py T_R\n")
+        self.process.stdin.flush()
+
+    def line(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def run(self, script: str) -> list[str]:
+        """What a stage prints, and its exit status."""
+        self.start(script)
+        lines = [self.line()]
+        while not lines[-1].startswith("exit"):
+            lines.append(self.line())
+        return lines
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def dvc(tmp_path):
+    running = Dvc(tmp_path)
+    yield running
+    running.kill()
+
+
+def state_of(pid: int) -> tuple[str, int]:
+    """The state of a process, Z where it has ended, and its parent's id."""
+    try:
+        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return "Z", 0
+    return state, int(parent)
+
+
+def children_of(parent: int) -> list[int]:
+    """The processes that a process started."""
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if state_of(pid)[1] == parent]
+
+
+def end_of(*pids: int) -> bool:
+    """Whether all of these processes are gone soon."""
+    deadline = time.monotonic() + 10
+    while any(state_of(pid)[0] != "Z" for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+ABOUT = """
+import json, os, sys
+loaded = [name for name in ("torch", "nnrobust.errors", "nnrobust.runtime.warm") if name in sys.modules]
+from nnrobust.runtime.process import stage_item
+import nnrobust.errors
+print(json.dumps({"loaded": loaded, "item": stage_item(), "folder": os.getcwd(), "kernels": os.environ["ATEN_CPU_CAPABILITY"],
+    "main": __name__, "arguments": sys.argv, "is_ours": nnrobust.errors.__file__.startswith(os.getcwd()), "parent": os.getppid()}))
+"""
+
+
+def test_a_stage_is_run_as_by_itself_and_has_its_libraries_already(dvc):
+    about, status = dvc.run(ABOUT)
+    found = json.loads(about)
+    server = found.pop("parent")
+    assert status == "exit 0"
+    assert found == {"loaded": ["torch"], "item": "T_R", "folder": str(dvc.folder), "kernels": "avx2", "main": "__main__",
+                     "arguments": ["stage.py"], "is_ours": True}  # fmt: skip
+
+    # Another one comes from the same process, with code that has changed since; how it ends is how its caller ends.
+    with open(dvc.folder / "nnrobust" / "errors.py", "a") as stream:
+        stream.write("NEW = 'new code'\n")
+    script = "import os, sys\nfrom nnrobust.errors import NEW\nprint(NEW, os.getppid(), flush=True)\n"
+    assert dvc.run(script + "sys.exit(3)") == [f"new code {server}", "exit 3"]
+    assert dvc.run(script + "raise ValueError") == [f"new code {server}", "exit 1"]
+    assert dvc.run(script + "os.kill(os.getpid(), 9)") == [f"new code {server}", "exit 137"]
+    ours = "from nnrobust.errors import DataError\nfrom nnrobust.runtime.process import run_stage\n"
+    assert dvc.run(f"{ours}def main(): raise DataError('cat.png: expected a whole image')\nrun_stage(main)") == [
+        "exit 1"
+    ]
+
+    # All of it ends with dvc.
+    dvc.kill()
+    assert end_of(server)
+
+
+WAIT = "import os, time\nprint(os.getpid(), os.getppid(), flush=True)\ntime.sleep(60)\n"
+
+
+def test_a_stage_ends_with_its_caller_with_dvc_and_by_an_interrupt(dvc):
+    dvc.start(WAIT)
+    stage, server = (int(number) for number in dvc.line().split())
+    (caller,) = children_of(dvc.process.pid)
+    os.kill(caller, signal.SIGKILL)
+    assert dvc.line() == "exit -9"
+    assert end_of(stage)
+
+    # Ctrl-C reaches all processes of the group.
+    dvc.start(WAIT)
+    stage, again = (int(number) for number in dvc.line().split())
+    for pid in (stage, server):
+        os.kill(pid, signal.SIGINT)
+    assert dvc.line() == "exit 130"
+    assert again == server
+
+    dvc.start(WAIT)
+    stage, _ = (int(number) for number in dvc.line().split())
+    dvc.process.kill()
+    assert end_of(stage, server)
+    *_, said, nothing = dvc.process.stderr.read().split("\n")
+    assert said == "Interrupted: no output is half written; run it again, and it goes on where it was"
+    assert nothing == ""
+
+
+def test_a_stage_whose_libraries_are_killed_says_so(dvc):
+    dvc.start(WAIT)
+    stage, server = (int(number) for number in dvc.line().split())
+    os.kill(server, signal.SIGKILL)
+    assert dvc.line() == "exit 1"
+    assert end_of(stage)
+    assert dvc.run("print('again')") == ["again", "exit 0"]
+    dvc.kill()
+
+
+def test_only_dvc_has_such_a_process(monkeypatch):
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    assert not is_possible()
+    monkeypatch.setenv("DVC_STAGE", "dvc.yaml:train@S")
+    assert is_possible()
