@@ -63,7 +63,8 @@ def trained(
     """The `state_dict` of a network of the pair, trained by TRADES or as usual, in bfloat16."""
     recipe = Recipe(
         architecture="resnet18", width=64, epochs=epochs, batch_size=128, learning_rate=0.05, momentum=0.9,
-        weight_decay=5e-4, schedule="steps", milestones=(max(1, epochs - 1),), decay=0.1, augment=True, checkpoint="last", seed=0,
+        weight_decay=5e-4, schedule="steps", milestones=(max(1, epochs - 1),), decay=0.1, augment=True, weight_averaging=None,
+        checkpoint="last", seed=0,
         trades=Trades(3.0, "sum", (Perturbation("Linf", EPSILON, EPSILON / 2, 4),)) if training == "TRADES" else None,
     )  # fmt: skip
     computer = replace(machine(device, 1, 500), precision=torch.bfloat16)

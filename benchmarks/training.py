@@ -36,7 +36,7 @@ from nnrobust.training.validation import Validation
 
 RECIPE = Recipe(
     architecture="resnet18", width=64, epochs=3, batch_size=128, learning_rate=0.1, momentum=0.9, weight_decay=5e-4,
-    schedule="steps", milestones=(), decay=0.1, augment=True, checkpoint="last", seed=0,
+    schedule="steps", milestones=(), decay=0.1, augment=True, weight_averaging=None, checkpoint="last", seed=0,
     trades=Trades(6.0, "sum", (Perturbation("Linf", 8 / 255, 2 / 255, 10),)),
 )  # fmt: skip
 FORWARDS = 27

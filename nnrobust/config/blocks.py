@@ -145,6 +145,7 @@ class Variant(Block):
     milestones: list[Count]
     decay: Positive
     augment: bool
+    weight_averaging: Annotated[Number, Field(gt=0, lt=1)] | None
     checkpoint: Literal["best", "last"]
     seed: Seed
     trades: Trades | None

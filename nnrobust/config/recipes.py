@@ -31,7 +31,9 @@ class Recipe:
     """All that decides a network but its images: a variant of params.yaml, or one setting of its search.
 
     `width` is that of architectures which leave it open, else None. `schedule` is `steps`, with `milestones` and `decay`, or
-    `one_cycle`, without. `checkpoint` says which network is kept: `best` on validation, or the `last`.
+    `one_cycle`, without. `weight_averaging` is the decay, by step, of the moving average of the weights that is validated and
+    kept in their place; None: they are kept themselves. `checkpoint` says which network is kept: `best` on validation, or the
+    `last`.
     """
 
     architecture: str
@@ -45,6 +47,7 @@ class Recipe:
     milestones: tuple[int, ...]
     decay: float
     augment: bool
+    weight_averaging: float | None
     checkpoint: str
     seed: int
     trades: Trades | None
@@ -60,7 +63,15 @@ class Recipe:
             )
             trades = Trades(float(trades["beta"]), trades["combine"], inner)
         numbers = {name: float(block[name]) for name in ("learning_rate", "momentum", "weight_decay", "decay")}
-        values = {**block, **numbers, "milestones": tuple(block["milestones"]), "trades": trades}
+        decay = block["weight_averaging"]
+        averaging = None if decay is None else float(decay)
+        values = {
+            **block,
+            **numbers,
+            "weight_averaging": averaging,
+            "milestones": tuple(block["milestones"]),
+            "trades": trades,
+        }
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     def content(self) -> dict[str, Any]:

@@ -48,6 +48,9 @@ class GroupRun:
         self.stack = Stack.of([task.fresh(data.build) for task in tasks], self.device, machine.precision)
         self.momenta = {name: torch.zeros_like(value) for name, value in self.stack.parameters.items()}
         self.best = {name: value.clone() for name, value in self._weights().items()}
+        self.averages = {
+            name: value.clone() for name, value in self.best.items() if self.recipe.weight_averaging is not None
+        }
         self.images, self.held = (
             GroupImages.of(pixels, rows, [t.pair.targets(data.labels[i]) for t, i in zip(tasks, rows, strict=True)])
             for rows in ([task.indices for task in tasks], [task.held for task in tasks])
@@ -84,6 +87,16 @@ class GroupRun:
         return {name: value.detach() for name, value in (self.stack.parameters | self.stack.buffers).items()}
 
     @property
+    def kept(self) -> Stack:
+        """The networks that are validated and kept: those under training, or the averages of their weights."""
+        if not self.averages:
+            return self.stack
+        parameters, buffers = (
+            {n: self.averages[n] for n in part} for part in (self.stack.parameters, self.stack.buffers)
+        )
+        return Stack(self.stack.skeleton, parameters, buffers, self.machine.precision)
+
+    @property
     def n_epochs_done(self) -> int:
         return len(self.rows[0])
 
@@ -94,14 +107,16 @@ class GroupRun:
     def state(self) -> dict[str, Any]:
         """The state that a run needs to go on from here."""
         generators = [generator.get_state() for generator in self.generators]
-        tensors = {"weights": self._weights(), "momenta": self.momenta, "best": self.best, "generators": generators}
-        return tensors | {name: getattr(self, name) for name in NOTES}
+        return self._tensors() | {"generators": generators} | {name: getattr(self, name) for name in NOTES}
+
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
+        return {"weights": self._weights(), "momenta": self.momenta, "best": self.best, "averages": self.averages}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes back to an earlier `state`."""
-        for mine, kept in ((self._weights(), "weights"), (self.momenta, "momenta"), (self.best, "best")):
+        for part, mine in self._tensors().items():
             for name, value in mine.items():
-                value.copy_(state[kept][name])
+                value.copy_(state[part][name])
         for generator, position in zip(self.generators, state["generators"], strict=True):
             generator.set_state(position.cpu())
         for name in NOTES:
@@ -109,7 +124,7 @@ class GroupRun:
 
     def trained(self) -> list[Trained]:
         """Each network, as it is now and as it was at its best."""
-        last, best = self.stack.state_dicts(), Stack(self.stack.skeleton, self.best, {}).state_dicts()
+        last, best = self.kept.state_dicts(), Stack(self.stack.skeleton, self.best, {}).state_dicts()
         share = self.seconds / len(self.tasks)
         parts = zip(self.tasks, best, last, self.best_epochs, self.rows, self.failures, strict=True)
         return [Trained(task.recipe, b, la, epoch, rows, why, share) for task, b, la, epoch, rows, why in parts]
@@ -123,7 +138,7 @@ class GroupRun:
             rates = self._rates(range(0, n, size), n)
             self.total.zero_()
             order = torch.stack([torch.randperm(n, generator=g, device=self.device) for g in self.generators])
-        for start, rate in zip(range(0, n, size), rates, strict=True):
+        for step, (start, rate) in enumerate(zip(range(0, n, size), rates, strict=True)):
             with self._on_stream():
                 self.rates.copy_(rate)
                 chosen = order[:, start : start + size]
@@ -133,7 +148,19 @@ class GroupRun:
                 batch.chosen.copy_(chosen)
                 self._draw(batch)
                 batch.step()
+                self._average(self.n_epochs_done * len(rates) + step)
             yield
+
+    def _average(self, n_steps: int) -> None:
+        """Takes the weights after step `n_steps` (from 0) into their averages, if any: the mean of all so far, until the recipe's
+        decay forgets more slowly. Running statistics are averaged too, counts are those of the weights. Source: arXiv 2010.03593.
+        """
+        now, decay = self._weights(), self.recipe.weight_averaging or 0.0
+        for name, value in self.averages.items():
+            if value.is_floating_point():
+                value.lerp_(now[name], max(1 - decay, 1 / (n_steps + 1)))
+            else:
+                value.copy_(now[name])
 
     def _rates(self, starts: range, n: int) -> Tensor:
         """The learning rates (steps, g) of the epoch under way, each as in the middle of its step."""
@@ -149,7 +176,7 @@ class GroupRun:
             is_due = self.validation.is_due(self.n_epochs_done, self.recipe.epochs)
             if is_due:
                 clean, robust = accuracies(
-                    self.stack, self.held, validation_norms(self.recipe), self.validation, self.machine.batch_size
+                    self.kept, self.held, validation_norms(self.recipe), self.validation, self.machine.batch_size
                 )
                 scores = list(zip(clean.tolist(), robust.tolist(), strict=True))
         for i, (loss, (clean_accuracy, robust_accuracy)) in enumerate(zip(losses, scores, strict=True)):
@@ -158,7 +185,7 @@ class GroupRun:
             self.failures[i] = self.failures[i] or self._failure(self.rows[i])
             if is_due and self._is_best(self.rows[i]):
                 self.best_epochs[i] = self.n_epochs_done
-                for name, value in self._weights().items():
+                for name, value in (self.averages or self._weights()).items():
                     self.best[name][i] = value[i]
 
     def _failure(self, rows: list[Row]) -> str | None:

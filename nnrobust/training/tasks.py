@@ -31,7 +31,7 @@ class Task:
         r = self.recipe
         inner = r.trades and (r.trades.combine, tuple((p.norm, p.steps) for p in r.trades.perturbations))
         network = (r.architecture, r.width, len(self.pair.class_ids()))
-        course = (r.epochs, r.batch_size, r.momentum, r.schedule, r.milestones, r.decay, r.augment)
+        course = (r.epochs, r.batch_size, r.momentum, r.schedule, r.milestones, r.decay, r.augment, r.weight_averaging)
         return (*network, len(self.indices), len(self.held), *course, inner)
 
     def fresh(self, build: Callable[[], nn.Module]) -> nn.Module:

@@ -49,7 +49,7 @@ def train_all(
     Tasks of one shape are trained side by side, as many as `machine` says, or fewer where they do not fit into memory. A task's
     generator is seeded by its recipe's seed and its classes, so the networks trained beside it change its result by rounding
     only. With a store in `machine`, networks that it holds are not trained again, and a group that was under way goes on
-    after its last whole epoch. A network that fails (`Trained.failure`) stops no other.
+    after the epoch that was saved last. A network that fails (`Trained.failure`) stops no other.
 
     Raises:
         TrainingError: when a single network does not fit into memory.

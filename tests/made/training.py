@@ -21,8 +21,8 @@ VALIDATION = Validation({"Linf": 0.05, "L2": 0.3}, 3, 1, 0)
 def recipe(**changes):
     values = {
         "architecture": "small_cnn", "width": None, "epochs": 3, "batch_size": 8, "learning_rate": 0.1, "momentum": 0.9,
-        "weight_decay": 5e-3, "schedule": "steps", "milestones": (2,), "decay": 0.1, "augment": False, "checkpoint": "last",
-        "seed": 0, "trades": None,
+        "weight_decay": 5e-3, "schedule": "steps", "milestones": (2,), "decay": 0.1, "augment": False,
+        "weight_averaging": None, "checkpoint": "last", "seed": 0, "trades": None,
     }  # fmt: skip
     return Recipe(**(values | changes))
 

@@ -7,26 +7,33 @@ from functools import partial
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 import nnrobust.training.train as module
 from made.training import BUILD, CPU, TRADES, VALIDATION, recipe, tasks_of, train, training_set
 from nnrobust.data.datasets import AllClasses
 from nnrobust.errors import DataWarning, ParamError, TrainingError
 from nnrobust.networks.architectures import build_network
+from nnrobust.networks.stack import Stack
 from nnrobust.runtime.machine import Machine, machine
 from nnrobust.runtime.store import WorkStore
 from nnrobust.training.epoch import GroupRun, crop_and_flip
 from nnrobust.training.tasks import Task, hold_out
 from nnrobust.training.train import fingerprints, train_all, train_with_retry
+from nnrobust.training.validation import GroupImages, accuracies
 
 
-def test_a_network_is_trained_as_torch_sgd_trains_it(dataset):
-    """The same first weights and batches through `torch.optim.SGD` and its schedule, one network at a time."""
-    tasks = tasks_of(dataset, recipe())
+@pytest.mark.parametrize("decay", [None, 0.5, 0.97])
+def test_a_network_is_trained_as_torch_sgd_trains_it(dataset, decay):
+    """The same first weights and batches through `torch.optim.SGD` and its schedule, and torch's average of the weights."""
+    tasks = tasks_of(dataset, recipe(weight_averaging=decay))
     for task, result in zip(tasks, train(dataset, tasks), strict=True):
         network, generator = task.fresh(BUILD), task.generator(CPU)
         optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, weight_decay=5e-3)
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2], 0.1)
+        average = AveragedModel(
+            network, avg_fn=lambda old, new, n: old + (new - old) * max(1 - (decay or 0), 1 / (n + 1))
+        )
         x = torch.from_numpy(dataset.train.images[task.indices]).float() / 255
         y = torch.from_numpy(task.pair.targets(dataset.train.labels[task.indices]))
         for _ in range(3):
@@ -34,9 +41,27 @@ def test_a_network_is_trained_as_torch_sgd_trains_it(dataset):
                 optimizer.zero_grad()
                 F.cross_entropy(network(x[batch]), y[batch]).backward()
                 optimizer.step()
+                average.update_parameters(network)
             schedule.step()
-        for name, value in network.state_dict().items():
+        for name, value in (average.module if decay else network).state_dict().items():
             torch.testing.assert_close(result.state[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_the_averages_are_what_is_validated_and_kept(dataset):
+    """After two epochs the best network is that of epoch 2, or that of a run of one epoch; rows are of what is kept."""
+    tasks = tasks_of(dataset, recipe(epochs=2, milestones=(1,), weight_averaging=0.9, checkpoint="best"))
+    one, other = (
+        train(dataset, [replace(t, recipe=replace(t.recipe, weight_averaging=a)) for t in tasks]) for a in (0.9, None)
+    )
+    for task, averaged, plain in zip(tasks, one, other, strict=True):
+        assert [row["loss"] for row in averaged.rows] == [row["loss"] for row in plain.rows]
+        assert not torch.equal(averaged.last["1.weight"], plain.last["1.weight"])
+        held = GroupImages.of(
+            torch.from_numpy(dataset.train.images), [task.held], [task.pair.targets(dataset.train.labels[task.held])]
+        )
+        for state, row in ((averaged.last, averaged.rows[-1]), (averaged.best, averaged.rows[averaged.best_epoch - 1])):
+            clean, robust = accuracies(Stack.loaded(BUILD, [state], CPU), held, ("Linf",), VALIDATION, 100)
+            assert (clean.item(), robust.item()) == (row["clean_accuracy"], row["robust_accuracy"])
 
 
 @pytest.mark.parametrize("trades", [None, TRADES])
@@ -176,10 +201,10 @@ def counted(counts):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trades", [None, TRADES])
+@pytest.mark.parametrize(("trades", "decay"), [(None, None), (TRADES, None), (TRADES, 0.9)])
 @pytest.mark.parametrize("n_epochs", [1, 2, 4, 5])
-def test_a_killed_run_goes_on_to_the_same_weights_to_the_bit(dataset, tmp_path, trades, n_epochs):
-    tasks = tasks_of(dataset, recipe(trades=trades, augment=True, checkpoint="best"))
+def test_a_killed_run_goes_on_to_the_same_weights_to_the_bit(dataset, tmp_path, trades, decay, n_epochs):
+    tasks = tasks_of(dataset, recipe(trades=trades, augment=True, weight_averaging=decay, checkpoint="best"))
     whole = train(dataset, tasks, group_size=2)
     computer = Machine(CPU, 2, 100, store=WorkStore(tmp_path, "code"))
     arguments = (tasks, training_set(dataset), VALIDATION, computer)
