@@ -1,4 +1,4 @@
-# make repro | make verify (every output and the cache against their hashes) | make test [JOBS=2] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish [NAME=x (none: only the pages over all runs)] [RUNS="a b"] [NOTE="..."] | make compare A=x B=y | make difference [BASE=main] (difference.md) | make docs (site/index.html) | make pull [REMOTE=URL] | make push [REMOTE=URL] | make wheel (dist/) | make audit (known vulnerabilities of what is pinned) | make licences; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make verify (every output and the cache against their hashes) | make test [JOBS=2] [SLOW=1: also the tests that take seconds or more] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish [NAME=x (none: only the pages over all runs)] [RUNS="a b"] [NOTE="..."] | make compare A=x B=y | make difference [BASE=main] (difference.md) | make docs (site/index.html) | make pull [REMOTE=URL] | make push [REMOTE=URL] | make wheel (dist/) | make audit (known vulnerabilities of what is pinned) | make licences; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
 JOBS ?= 2
@@ -20,7 +20,7 @@ verify: $(READY)
 	python scripts/mend.py --all
 
 test: $(READY)
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses $(JOBS) --dist loadfile $(if $(SLOW),,-m "not slow")
 
 lint: $(READY)
 	ruff check .
