@@ -1,4 +1,4 @@
-"""How a stage's process starts and ends: `python -m nnrobust.runtime.process PARENT SCRIPT ...` ties a script to a process."""
+"""How a stage's process starts and ends."""
 
 import ctypes
 import os
@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nnrobust.errors import NnrobustError, ParamError
-from nnrobust.runtime.kernels import pin_kernels
 
 COSTS = Path(".work/stages")
 """Where the cost of each stage's last run is kept, below the folder of the workflow."""
@@ -54,7 +53,7 @@ def run_stage(main: Callable[[], None]) -> None:
     from nnrobust.runtime.outputs import room, write_json  # here: pandas behind it would delay die_with_parent
 
     start = time.perf_counter()
-    with _one_sentence(), room("go on"):
+    with one_sentence(), room("go on"):
         main()
         if "DVC_STAGE" in os.environ:
             name = os.environ["DVC_STAGE"].rpartition(":")[2]  # from a folder below, dvc says ../dvc.yaml:train@S
@@ -63,7 +62,7 @@ def run_stage(main: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _one_sentence() -> Iterator[None]:
+def one_sentence() -> Iterator[None]:
     """Ends the process with one message after an error of ours, or Ctrl-C."""
     try:
         yield
@@ -100,17 +99,5 @@ def _peak_memory_gb() -> float:
 def run_script(arguments: list[str]) -> None:
     """Runs a script with its arguments as the main one; an error of ours or Ctrl-C is one message, and exit status 1 or 130."""
     sys.argv = arguments
-    with _one_sentence():
+    with one_sentence():
         runpy.run_path(arguments[0], run_name="__main__")
-
-
-if __name__ == "__main__":
-    # Before the script's own imports, which take seconds in which dvc may be killed.
-    die_with_parent(int(sys.argv[1]))
-    pin_kernels(Path("params.yaml"))
-    from nnrobust.runtime import warm  # here: it needs this module
-
-    if warm.is_possible():
-        with _one_sentence():
-            sys.exit(warm.exit_status(int(sys.argv[1]), sys.argv[2:]))
-    run_script(sys.argv[2:])

@@ -17,7 +17,7 @@ def environment_of(folder, script, params):
     (folder / "stage.py").write_text(script)
     if params is not None:
         (folder / "params.yaml").write_text(params)
-    command = [sys.executable, "-m", "nnrobust.runtime.process", str(os.getpid()), "stage.py"]
+    command = [sys.executable, "-m", "nnrobust.runtime", str(os.getpid()), "stage.py"]
     plain = {name: value for name, value in os.environ.items() if name not in PINNED}
     done = subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)

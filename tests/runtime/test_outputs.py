@@ -173,7 +173,7 @@ def test_progress_says_what_how_many_and_the_time_left(capsys):
 
 PARENT = """
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-m", "nnrobust.runtime.process", str(os.getpid()), sys.argv[1]], stdout=sys.stdout)
+child = subprocess.Popen([sys.executable, "-m", "nnrobust.runtime", str(os.getpid()), sys.argv[1]], stdout=sys.stdout)
 print(child.pid, flush=True)
 time.sleep(60)
 """
@@ -218,7 +218,7 @@ def test_an_interrupt_is_one_sentence_wherever_it_comes(tmp_path, where):
         f"def main():\n    {wait.replace(chr(10), chr(10) + '    ')}\nrun_stage(main)\n"
     )  # fmt: skip
     (tmp_path / "stage.py").write_text(script)
-    command = [sys.executable, "-m", "nnrobust.runtime.process", str(os.getpid()), str(tmp_path / "stage.py")]
+    command = [sys.executable, "-m", "nnrobust.runtime", str(os.getpid()), str(tmp_path / "stage.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as stage:
         assert stage.stdout.readline() == "started\n"
         stage.send_signal(signal.SIGINT)
@@ -233,7 +233,7 @@ def test_a_stage_whose_shell_was_left_to_init_before_it_began_ends(tmp_path):
     if b"python" in Path("/proc/1/cmdline").read_bytes():
         pytest.skip("the first process is Python's: it may be dvc")
     (tmp_path / "stage.py").write_text("open('made', 'w').close()\n")
-    command = f"(sleep 0.1; exec {sys.executable} -m nnrobust.runtime.process 1 stage.py) &"
+    command = f"(sleep 0.1; exec {sys.executable} -m nnrobust.runtime 1 stage.py) &"
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
     time.sleep(1.5)
     assert not (tmp_path / "made").exists()

@@ -23,7 +23,7 @@ DVC = """
 import os, subprocess, sys
 for line in sys.stdin:
     script, *rest = line.split()
-    command = [sys.executable, "-m", "nnrobust.runtime.process", str(os.getpid()), script]
+    command = [sys.executable, "-m", "nnrobust.runtime", str(os.getpid()), script]
     environment = os.environ | {"DVC_STAGE": "dvc.yaml:stage@" + "".join(rest)}
     print("exit", subprocess.run(command, env=environment).returncode, flush=True)
 """

@@ -57,7 +57,7 @@ def paths_of(entries):
 def test_every_stage_runs_the_script_of_its_name_and_no_name_from_params_is_in_a_command():
     assert sorted(pipeline()) == STAGES
     for name, stage in pipeline().items():
-        assert stage["cmd"] == f"exec python -m nnrobust.runtime.process $PPID stages/{name}.py"
+        assert stage["cmd"] == f"exec python -m nnrobust.runtime $PPID stages/{name}.py"
 
 
 @pytest.mark.parametrize("name", STAGES)
