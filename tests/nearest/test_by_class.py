@@ -58,7 +58,7 @@ def test_class_by_class_come_the_bounds_of_all_images_at_once(dataset, work):
 @pytest.mark.parametrize(
     ("block", "together", "apart", "n_parts"),
     [(4, 2**25, 2**27, 8 * 3), (1000, 400, 400, 2 * 3 * 2), (4, 400, 400, 8 * 3 * 2), (4, 400, 150, 8 * 3 * 2 * 3),
-     (1000, 2**25, 20, 2 * 3 * 39)],
+     pytest.param(1000, 2**25, 20, 2 * 3 * 39, marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_blocks_of_images_and_shards_of_references_give_the_same_bounds(
     dataset, work, monkeypatch, block, together, apart, n_parts

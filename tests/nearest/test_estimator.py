@@ -31,6 +31,7 @@ def few(**options):
     return OneNearestNeighbor(n_own=3, n_screened=4, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", [None, (-2.0, 3.0)])
 @pytest.mark.parametrize("norm", ["L2", "Linf", "L1"])
 def test_bounds_verify_however_near_to_the_boundary_a_query_is_to_references_far_from_it(norm, box):
