@@ -1,6 +1,7 @@
 """Two Ray workers, or two processes, on this machine against this process."""
 
 import os
+import subprocess
 import sys
 import warnings
 from dataclasses import replace
@@ -183,3 +184,26 @@ def test_without_ray_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ParamError, match=r"compute\.engine: expected the package ray .*; `pip install \.\[cluster\]`"):
         list(Ray(0.5).map(square, [1]))
+
+
+STARTED = """
+import sys, threading
+if "beside" in sys.argv:
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+import pyarrow.parquet
+from nnrobust.runtime.processes import Processes, _pool
+print(*sorted(Processes(2).map(abs, [-1, -2, -3])), _pool(2)._mp_context.get_start_method())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forks on Linux alone")
+@pytest.mark.parametrize(("beside", "method"), [([], "fork"), (["beside"], "spawn")])
+def test_workers_are_forks_of_a_process_that_has_no_other_thread(beside, method):
+    """Each is tried with Arrow's thread there, which a fork does without."""
+    command, alone = (
+        [sys.executable, "-c", STARTED, *beside],
+        os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == f"(0, 1) (1, 2) (2, 3) {method}\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from made.processes import end_of, state_of
 from nnrobust.errors import DiskError
 from nnrobust.runtime.outputs import finished_file, finished_folder, sha256_of, write_json
 from nnrobust.runtime.progress import shown, silent
@@ -179,14 +180,6 @@ time.sleep(60)
 """
 
 
-def is_running(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stream:
-            return stream.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_stage_dies_with_the_process_that_started_it(tmp_path):
     script = tmp_path / "stage.py"
@@ -194,12 +187,9 @@ def test_a_stage_dies_with_the_process_that_started_it(tmp_path):
     with subprocess.Popen([sys.executable, "-c", PARENT, script], stdout=subprocess.PIPE, text=True) as parent:
         lines = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
         (child,) = (int(line) for line in lines - {"started"})
-        assert is_running(child)
+        assert state_of(child)[0] != "Z"
         parent.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while is_running(child) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not is_running(child)
+        assert end_of(child)
 
 
 def test_an_error_of_ours_is_one_message_and_exit_status_1():

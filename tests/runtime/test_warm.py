@@ -6,12 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import nnrobust
+from made.processes import children_of, end_of
 from nnrobust.runtime.kernels import PINNED
 from nnrobust.runtime.warm import is_possible
 
@@ -74,31 +74,6 @@ def dvc(tmp_path):
     running.kill()
 
 
-def state_of(pid: int) -> tuple[str, int]:
-    """The state of a process, Z where it has ended, and its parent's id."""
-    try:
-        state, parent, *_ = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return "Z", 0
-    return state, int(parent)
-
-
-def children_of(parent: int) -> list[int]:
-    """The processes that a process started."""
-    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-    return [pid for pid in pids if state_of(pid)[1] == parent]
-
-
-def end_of(*pids: int) -> bool:
-    """Whether all of these processes are gone soon."""
-    deadline = time.monotonic() + 10
-    while any(state_of(pid)[0] != "Z" for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 ABOUT = """
 import json, os, sys
 loaded = [name for name in ("torch", "nnrobust.errors", "nnrobust.runtime.warm") if name in sys.modules]
@@ -145,7 +120,7 @@ def test_a_stage_ends_with_its_caller_with_dvc_and_by_an_interrupt(dvc):
     assert dvc.line() == "exit -9"
     assert end_of(stage)
 
-    # Ctrl-C reaches all processes of the group.
+    # Ctrl-C reaches all processes of the group; the fork answers it, and the process that it comes from does not.
     dvc.start(WAIT)
     stage, again = (int(number) for number in dvc.line().split())
     for pid in (stage, server):
