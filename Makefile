@@ -1,4 +1,4 @@
-# make repro | make verify (every output and the cache against their hashes) | make test [JOBS=2] [SLOW=1: also the tests that take seconds or more] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish [NAME=x (none: only the pages over all runs)] [RUNS="a b"] [NOTE="..."] | make compare A=x B=y | make difference [BASE=main] (difference.md) | make docs (site/index.html) | make pull [REMOTE=URL] | make push [REMOTE=URL] | make wheel (dist/) | make audit (known vulnerabilities of what is pinned) | make licences; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
+# make repro | make report (report/index.html, of what `dvc repro` left) | make verify (every output and the cache against their hashes) | make test [JOBS=2] [SLOW=1: also the tests that take seconds or more] | make lint | make profile P=cifar10 [FORCE=1] | make campaign PROFILE=x BUDGET=8h [OUT=results/x/records] | make publish [NAME=x (none: only the pages over all runs)] [RUNS="a b"] [NOTE="..."] | make compare A=x B=y | make difference [BASE=main] (difference.md) | make docs (site/index.html) | make pull [REMOTE=URL] | make push [REMOTE=URL] | make wheel (dist/) | make audit (known vulnerabilities of what is pinned) | make licences; each sets up .venv by itself. FAISS=gpu installs faiss-gpu.
 PYTHON ?= python3
 FAISS ?= cpu
 JOBS ?= 2
@@ -6,15 +6,18 @@ VENV := .venv
 READY := $(VENV)/.ready-$(FAISS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro verify test lint profile campaign publish compare difference docs pull push wheel audit licences lock
+.PHONY: repro report verify test lint profile campaign publish compare difference docs pull push wheel audit licences lock
 
 repro: $(READY)
 	python scripts/mend.py
 	dvc repro
+	python scripts/report.py
 	@echo "summary:  metrics/summary.json, metrics/pairs.csv"
-	@echo "report:   report/index.html: the paper's claims with their verdicts, figures, tables, provenance"
 	@echo "figures:  plots/images (as PDF: plots/pdf; their data: plots/*.csv)"
 	@echo "page:     . $(VENV)/bin/activate && dvc plots show"
+
+report: $(READY)
+	python scripts/report.py
 
 verify: $(READY)
 	python scripts/mend.py --all

@@ -5,8 +5,8 @@
 
 Every stage of the last commit runs under `qemu-x86_64 -cpu NAME` (Debian's package qemu-user, 7.2 or newer), which has the maker,
 the name and the instructions of that processor and no others: Haswell-v4 is an Intel one with AVX2, EPYC-Rome an AMD one with it.
-Emulation takes twenty to forty times as long. The table has one row an output that DVC keeps and that holds no measured time: its
-md5 here, and whether each other processor gave the same. Processors run side by side.
+Emulation takes twenty to forty times as long. The table has one row an output: its md5 here, and whether each other processor
+gave the same. Processors run side by side.
 """
 
 import argparse
@@ -24,8 +24,6 @@ import yaml
 from nnrobust.runtime.outputs import write_csv
 
 ROOT = Path(__file__).parent.parent
-TIMED = ("metrics/timings", "metrics/times.csv", "data/records/search_trials.csv", "report")
-"""Outputs that hold measured times, or pages with them."""
 
 
 def run(processor: str | None, profile: str, stages: list[str], folder: Path) -> dict[str, str]:
@@ -73,7 +71,6 @@ def main() -> None:
         "output": list(here), "md5": list(here.values()),
         **{name: [other.get(path) == md5 for path, md5 in here.items()] for name, other in found.items()},
     })  # fmt: skip
-    table = table[~table["output"].str.startswith(TIMED)]
     print(table.to_string(index=False))
     for name in found:
         print(f"{name}: {int(table[name].sum())} of {len(table)} outputs are the same bytes")

@@ -7,9 +7,7 @@ taken from the first. Claims about 1NN stay open there, as such folders hold net
 """
 
 import argparse
-import json
 import math
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +22,11 @@ from nnrobust.figures.accuracies import means_figure, means_table
 from nnrobust.figures.curves import training_figure
 from nnrobust.figures.style import WIDE, save, style
 from nnrobust.records import read_records
+from nnrobust.report.finished import finished
 from nnrobust.report.published import as_markdown, keep_records, publish_run, runs_table
 from nnrobust.report.runs_page import runs_page
 from nnrobust.runtime.kernels import pin_kernels
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
-from nnrobust.runtime.process import COSTS
-from nnrobust.runtime.provenance import provenance
-from nnrobust.runtime.seals import unbroken
-from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.accuracy import accuracy_table, check_threat_models, mean_over_pairs, summary, union_table
 from nnrobust.tables.comparison import scores
 from nnrobust.tables.runs import counts, training_table
@@ -151,28 +146,16 @@ def publish_here(name: str, note: str = "") -> Path:
     Raises:
         RecordError: when `dvc repro plot` would run something: the outputs are then not those of the code and the params.
     """
-    state = subprocess.run(
-        ["dvc", "status", "--with-deps", "plot"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    if "up to date" not in state.stdout:
-        raise RecordError(
-            f"expected outputs of this code and these params, got changes; run `dvc repro` first:\n{state.stdout}"
-        )
-    about = json.loads((ROOT / "data/prepared/dataset.json").read_text(encoding="utf-8"))
-    about["sha256"] = unbroken(ROOT / "data/prepared", "run `dvc repro prepare`")
     params = read_params(ROOT / "params.yaml")
-    devices = [str(timing["device"]) for timing in read_timings(ROOT / "metrics/timings", params.made).values()]
     extra = {
         "params.yaml": ROOT / "params.yaml",
-        "report.html": ROOT / "report/index.html",
         "controls.json": ROOT / "metrics/controls.json",
         "class_distances.csv": ROOT / "data/prepared/class_distances.csv",
     }
     if params.searched:
         extra |= {name: ROOT / "metrics" / name for name in ("search.json", "search_settings.json")}
     pin_kernels(ROOT / "params.yaml")  # as stages do: the provenance names theirs
-    origin = provenance(ROOT, ROOT / COSTS, about, devices, {*params.made, *params.pretrained})
-    publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, origin | {"note": note}, RESULTS / name)
+    publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, finished(ROOT, note).write, RESULTS / name)
     return RESULTS / name
 
 

@@ -1,19 +1,18 @@
-"""Compares the classifiers over the pairs, and judges the paper's claims and the controls."""
+"""Compares the classifiers over the pairs, and judges the controls and the paper's claims but those about times."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from nnrobust.claims.controls import controls_of
-from nnrobust.claims.judge import apart_from_times, ledger, ledger_table, setting_of
+from nnrobust.claims.judge import ledger, ledger_table, setting_of
 from nnrobust.claims.measures import Evidence
-from nnrobust.claims.paper import CLAIMS
+from nnrobust.claims.paper import CLAIMS, TIMED
 from nnrobust.config.params import Params, read_params
 from nnrobust.data.datasets import load_dataset
 from nnrobust.examples import CHANGES, changes_table, load_each
 from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import run_stage
-from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.comparison import paired_table, scores, seed_spread, whole_scores
 from nnrobust.zoo.models import roster
 
@@ -37,7 +36,7 @@ def read(params: Params, n_dimensions: int) -> Evidence:
         whole=whole_scores(pairs, unions),
         zoo=zoo[zoo["classifier"].isin(["1NN", *roster()])],
         published=published[published["classifier"].isin(roster())],
-        timings=read_timings(METRICS / "timings", params.made),
+        timings=pd.DataFrame(),
         distances=pd.read_csv(PREPARED / "class_distances.csv"),
         changes=changes(params),
         plane=pd.read_csv(METRICS / "plane.csv"),
@@ -53,12 +52,9 @@ def read(params: Params, n_dimensions: int) -> Evidence:
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset(PREPARED).dataset
     options, evidence = params.claims, read(params, dataset.n_dimensions)
-    for name, claims in (("claims", CLAIMS), ("controls", controls_of(evidence))):
-        entries, timed = apart_from_times(
-            ledger(evidence, options.margin, setting_of(params.profile, dataset.name), claims)
-        )
-        if name == "claims":
-            write_csv(METRICS / "times.csv", ledger_table(timed))
+    untimed = [claim for claim in CLAIMS if claim.id not in TIMED]
+    for name, claims in (("claims", untimed), ("controls", controls_of(evidence))):
+        entries = ledger(evidence, options.margin, setting_of(params.profile, dataset.name), claims)
         write_json(METRICS / f"{name}.json", entries)
         write_csv(METRICS / f"{name}.csv", ledger_table(entries))
     write_csv(METRICS / "changes.csv", evidence.changes)

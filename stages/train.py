@@ -7,11 +7,10 @@ from pathlib import Path
 from nnrobust.config.params import read_params
 from nnrobust.config.recipes import Setting
 from nnrobust.data.datasets import AllClasses, Problem, load_dataset
-from nnrobust.networks.stack import Stack, seconds_per_image
 from nnrobust.networks.storage import save_networks
 from nnrobust.runtime.cluster import training_machine
 from nnrobust.runtime.machine import describe
-from nnrobust.runtime.outputs import write_csv, write_json
+from nnrobust.runtime.outputs import write_csv
 from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown
 from nnrobust.runtime.store import WorkStore
@@ -25,7 +24,7 @@ from nnrobust.training.validation import Validation
 METRICS, RECORDS = Path("metrics"), Path("data/records")
 
 
-def main() -> None:
+def main() -> dict[str, object]:
     name = stage_item()
     params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
     variant, held = params.variants[name], params.validation
@@ -50,15 +49,7 @@ def main() -> None:
     save_networks(stored, Path("models/trained") / f"{name}.safetensors")
     write_csv(RECORDS / "history" / f"{name}.csv", history(tasks, trained))
     write_csv(RECORDS / "training" / f"{name}.csv", outcomes(tasks, trained, first_failures))
-    seconds = sum(result.seconds for result in trained)
-    stack = Stack.loaded(data.build, [trained[0].state], machine.device)
-    timings = {
-        "training_seconds_per_pair": seconds / len(trained),
-        "training_device_hours": seconds * machine.engine.device_share / 3600,
-        "inference_seconds_per_image": seconds_per_image(stack, data.images),
-        "device": describe(machine.device),
-    }
-    write_json(METRICS / "timings" / f"{name}.json", timings)
+    return {"training_seconds": [result.seconds for result in trained], "device": describe(machine.device)}
 
 
 if __name__ == "__main__":

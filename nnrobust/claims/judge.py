@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from nnrobust.claims.measures import Evidence, Measured
-from nnrobust.claims.paper import CLAIMS, TIMED, Claim, Range
+from nnrobust.claims.paper import CLAIMS, Claim, Range
 
 HOLDS, FAILS, CANNOT_TELL, NOT_RUN = "holds", "fails", "cannot tell", "not run"
 VERDICTS = (HOLDS, FAILS, CANNOT_TELL, NOT_RUN)
@@ -67,17 +67,6 @@ def shown(value: float, unit: str) -> str:
     while digits < 4 and value < 1 and round(100 * value, digits) == 100:
         digits += 1  # what is below 100 % does not read as 100 %
     return f"{round(100 * value, digits) + 0.0:.{digits}f} {'%' if unit == 'percent' else 'points'}"
-
-
-def apart_from_times(entries: list[dict[str, object]]) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """The entries without the numbers of those that measure times, which differ from run to run; and these entries whole."""
-    timed = [entry for entry in entries if entry["id"] in TIMED]
-    blank: dict[str, object] = dict.fromkeys(("value", "low", "high")) | {
-        "sample": "",
-        "note": "its number is in the report",
-    }
-    kept = [entry | blank if entry in timed and entry["verdict"] != NOT_RUN else entry for entry in entries]
-    return kept, timed
 
 
 def ledger_table(entries: list[dict[str, object]]) -> pd.DataFrame:

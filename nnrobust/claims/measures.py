@@ -11,8 +11,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from nnrobust.runtime.timing import TRAINING
 from nnrobust.tables.accuracy import TABLE_COLUMNS
-from nnrobust.tables.comparison import mean_interval, paired, ratio_interval, sign_test
+from nnrobust.tables.comparison import mean_interval, median_interval, paired, ratio_interval, sign_test
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Evidence:
     """The tables of a run; a table is empty where its part was not run.
 
     `scores` and `whole`: of `comparison.scores` and `whole_scores`. `zoo` and `published`: of `tables.zoo.zoo_table` and
-    `published_table`, the second for models that were not measured. `timings`: by classifier. `distances`: d0 of the run's
+    `published_table`, the second for models that were not measured. `timings`: seconds of each
+    measurement, of `experiments.times`. `distances`: d0 of the run's
     pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem. `trials`: of the
     search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper has.
     """
@@ -29,7 +31,7 @@ class Evidence:
     whole: pd.DataFrame
     zoo: pd.DataFrame
     published: pd.DataFrame
-    timings: Mapping[str, Mapping[str, object]]
+    timings: pd.DataFrame
     distances: pd.DataFrame
     changes: pd.DataFrame
     plane: pd.DataFrame
@@ -53,7 +55,7 @@ class Evidence:
             nothing,
             zoo,
             nothing,
-            {},
+            nothing,
             nothing,
             changes,
             plane,
@@ -230,24 +232,35 @@ def plane_share(evidence: Evidence, is_wanted: Callable[[str], bool]) -> Measure
     return Measured(share, share, share, f"{len(mine)} points, seeded", str(mine["kind"].iloc[0]), best)
 
 
-def time_ratio(evidence: Evidence, slow: str, fast: str, seconds: Callable[[Mapping], float]) -> Measured | None:
-    """How many times longer the first classifier takes; one measurement, so without an interval."""
-    if slow not in evidence.timings or fast not in evidence.timings:
+def time_ratio(evidence: Evidence, slow: str, fast: str, quantity: str) -> Measured | None:
+    """How many times longer the first classifier takes: a ratio of medians, or, of what was measured in turn, a median ratio."""
+    first, second = (_seconds(evidence.timings, name, quantity) for name in (slow, fast))
+    if not len(first) or not len(second):
         return None
-    timings = [evidence.timings[name] for name in (slow, fast)]
-    devices = " and ".join(dict.fromkeys(str(timing["device"]) for timing in timings))
-    ratio = seconds(timings[0]) / seconds(timings[1])
-    return Measured(ratio, ratio, ratio, f"one run; {devices}", "measured", f"{slow} over {fast}")
+    if quantity == TRAINING:
+        ends = [median_interval(seconds, evidence.confidence) for seconds in (first, second)]
+        value, (low, high) = np.median(first) / np.median(second), _quotient(*ends)
+        sample = f"{len(first)} and {len(second)} trainings"
+    else:
+        value, (low, high) = np.median(first / second), median_interval(first / second, evidence.confidence)
+        sample = f"{len(first)} rounds"
+    is_mine = (evidence.timings["quantity"] == quantity) & evidence.timings["classifier"].isin([slow, fast])
+    devices = " and ".join(dict.fromkeys(evidence.timings.loc[is_mine, "device"]))
+    return Measured(float(value), max(low, 0.0), high, f"{sample}; {devices}", "measured", f"{slow} over {fast}")
 
 
-def training_seconds(timing: Mapping) -> float:
-    """The time that one pair's training takes."""
-    return float(timing["training_seconds_per_pair"])
+def _seconds(timings: pd.DataFrame, classifier: str, quantity: str) -> np.ndarray:
+    if timings.empty:
+        return np.zeros(0)
+    is_mine = (timings["classifier"] == classifier) & (timings["quantity"] == quantity)
+    return timings.loc[is_mine, "seconds"].to_numpy(np.float64)
 
 
-def inference_seconds(timing: Mapping) -> float:
-    """The time that one image takes in a batch of 512."""
-    return float(timing["inference_seconds_per_image"]["512"])
+def _quotient(above: tuple[float, float], below: tuple[float, float]) -> tuple[float, float]:
+    """The interval of a quotient of positive numbers, from those of both."""
+    if not np.isfinite([*above, *below]).all():
+        return -np.inf, np.inf
+    return above[0] / below[1], above[1] / below[0]
 
 
 def share_of_values(evidence: Evidence, is_nearest_neighbor: bool, column: str) -> Measured | None:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from nnrobust.networks.roots import square_root
-from nnrobust.runtime.timing import inference_seconds
 
 
 class Stack:
@@ -184,12 +183,12 @@ def predictor(stack: Stack) -> Callable[[Tensor, Tensor], Tensor]:
     return logits_of
 
 
-def seconds_per_image(stack: Stack, images: np.ndarray) -> dict[str, float]:
-    """How long the first network takes for one of these uint8 images, by batch size, from this machine's memory and back."""
+def classifier(stack: Stack) -> Callable[[np.ndarray], Tensor]:
+    """A function from uint8 images (n, c, h, w) to the first network's logits (n, classes), both in this machine's memory."""
     frozen = stack.frozen([0])
 
-    def classify(some: np.ndarray) -> Tensor:
-        pixels = torch.from_numpy(some).to(stack.device).float() / 255
-        return frozen.logits(pixels[None], training=False).cpu()
+    def logits_of(images: np.ndarray) -> Tensor:
+        pixels = torch.from_numpy(images).to(stack.device).float() / 255
+        return frozen.logits(pixels[None], training=False)[0].cpu()
 
-    return inference_seconds(classify, images)
+    return logits_of

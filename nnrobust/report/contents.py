@@ -4,7 +4,8 @@ import pandas as pd
 
 from nnrobust.claims.judge import NOT_RUN
 from nnrobust.figures.overview import answer
-from nnrobust.report.report import Picture, Report, Table
+from nnrobust.figures.pictures import Picture
+from nnrobust.report.report import Report, Table
 from nnrobust.report.times import TIMES_CAPTION, times_shown
 from nnrobust.tables.comparison import HEADLINE
 from nnrobust.tables.duplicates import largest_change
@@ -61,12 +62,13 @@ LEADERBOARD_CAPTION = (
 def report_of(
     run: Run,
     pictures: list[Picture],
-    claims: pd.DataFrame,
-    controls: pd.DataFrame,
+    ledgers: tuple[pd.DataFrame, pd.DataFrame],
     setting: str,
     provenance: dict[str, object],
+    times: pd.DataFrame,
 ) -> Report:
-    """The report of a run, from its pictures, its ledger and its controls; no controls where none was judged."""
+    """The report of a run, from its pictures, its claims and controls, and its times; no controls where none was judged."""
+    claims, controls = ledgers
     if (controls["verdict"] == NOT_RUN).all():
         controls = controls[:0]
     sentence = answer(run.scores, run.classifiers + run.pretrained, run.simple, run.dataset)
@@ -77,13 +79,13 @@ def report_of(
         claims,
         controls,
         pictures,
-        _tables(run),
+        _tables(run, times),
         provenance,
         not_run(run, claims),
     )
 
 
-def _tables(run: Run) -> list[Table]:
+def _tables(run: Run, times: pd.DataFrame) -> list[Table]:
     tables = run.tables
     is_shown = tables["pairs"]["method"].isin(HEADLINE) | (tables["pairs"]["kind"] == "attacked")
     test = tables["pairs"].loc[is_shown & (tables["pairs"]["split"] == "test"), PAIRS]
@@ -99,8 +101,8 @@ def _tables(run: Run) -> list[Table]:
     ]
     if len(tables["duplicates"]):
         found.append(_duplicates(tables["duplicates"]))
-    if run.timings:
-        found.append(Table("table_1", "Table 1: running times", TIMES_CAPTION, times_shown(run.timings)))
+    shown = times_shown(times, run.confidence)
+    found.append(Table("table_1", "Table 1: running times", TIMES_CAPTION, shown))
     if len(tables["fits"]):
         found.append(Table("fits", "Fits of the simple classifiers", FITS_CAPTION, tables["fits"]))
     if len(tables["seeds"]):

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from nnrobust.claims.judge import NOT_RUN, VERDICTS
 from nnrobust.errors import RecordError
-from nnrobust.runtime.outputs import finished_folder, write_json
+from nnrobust.runtime.outputs import finished_folder
 
 KEPT = ("summary.json", "claims.json", "claims.csv", "pairs.csv", "means.csv")
 """What a run must have; of the other tables those that have rows are kept too."""
@@ -20,9 +20,10 @@ RECORDS = "records"
 
 
 def publish_run(
-    metrics: Path, images: Path, extra: Mapping[str, Path], provenance: Mapping[str, object], out: Path
+    metrics: Path, images: Path, extra: Mapping[str, Path], write: Callable[[Path], None], out: Path
 ) -> None:
-    """Writes `out`, whole or not at all: summary, claims, tables with rows, figures as PNG, `extra` files by name, provenance.
+    """Writes `out`, whole or not at all: summary, claims, tables with rows, figures as PNG, `extra` files by name, and what
+    `write` puts into the folder in their place or beside them.
 
     A folder `records` that a campaign has in `out` stays.
     Another JSON file of the metrics may be of an earlier run with other stages: what is of this one is in `extra`.
@@ -39,7 +40,7 @@ def publish_run(
             shutil.copy(path, folder / path.name)
         for name, path in extra.items():
             shutil.copy(existing(path), folder / name)
-        write_json(folder / "provenance.json", provenance)
+        write(folder)
         keep_records(out, folder)
 
 

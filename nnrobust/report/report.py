@@ -16,6 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from nnrobust.errors import DataError
+from nnrobust.figures.pictures import Picture
 from nnrobust.report.cells import COLUMN_NAMES, are_quantities, cell, column_cells
 from nnrobust.report.verdicts import SIGNS, check, groups, tallies
 
@@ -27,18 +28,6 @@ _SECTIONS = ("answer", "verdicts", "controls", "figures", "tables", "provenance"
 _SIZE = {side: re.compile(rf'<svg [^>]*?{side}="([\d.]+)pt"') for side in ("width", "height")}
 _PLAIN = " !$()*+,-./:;=?@_[]{}|~"
 """Characters that stand for themselves in an address, and in an attribute."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as SVG, for desks and paper, and for phones: `name` is its anchor, `data` the CSV that it is drawn from."""
-
-    name: str
-    title: str
-    caption: str
-    wide: str
-    narrow: str
-    data: str | None
 
 
 @dataclass(frozen=True)

@@ -1,49 +1,54 @@
 """Table 1: running times, in seconds for machines, and in units that are read at a glance."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
+from nnrobust.runtime.timing import ALONE, MANY, TRAINING
+from nnrobust.tables.comparison import median_interval
+
 TIMES_CAPTION = (
-    "One measurement each, transfers to the device and back included; training on a CPU in seconds of the processor. Training of "
-    "1NN is building its index."
+    "Medians, and in brackets their intervals where there are measurements enough; transfers to the device and back included. "
+    "Training on a CPU is in seconds of the processor, of each pair as its stage last ran on this machine; pairs trained side by "
+    "side are one measurement; training of 1NN is building its index. Inference: test images of the first pair, all classifiers "
+    "in turn, alone and 512 at once or as many as there are."
 )
 UNITS = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h"))
 """Seconds and names of the units."""
-COLUMNS = {
-    "training_seconds_per_pair": "training of a pair",
-    "inference_seconds_batch_1": "an image alone",
-    "inference_seconds_batch_512": "an image of 512",
-}
 
 
-def times_table(timings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Seconds to train one pair (1NN: to build its index), and to classify one test image, by classifier; three digits.
-
-    Inference alone and in batches of 512, from this machine's memory and back.
-    """
+def times_table(times: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Out of `experiments.times`, in seconds: columns classifier, quantity, median, low, high, n, device."""
     rows = [
-        {
-            "classifier": name,
-            "training_seconds_per_pair": float(f"{one['training_seconds_per_pair']:.3g}"),
-            "inference_seconds_batch_1": float(f"{one['inference_seconds_per_image']['1']:.3g}"),
-            "inference_seconds_batch_512": float(f"{one['inference_seconds_per_image']['512']:.3g}"),
-            "device": one["device"],
-        }
-        for name, one in timings.items()
+        dict(zip(("classifier", "quantity"), key, strict=True))
+        | {"median": mine["seconds"].median()}
+        | dict(zip(("low", "high"), median_interval(mine["seconds"].to_numpy(), confidence), strict=True))
+        | {"n": len(mine), "device": " and ".join(dict.fromkeys(mine["device"]))}
+        for key, mine in times.groupby(["classifier", "quantity"], sort=False)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["classifier", "quantity", "median", "low", "high", "n", "device"])
 
 
-def times_shown(timings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """The same in one unit a column, which its name has: the largest in which the median is at least 1."""
-    table = times_table(timings)
-    columns = {"classifier": table["classifier"]}
-    for name, title in COLUMNS.items():
-        seconds, unit = unit_of(float(table[name].median()))
-        columns[f"{title} ({unit})"] = (table[name] / seconds).map(lambda value: float(f"{value:.3g}"))
-    return pd.DataFrame(columns | {"device": table["device"]})
+def times_shown(times: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """A row for each classifier, each quantity in one unit, which its column's name has: the largest in which the median is at
+    least 1; three digits."""
+    table = times_table(times, confidence)
+    columns = {"classifier": pd.Series(dict.fromkeys(table["classifier"])).index}
+    for quantity in (TRAINING, ALONE, MANY):
+        mine = table[table["quantity"] == quantity].set_index("classifier")
+        seconds, unit = unit_of(float(mine["median"].median()))
+        cells = {
+            name: _cell(row["median"] / seconds, row["low"] / seconds, row["high"] / seconds)
+            for name, row in mine.iterrows()
+        }
+        columns[f"{quantity} ({unit})"] = [cells.get(name, "") for name in columns["classifier"]]
+    devices = {
+        name: " and ".join(dict.fromkeys(mine["device"])) for name, mine in times.groupby("classifier", sort=False)
+    }
+    return pd.DataFrame(columns | {"device": [devices[name] for name in columns["classifier"]]})
+
+
+def _cell(median: float, low: float, high: float) -> str:
+    ends = f" ({low:.3g} to {high:.3g})" if low > 0 and high < float("inf") else ""
+    return f"{median:.3g}{ends}"
 
 
 def unit_of(seconds: float) -> tuple[float, str]:

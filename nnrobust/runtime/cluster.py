@@ -49,10 +49,6 @@ class Ray:
 
     gpus_per_worker: float
 
-    @property
-    def device_share(self) -> float:
-        return self.gpus_per_worker or 1.0
-
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         """The number of each item and what `work` makes of it, as they are finished.
 

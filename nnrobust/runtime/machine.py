@@ -14,10 +14,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Engine(Protocol):
-    """What maps work over items. `device_share` is how much of a device each of its workers has."""
-
-    @property
-    def device_share(self) -> float: ...
+    """What maps work over items."""
 
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         """The number of each item and what `work` makes of it, as they are finished."""
@@ -25,8 +22,6 @@ class Engine(Protocol):
 
 class Local:
     """Maps in this process, one item after the other."""
-
-    device_share = 1.0
 
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         for number, item in enumerate(items):

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,20 +45,22 @@ def die_with_parent(parent: int) -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def run_stage(main: Callable[[], None]) -> None:
+def run_stage(main: Callable[[], Mapping[str, object] | None]) -> None:
     """Runs a stage's `main`; an error of ours, a full disk or Ctrl-C is one message, and exit status 1 or 130.
 
-    Under `dvc repro`, which names the stage in DVC_STAGE, the seconds and the peak memory go to `.work/stages/`, for provenance.
+    Under `dvc repro`, which names the stage in DVC_STAGE, its seconds, its peak memory and what `main` returns go to
+    `.work/stages/`, for the report: what differs from run to run is no output of a stage.
     """
     from nnrobust.runtime.outputs import room, write_json  # here: pandas behind it would delay die_with_parent
 
     start = time.perf_counter()
     with one_sentence(), room("go on"):
-        main()
+        more = main() or {}
         if "DVC_STAGE" in os.environ:
             name = os.environ["DVC_STAGE"].rpartition(":")[2]  # from a folder below, dvc says ../dvc.yaml:train@S
             path = Path(os.environ["DVC_ROOT"]) / COSTS / f"{name.replace('@', ' ')}.json"
-            write_json(path, {"seconds": round(time.perf_counter() - start, 1), "peak_memory_gb": _peak_memory_gb()})
+            seconds = round(time.perf_counter() - start, 1)
+            write_json(path, {"seconds": seconds, "peak_memory_gb": _peak_memory_gb(), **more})
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -32,7 +32,6 @@ class Processes:
     """
 
     n_workers: int
-    device_share: ClassVar[float] = 1.0
 
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         """The number of each item and what `work` makes of it, as they are finished.

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from nnrobust.runtime.kernels import kernels
 
@@ -25,28 +26,20 @@ PACKAGES = (
 )
 
 
-def provenance(
-    folder: Path, costs: Path, dataset: dict[str, object], devices: list[str], items: Collection[str]
-) -> dict[str, object]:
+def provenance(folder: Path, costs: Path, dataset: dict[str, object], items: Collection[str]) -> dict[str, object]:
     """Commit, versions, device, data hashes, and seconds and peak memory of each stage as it last ran here.
 
     Args:
         folder: the workflow's, a git repository or not.
         costs: where `run_stage` leaves what stages cost; those that only ever came from DVC's cache have no entry.
         dataset: the content of `dataset.json`, and `sha256`, the hash of each prepared file.
-        devices: what classifiers were trained on.
         items: what stages may be of: classifiers, variants and models of the params. Costs of others are left from older runs.
     """
-    found = {path.stem: path for path in sorted(costs.glob("*.json"))}
-    stages = {
-        name.replace(" ", "@"): json.loads(path.read_text(encoding="utf-8"))
-        for name, path in found.items()
-        if " " not in name or name.split(" ", 1)[1] in items
-    }
+    stages = stage_costs(costs, items)
     return {
         "commit": commit(folder),
         "device": {
-            "trained on": "; ".join(dict.fromkeys(devices)),
+            "trained on": "; ".join(dict.fromkeys(str(cost["device"]) for cost in stages.values() if "device" in cost)),
             "this machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "kernels": kernels(),
         },
@@ -55,6 +48,16 @@ def provenance(
         "sha256": dataset["sha256"],
         "seconds": {name: cost["seconds"] for name, cost in stages.items()},
         "peak_memory_gb": max((cost["peak_memory_gb"] for cost in stages.values()), default=None),
+    }
+
+
+def stage_costs(folder: Path, items: Collection[str]) -> dict[str, dict[str, Any]]:
+    """What `run_stage` left of each stage (`train@S`), of those that are of `items` or of none."""
+    found = {path.stem: path for path in sorted(folder.glob("*.json"))}
+    return {
+        name.replace(" ", "@"): json.loads(path.read_text(encoding="utf-8"))
+        for name, path in found.items()
+        if " " not in name or name.split(" ", 1)[1] in items
     }
 
 

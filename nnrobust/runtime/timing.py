@@ -1,15 +1,18 @@
-"""How long training takes, and a classifier for an image: one at a time, and many at once."""
+"""Seconds of work, and of pieces of work that are compared."""
 
-import json
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
-BATCH_SIZES = {1: 64, 512: 512}
-"""Images at once, and images timed at that size."""
+Key = TypeVar("Key", bound=Hashable)
+
+TRAINING, ALONE, MANY = "training of a pair", "an image alone", "an image of 512"
+"""The quantities of table 1, as its columns are named."""
+BATCH = 512
+ROUNDS = 9
+"""Of nine measurements the second smallest and the second largest hold the median with 96 %."""
 
 
 def clock(device: str) -> Callable[[], float]:
@@ -17,24 +20,13 @@ def clock(device: str) -> Callable[[], float]:
     return time.process_time if device == "cpu" else time.perf_counter
 
 
-def inference_seconds(classify: Callable[[np.ndarray], object], images: np.ndarray) -> dict[str, float]:
-    """Seconds for an image by batch size, `1` and `512`; with fewer images, all of them are the largest batch.
-
-    `classify` takes images (n, ...) from this machine's memory and gives answers back to it, so transfers are included. Each
-    size runs twice; the second run counts.
-    """
-    return {str(size): _seconds(classify, images[:n], size) for size, n in BATCH_SIZES.items()}
-
-
-def _seconds(classify: Callable[[np.ndarray], object], images: np.ndarray, batch_size: int) -> float:
-    start = 0.0
-    for _ in range(2):
-        start = time.perf_counter()
-        for first in range(0, len(images), batch_size):
-            classify(images[first : first + batch_size])
-    return (time.perf_counter() - start) / len(images)
-
-
-def read_timings(folder: Path, classifiers: list[str]) -> dict[str, dict[str, Any]]:
-    """What `index` and `train` measured of each classifier: seconds of training and inference, and on which device."""
-    return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in classifiers}
+def interleaved(work: Mapping[Key, Callable[[], object]], n_rounds: int = ROUNDS) -> dict[Key, np.ndarray]:
+    """Seconds by the clock of each piece of work, (n_rounds,): one after the other in each round, so that what slows the machine
+    for a while slows all of them. A round before the first warms up and does not count."""
+    found: dict[Key, list[float]] = {name: [] for name in work}
+    for _ in range(n_rounds + 1):
+        for name, one in work.items():
+            start = time.perf_counter()
+            one()
+            found[name].append(time.perf_counter() - start)
+    return {name: np.array(seconds[1:]) for name, seconds in found.items()}

@@ -86,16 +86,18 @@ def _connected(dvc: int) -> socket.socket:
             none = subprocess.DEVNULL
             subprocess.Popen(command, pass_fds=[listening.fileno()], stdin=none, stdout=none, stderr=none)
         server.connect(address)
-    _check_user(server)
-    return server
-
-
-def _check_user(connection: socket.socket) -> None:
-    _, user, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    user = _user_of(server)
     if user != os.getuid():
         raise NnrobustError(
             f"expected a process of user {os.getuid()} at the other end, got one of user {user}; run `dvc repro` again"
         )
+    return server
+
+
+def _user_of(connection: socket.socket) -> int:
+    """The user of the process at the other end."""
+    _, user, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return int(user)
 
 
 def _received(connection: socket.socket, n_bytes: int) -> bytes:
@@ -118,7 +120,8 @@ def serve(dvc: int, listening: socket.socket) -> list[str]:
     server, ended = os.getpid(), os.pidfd_open(dvc)
     while ended not in _ready(listening, ended):
         with listening.accept()[0] as caller:
-            _check_user(caller)
+            if _user_of(caller) != os.getuid():
+                continue
             head, streams, _, _ = socket.recv_fds(caller, _NUMBER.size, 3)
             request = _received(caller, *_NUMBER.unpack(head)) if head else b""
             if request:

@@ -12,7 +12,7 @@ from nnrobust.config.classifiers import Simple
 from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, opened
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import NoStore, WorkStore, fingerprint
-from nnrobust.runtime.timing import clock, inference_seconds
+from nnrobust.runtime.timing import clock
 from nnrobust.simple.fitted import Fitted, fitted
 from nnrobust.simple.measured import as_points, radii, simple_records
 from nnrobust.threat import ThreatModel
@@ -53,13 +53,6 @@ def measure(
 def _fitted(options: Simple, dataset: Dataset, problem: Problem) -> Fitted:
     rows = problem.indices(dataset.train.labels)
     return fitted(options, as_points(dataset.train.images[rows], np.float32), dataset.train.labels[rows])
-
-
-def seconds_per_image(options: Simple, dataset: Dataset, problem: Problem) -> dict[str, float]:
-    """How long the classifier takes for a test image of the problem, by batch size; it is fitted once more."""
-    classifier = _fitted(options, dataset, problem).classifier
-    images = np.asarray(dataset.test.images[problem.indices(dataset.test.labels)])
-    return inference_seconds(lambda some: classifier.predict(as_points(some)), images)
 
 
 def measured_once(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
+from scipy.special import bdtr, stdtrit
 
 from nnrobust.records import ALL_CLASSES
 from nnrobust.tables.accuracy import LOWER_BOUND, strongest, wilson_interval
@@ -85,6 +85,17 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     half = stdtrit(len(values) - 1, 0.5 + confidence / 2) * values.std(ddof=1) / np.sqrt(len(values))
     # Rounded, so that both ends of equal values are that value: the ends of a claim's range are in it.
     return round(float(values.mean() - half), 12), round(float(values.mean() + half), 12)
+
+
+def median_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """The interval of the median of measurements (n,) between two of them, whatever their distribution; without ends for too few.
+
+    Source: the sign test; of n independent values, as many lie above their median as heads fall in n tosses.
+    """
+    ordered = np.sort(values)
+    tails = bdtr(np.arange(len(ordered)), len(ordered), 0.5)
+    outside = int((tails <= (1 - confidence) / 2).sum())
+    return (float(ordered[outside - 1]), float(ordered[-outside])) if outside else (-np.inf, np.inf)
 
 
 def ratio_interval(numerators: np.ndarray, denominators: np.ndarray, confidence: float) -> tuple[float, float]:

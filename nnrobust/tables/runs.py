@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,6 @@ from nnrobust.config.params import Params
 from nnrobust.examples import Examples, load_each
 from nnrobust.records import ALL_CLASSES, TRAINED_SLOWER, UNTRAINED, name_on_pairs
 from nnrobust.runtime.seals import load_arrays, unbroken
-from nnrobust.runtime.timing import read_timings
 from nnrobust.tables.comparison import scores
 
 TABLES = (
@@ -29,7 +27,7 @@ class Run:
     `classifiers` are all that have records, `simple` those of them with exact robustness beside 1NN, `imported` networks
     that were measured elsewhere; `pretrained` are networks of others that were measured on pairs, under the names of those
     records.
-    `tables` by the names of `metrics/`, and `class_distances`; `timings` and `examples` by classifier, in the order of params;
+    `tables` by the names of `metrics/`, and `class_distances`; `examples` by classifier, in the order of params;
     `regions` of the 2-D problem. `searched` is the variant that figure 6 sets against 1NN; `epsilon` is by norm.
     """
 
@@ -46,7 +44,6 @@ class Run:
     plane_seed: int
     scores: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
-    timings: dict[str, dict[str, Any]]
     examples: Mapping[str, Examples]
     regions: Mapping[str, np.ndarray]
 
@@ -76,7 +73,6 @@ class Run:
             plane_seed=params.plane.seed,
             scores=scores(tables["pairs"], tables["unions"]),
             tables=tables | {"class_distances": pd.read_csv(prepared / "class_distances.csv")},
-            timings=read_timings(metrics / "timings", params.made),
             examples=load_each(examples, params.examples.classifiers),
             regions=load_arrays(regions, "run `dvc repro plane`"),
         )
@@ -91,7 +87,7 @@ FITS = ["classifier", "pair", "gap", "tolerance", "is_converged", "n_iterations"
 class Details:
     """How the training of each variant's pairs ended, by variant; means by epoch; attacks alone; every trial of the search.
 
-    The trials are without the seconds they took, so that equal searches are equal tables. Without variants the tables are empty.
+    Without variants the tables are empty.
     """
 
     outcomes: dict[str, pd.DataFrame]
@@ -109,7 +105,7 @@ class Details:
         if not variants:
             return cls({}, training_table({}), pd.DataFrame(columns=STRENGTH), pd.DataFrame(columns=TRIALS))
         strength = pd.concat(of_each("strength").values(), ignore_index=True)
-        trials = pd.read_csv(folder / "search_trials.csv").drop(columns="seconds")
+        trials = pd.read_csv(folder / "search_trials.csv")
         return cls(of_each("training"), training_table(of_each("history")), strength, trials)
 
 

@@ -86,14 +86,15 @@ class GroupRun:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach() for name, value in (self.stack.parameters | self.stack.buffers).items()}
 
+    def _kept_weights(self) -> dict[str, Tensor]:
+        """Those that are validated and kept: of the networks under training, or their averages."""
+        return self.averages or self._weights()
+
     @property
     def kept(self) -> Stack:
-        """The networks that are validated and kept: those under training, or the averages of their weights."""
-        if not self.averages:
-            return self.stack
-        parameters, buffers = (
-            {n: self.averages[n] for n in part} for part in (self.stack.parameters, self.stack.buffers)
-        )
+        """The networks with these weights."""
+        weights = self._kept_weights()
+        parameters, buffers = ({n: weights[n] for n in part} for part in (self.stack.parameters, self.stack.buffers))
         return Stack(self.stack.skeleton, parameters, buffers, self.machine.precision)
 
     @property
@@ -185,7 +186,7 @@ class GroupRun:
             self.failures[i] = self.failures[i] or self._failure(self.rows[i])
             if is_due and self._is_best(self.rows[i]):
                 self.best_epochs[i] = self.n_epochs_done
-                for name, value in (self.averages or self._weights()).items():
+                for name, value in self._kept_weights().items():
                     self.best[name][i] = value[i]
 
     def _failure(self, rows: list[Row]) -> str | None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class LiveLog:
     """Logs each epoch of each group, in the order trained: means over the group's pairs of loss, clean and robust accuracy.
 
-    The step counts epochs over all groups; accuracies are those on held-out images, where they were taken.
+    The step counts epochs over all groups; accuracies are those on held-out images, where they were taken. For eyes while it
+    runs: rows stand in the order in which workers tell of them, so no stage has them as an output.
     """
 
     def __init__(self, live: "Live") -> None:

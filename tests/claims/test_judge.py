@@ -27,7 +27,6 @@ from nnrobust.claims.judge import (
     FAILS,
     HOLDS,
     NOT_RUN,
-    apart_from_times,
     in_words,
     judged,
     ledger,
@@ -36,7 +35,7 @@ from nnrobust.claims.judge import (
     shown,
 )
 from nnrobust.claims.measures import Evidence, Measured
-from nnrobust.claims.paper import PRETRAINED_TRADES, STANDARD, TIMED
+from nnrobust.claims.paper import PRETRAINED_TRADES, STANDARD
 from nnrobust.claims.zoo import zoo_gain, zoo_share
 from nnrobust.experiments.plane import OVERWRITTEN
 from nnrobust.runtime.outputs import write_json
@@ -203,10 +202,10 @@ def test_an_entry_says_what_it_is_of():
         "exact against attacked",
         f"1NN over {PRETRAINED_TRADES}",
     )
-    assert about["training_cost"] == ("one run; RTX 2080 Ti", "measured", "T_R over S")
+    assert about["training_cost"] == ("9 and 9 trainings; RTX 2080 Ti", "measured", "T_R over S")
     assert about["large_changes"] == ("8 training images, L2", "exact", "1NN")
     assert about["small_changes"] == ("8 training images, L2", "attacked", PRETRAINED_TRADES)
-    assert about["training_time"] == ("one run; RTX 2080 Ti", "measured", "T_R over 1NN")
+    assert about["training_time"] == ("9 and 9 trainings; RTX 2080 Ti", "measured", "T_R over 1NN")
     assert about["attacks"][0] == "900 test images, 4 variants and norms"
     assert about["attacks"][2] == "pgd-foolbox and pgd-cleverhans minus apgd-ce"
 
@@ -219,7 +218,7 @@ TABLES = tuple(
 
 def test_a_run_of_nothing_judges_nothing():
     nothing = {name: getattr(made(), name).iloc[:0] for name in TABLES}
-    entries = entries_of(made(**nothing, timings={}))
+    entries = entries_of(made(**nothing))
     assert {one["verdict"] for one in entries.values()} == {NOT_RUN}
     assert {one["value"] for one in entries.values()} == {None}
     assert {(one["sample"], one["kind"], one["note"]) for one in entries.values()} == {("", "", "")}
@@ -229,7 +228,7 @@ def test_a_table_without_a_head_is_of_nothing_too():
     table = scores_of(SCORES)
     for name in TABLES[1:]:
         assert set(verdicts_of(made(**{name: pd.DataFrame()})).values()) == {HOLDS, NOT_RUN}
-    nothing = dict.fromkeys(TABLES[1:], pd.DataFrame()) | {"scores": table.iloc[:0], "timings": {}}
+    nothing = dict.fromkeys(TABLES[1:], pd.DataFrame()) | {"scores": table.iloc[:0]}
     assert set(verdicts_of(made(**nothing)).values()) == {NOT_RUN}
     for measure in (
         lambda one: zoo_share(one, "test", "L2"),
@@ -303,22 +302,9 @@ def test_the_evidence_of_scores_alone_is_a_whole_run_without_the_rest():
     about = (alone.epsilon, alone.n_dimensions, alone.n_models, alone.confidence)
     assert about == (whole.epsilon, 3072, 69, 0.9)
     kept = {"scores": whole.scores} | {name: getattr(whole, name).iloc[:0] for name in TABLES[1:]}
-    assert entries_of(alone) == entries_of(replace(whole, **kept, timings={}))
+    assert entries_of(alone) == entries_of(replace(whole, **kept))
     is_run = {name for name, verdict in verdicts_of(alone).items() if verdict != NOT_RUN}
     assert is_run == {
         "abstract_average", "standard_training", "clean_worse", "clean_worst", "train_1nn_linf", "train_1nn_l2", "train_networks_linf",
         "train_networks_l2", "test_l2", "test_linf", "test_both", "pairs_majority", "pairs_36",
     }  # fmt: skip
-
-
-def test_numbers_of_times_are_kept_apart_with_their_verdicts_left_in_place():
-    entries = ledger(made(), MARGIN, "made")
-    kept, timed = apart_from_times(entries)
-    assert {entry["id"] for entry in timed} == TIMED
-    assert [entry["verdict"] for entry in kept] == [entry["verdict"] for entry in entries]
-    for before, after in zip(entries, kept, strict=True):
-        if before["id"] in TIMED:
-            assert before["value"] is not None
-            assert (after["value"], after["low"], after["high"], after["sample"]) == (None, None, None, "")
-        else:
-            assert after == before

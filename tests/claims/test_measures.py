@@ -15,7 +15,7 @@ from made.evidence import (
     plane_of,
     scores_of,
     strength_of,
-    timing,
+    times_of,
     trials_of,
     verdicts_of,
 )
@@ -24,6 +24,8 @@ from nnrobust.claims.judge import CANNOT_TELL, FAILS, HOLDS, NOT_RUN, judged
 from nnrobust.claims.measures import Measured
 from nnrobust.claims.paper import NETWORKS
 from nnrobust.experiments.plane import OVERWRITTEN
+from nnrobust.experiments.times import TIMES
+from nnrobust.runtime.timing import MANY, TRAINING
 from nnrobust.tables.comparison import mean_interval
 
 INF = math.inf
@@ -169,19 +171,35 @@ def test_pairs_that_one_of_the_two_lacks_may_fall_on_either_side():
 # The other measures
 
 
-def test_ratios_name_each_device_once():
-    timings = {
-        "1NN": timing(1.0, 1.0, "CPU"),
-        "T_R": timing(3.0, 2.0, "RTX"),
-        "E_S": timing(1.5, 4.0, "RTX"),
-        "S": timing(0.5, 8.0, "H100"),
-    }
-    entries = entries_of(made(timings=timings))
+def test_ratios_of_times_are_those_of_medians_and_name_each_device_once():
+    timings = {"1NN": (1.0, 1.0, "CPU"), "T_R": (3.0, 2.0, "RTX"), "E_S": (1.5, 4.0, "RTX"), "S": (0.5, 8.0, "H100")}
+    entries = entries_of(made(timings=times_of(**timings)))
     assert [(entries[name]["value"], entries[name]["sample"]) for name in ("training_time", "early_stop_time", "inference_time", "training_cost")] == [
-        (3.0, "one run; RTX and CPU"), (2.0, "one run; RTX"), (2.0, "one run; RTX and CPU"), (6.0, "one run; RTX and H100"),
+        (3.0, "9 and 9 trainings; CPU and RTX"), (2.0, "9 and 9 trainings; RTX"), (2.0, "9 rounds; CPU and RTX"),
+        (6.0, "9 and 9 trainings; RTX and H100"),
     ]  # fmt: skip
-    without = verdicts_of(made(timings={"1NN": timings["1NN"], "T_R": timings["T_R"]}))
+    without = verdicts_of(made(timings=times_of(**{"1NN": timings["1NN"], "T_R": timings["T_R"]})))
     assert (without["training_time"], without["early_stop_time"], without["training_cost"]) == (FAILS, NOT_RUN, NOT_RUN)
+
+
+def test_a_ratio_of_times_has_the_spread_of_its_measurements():
+    def entry(quantity, claim, slow, fast):
+        rows = [("T_R", quantity, one, "CPU") for one in slow] + [("1NN", quantity, one, "CPU") for one in fast]
+        return entries_of(made(timings=pd.DataFrame(rows, columns=TIMES)))[claim]
+
+    # In turn: of each round's ratio. What slows both for some rounds, as other work does, is in none of them.
+    slow, busy = np.array([2.2, 2.0, 2.1, 2.4, 1.9, 2.3, 2.0, 2.2, 2.1]), np.array([1, 1, 1, 50, 50, 50, 1, 1, 1])
+    found = entry(MANY, "inference_time", slow * busy, busy)
+    assert (found["value"], found["low"], found["high"], found["verdict"]) == (2.1, 2.0, 2.3, HOLDS)
+    straddling = entry(MANY, "inference_time", slow / 2.15, np.ones(9))
+    assert (straddling["value"] < 1, straddling["verdict"]) == (True, CANNOT_TELL)
+    # Each in its own stage: the ends of one over those of the other.
+    found = entry(TRAINING, "training_time", np.arange(995, 1004), np.arange(5.0, 14.0))
+    assert [found[name] for name in ("value", "low", "high")] == pytest.approx([111.0, 996 / 12, 1002 / 6])
+    assert found["verdict"] == CANNOT_TELL  # the rule begins at 100
+    # One measurement has no spread, so it decides nothing, however far it is from the rule.
+    once = entry(TRAINING, "training_time", [1e6], np.ones(9))
+    assert (once["value"], once["low"], once["high"], once["verdict"]) == (1e6, 0.0, None, CANNOT_TELL)
 
 
 def test_only_images_that_are_fooled_count_for_a_network_inside_the_ball():

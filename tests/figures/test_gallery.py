@@ -23,12 +23,13 @@ from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table
 from nnrobust.experiments.plane import PlaneProblem, measure, nearest_panel
 from nnrobust.figures.gallery import TITLES, gallery
+from nnrobust.figures.pictures import FigureFiles, Picture
 from nnrobust.figures.style import LETTERS, NARROW, WIDE, style
 from nnrobust.report.contents import not_run, report_of
-from nnrobust.report.pictures import FigureFiles
-from nnrobust.report.report import Picture, render
+from nnrobust.report.report import render
 from nnrobust.report.verdicts import CLAIM_COLUMNS
 from nnrobust.runtime.seals import save_arrays, seal
+from nnrobust.runtime.timing import ALONE, MANY, TRAINING
 from nnrobust.tables.accuracy import accuracy_table, epsilon_curves, mean_over_pairs, union_table
 from nnrobust.tables.comparison import paired_table, scores
 from nnrobust.tables.duplicates import duplicates_table, without_them
@@ -38,6 +39,15 @@ from nnrobust.tables.zoo import PUBLISHED, about_zoo, published_table, zoo_table
 
 PAIRS, SPLITS, NORMS = ("a-b", "a-c", "b-c"), ("train", "test"), ("Linf", "L2")
 WHOLE, OTHER = "Standard", "Zhang2019Theoretically"
+TIMES = pd.DataFrame(
+    [
+        ("1NN", TRAINING, 0.5, "CPU"),
+        ("S", TRAINING, 90.0, "a GPU"),
+        ("1NN", MANY, 1e-5, "CPU"),
+        ("1NN", ALONE, 1e-4, "CPU"),
+    ],
+    columns=["classifier", "quantity", "seconds", "device"],
+)
 WITHOUT_SIMPLE = "The other simple classifiers, and so the controls: params name none under classifiers."
 ALWAYS = [
     "figure_2",
@@ -175,17 +185,10 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     fit = {"pair": "a-b", "gap": 0.0002, "tolerance": 0.001, "is_converged": True, "n_iterations": 9, "n_prototypes": 0,
            "n_records": 32, "n_open": 0}  # fmt: skip
     tables["fits"] = pd.DataFrame([{"classifier": name} | fit for name in simple], columns=FITS)
-    for name in ("prepared", "metrics/timings"):
+    for name in ("prepared", "metrics"):
         (folder / name).mkdir(parents=True)
     for name, table in tables.items():
         table.to_csv(folder / "metrics" / f"{name}.csv", index=False)
-    for name in ("1NN", *simple, *networks):
-        timing = {
-            "training_seconds_per_pair": 1.0,
-            "inference_seconds_per_image": {"1": 0.1, "512": 0.01},
-            "device": "CPU",
-        }
-        (folder / "metrics/timings" / f"{name}.json").write_text(json.dumps(timing))
     about = {"name": "made", "classes": ["a", "b", "c"], "image_shape": [1, 4, 4]}
     (folder / "prepared/dataset.json").write_text(json.dumps(about))
     distances = pd.DataFrame({"first": ["a", "a", "b"], "second": ["b", "c", "c"], "distance": [0.5, 0.8, 2.0]})
@@ -242,21 +245,19 @@ def test_a_run_is_what_its_files_say(tmp_path):
     assert (run.dataset, run.classes, run.n_dimensions) == ("made", ["a", "b", "c"], 16)
     assert (run.classifiers, run.searched, run.plane_seed, run.confidence) == (["1NN", "S", "T_B"], "T_B", 3, 0.9)
     assert run.epsilon == {"Linf": 0.1, "L2": 0.5}
-    assert list(run.timings) == ["1NN", "S", "T_B"]
     assert list(run.examples) == ["1NN", "S"]
     assert set(run.scores["measure"]) == {"clean", "Linf", "L2", "mean", "union"}
     assert run.tables["class_distances"]["distance"].tolist() == [0.5, 0.8, 2.0]
     assert run.regions["regions"].shape == (1, 9, 9)
 
 
-def test_imported_networks_have_bars_and_dots_but_no_times(tmp_path):
+def test_imported_networks_have_bars_and_dots(tmp_path):
     made(tmp_path, networks=("S", "T_R_10"), illustrated=("1NN",))
     run = read(tmp_path, networks=("S",), illustrated=("1NN",), imported=("T_R_10",))
-    assert (run.classifiers, run.imported, list(run.timings)) == (["1NN", "S", "T_R_10"], ["T_R_10"], ["1NN", "S"])
+    assert (run.classifiers, run.imported) == (["1NN", "S", "T_R_10"], ["T_R_10"])
     found = drawings(run)
     assert "T_R_10_union" in found["figure_6"].table
     assert "T_R_10" in set(found["figure_5"].table["classifier"])
-    assert "T_R_10" not in set(tables_of(run)["table_1"]["classifier"])
 
 
 def test_a_run_without_networks_sets_1nn_against_the_simple_classifiers_in_figure_6_and_the_report(tmp_path):
@@ -269,7 +270,7 @@ def test_a_run_without_networks_sets_1nn_against_the_simple_classifiers_in_figur
         "clean",
         "exact",
     }
-    page = report_of(run, [], claims(one="holds"), claims(control="fails", other=NOT_RUN), "a made one", {})
+    page = report_of(run, [], (claims(one="holds"), claims(control="fails", other=NOT_RUN)), "a made one", {}, TIMES)
     assert page.controls["id"].tolist() == ["control", "other"]
     (fits,) = [table.rows for table in page.tables if table.name == "fits"]
     assert fits["classifier"].tolist() == ["linear", "mean"]
@@ -487,7 +488,7 @@ def test_the_pairs_that_the_theorems_promise_nothing_for_are_those_below_2_epsil
 
 def report(run, found):
     pictures = [Picture(one.name, one.title, one.caption, svg(), svg(), None) for one in found.values()]
-    return report_of(run, pictures, claims(one="holds"), claims(), "a made one", {"commit": "abc"})
+    return report_of(run, pictures, (claims(one="holds"), claims()), "a made one", {"commit": "abc"}, TIMES)
 
 
 def tables_of(run):
@@ -516,7 +517,7 @@ def test_a_drawing_comes_onto_the_page_in_both_layouts_with_its_table_where_that
         f"class_distances.{end}" for end in ("png", "pdf", "csv")
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nnrobust.report.pictures.LONGEST_CSV", 10)
+        patch.setattr("nnrobust.figures.pictures.LONGEST_CSV", 10)
         assert files(drawing).data is None
 
 

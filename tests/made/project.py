@@ -29,7 +29,7 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 def copy_project(folder: Path) -> None:
     """Puts what the workflow needs into `folder`, and makes it a git repository."""
-    for name in ("stages", "nnrobust", ".dvc/plots"):
+    for name in ("stages", "nnrobust", "scripts", ".dvc/plots"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "data" / "raw").mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "data" / "raw" / "README.md", folder / "data" / "raw" / "README.md")

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from nnrobust.report.report import Picture, Report, Table
+from nnrobust.figures.pictures import Picture
+from nnrobust.report.report import Report, Table
 
 CLAIM = {
     "where": "section 4",

@@ -41,9 +41,13 @@ def finished(folder, l2=0.2, verdict="holds"):
     return metrics, plots
 
 
+def write_provenance(folder):
+    write_json(folder / "provenance.json", {"commit": "0123456789"})
+
+
 def published(folder, name, **about):
     metrics, plots = finished(folder / f"{name}.run", **about)
-    publish_run(metrics, plots, {"params.yaml": ROOT / "params.yaml"}, {"commit": "0123456789"}, folder / name)
+    publish_run(metrics, plots, {"params.yaml": ROOT / "params.yaml"}, write_provenance, folder / name)
     return folder / name
 
 
@@ -61,7 +65,7 @@ def test_the_records_that_a_campaign_left_stay_where_a_run_is_published_again(tm
     (out / "records" / "S.parquet").write_bytes(b"PAR1")
     (out / "stale.csv").write_text("")
     metrics, plots = finished(tmp_path / "again")
-    publish_run(metrics, plots, {}, {}, out)
+    publish_run(metrics, plots, {}, write_provenance, out)
     assert (out / "records" / "S.parquet").read_bytes() == b"PAR1"
     assert not (out / "stale.csv").exists()
 
@@ -73,14 +77,14 @@ def test_a_run_without_claims_is_not_published_and_leaves_what_was_there(tmp_pat
     with pytest.raises(
         RecordError, match=r"claims\.json: expected this file of a finished run, found none; run `dvc repro`"
     ):
-        publish_run(metrics, plots, {}, {}, out)
+        publish_run(metrics, plots, {}, write_provenance, out)
     assert (out / "params.yaml").exists()
 
 
 def test_a_missing_file_named_beside_the_run_leaves_nothing(tmp_path):
     metrics, plots = finished(tmp_path / "run")
     with pytest.raises(RecordError, match="absent"):
-        publish_run(metrics, plots, {"report.html": tmp_path / "absent"}, {}, tmp_path / "out")
+        publish_run(metrics, plots, {"report.html": tmp_path / "absent"}, write_provenance, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

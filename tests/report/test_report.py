@@ -14,9 +14,11 @@ import pytest
 
 from made.report import CLAIM, claims_of, made_report, svg
 from nnrobust.errors import DataError
+from nnrobust.figures.pictures import Picture
 from nnrobust.report.cells import Cell, cell, column_cells
-from nnrobust.report.report import Picture, Report, Table, render
+from nnrobust.report.report import Report, Table, render
 from nnrobust.report.times import times_shown, times_table
+from nnrobust.runtime.timing import ALONE, MANY, TRAINING
 
 HOSTILE = '<script>alert("1")</script> & <b>'
 VOID = {"meta", "link", "img", "input", "wbr"}
@@ -201,24 +203,21 @@ def test_a_p_value_below_a_millionth_is_shown_as_that_and_sorts_first():
 
 
 def test_times_are_in_one_unit_a_column_and_in_seconds_for_machines():
-    def one(seconds, alone, many):
-        return {
-            "training_seconds_per_pair": seconds,
-            "inference_seconds_per_image": {"1": alone, "512": many},
-            "device": "CPU",
-        }
-
-    timings = {"1NN": one(0.5, 2e-4, 1.23456e-6), "S": one(100.0, 3e-3, 2e-6), "T_R": one(7000.0, 3e-3, 2.5e-6)}
-    shown = times_shown(timings)
-    assert list(shown) == [
-        "classifier",
-        "training of a pair (min)",
-        "an image alone (ms)",
-        "an image of 512 (µs)",
-        "device",
-    ]
-    assert shown.iloc[0].tolist() == ["1NN", 0.00833, 0.2, 1.23, "CPU"]
-    assert times_table(timings).iloc[0].tolist() == ["1NN", 0.5, 2e-4, 1.23e-6, "CPU"]
+    training, alone = {"1NN": 0.5, "S": 100.0, "T_R": 7000.0}, {"1NN": 2e-4, "S": 3e-3, "T_R": 3.1e-3}
+    rows = [(name, TRAINING, seconds, "a GPU") for name, seconds in training.items()]
+    rows += [(name, ALONE, seconds * (1 + k / 100), "CPU") for name, seconds in alone.items() for k in range(9)]
+    rows += [("1NN", MANY, 1.23456e-6, "CPU"), ("mean", TRAINING, 300.0, "CPU")]
+    times = pd.DataFrame(rows, columns=["classifier", "quantity", "seconds", "device"])
+    shown = times_shown(times, 0.95).set_index("classifier")
+    assert list(shown) == ["training of a pair (min)", "an image alone (ms)", "an image of 512 (µs)", "device"]
+    # Of nine measurements the second and the eighth hold the median with 96 %; of one none are known to.
+    assert shown.loc["1NN"].tolist() == ["0.00833", "0.208 (0.202 to 0.214)", "1.23", "a GPU and CPU"]
+    assert shown.loc["mean"].tolist() == ["5", "", "", "CPU"]
+    table = times_table(times, 0.95).set_index(["classifier", "quantity"])
+    median, low, high, n, device = table.loc[("S", ALONE)]
+    assert (median, low, high) == pytest.approx((3.12e-3, 3.03e-3, 3.21e-3))
+    assert (n, device) == (9, "CPU")
+    assert table.loc[("S", TRAINING), ["median", "n"]].tolist() == [100.0, 1]
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), np.nan, pd.NA, pd.NaT, "", " ", "-", "–", "nan"])

@@ -93,8 +93,9 @@ def test_the_provenance_has_the_cost_of_each_stage_and_the_highest_memory(reposi
         ("train T_R", 3.0, 0.5),
         ("train removed", 9.0, 9.0),
     ):
-        (costs / f"{name}.json").write_text(json.dumps({"seconds": seconds, "peak_memory_gb": memory}))
-    found = provenance(repository, costs, DATASET, ["CPU, 2 threads", "A GPU", "CPU, 2 threads"], {"S", "T_R"})
+        device = {} if name == "prepare" else {"device": "A GPU" if name == "train T_R" else "CPU, 2 threads"}
+        (costs / f"{name}.json").write_text(json.dumps({"seconds": seconds, "peak_memory_gb": memory, **device}))
+    found = provenance(repository, costs, DATASET, {"S", "T_R"})
     assert found["commit"] == commit(repository)
     assert found["seconds"] == {"prepare": 1.0, "train@S": 12.5, "train@T_R": 3.0}
     assert found["peak_memory_gb"] == 2.5
@@ -105,7 +106,7 @@ def test_the_provenance_has_the_cost_of_each_stage_and_the_highest_memory(reposi
 
 
 def test_without_costs_none_are_claimed(repository, tmp_path):
-    found = provenance(repository, tmp_path / "none", DATASET, [], set())
+    found = provenance(repository, tmp_path / "none", DATASET, set())
     assert (found["seconds"], found["peak_memory_gb"]) == ({}, None)
 
 
@@ -129,9 +130,10 @@ def test_under_dvc_a_stage_leaves_its_seconds_and_peak_memory(under_dvc, tmp_pat
     assert under_dvc("prepare") == ["prepare.json"]
     assert under_dvc("train@T_R") == ["prepare.json", "train T_R.json"]
     cost = json.loads((tmp_path / COSTS / "train T_R.json").read_text())
+    assert set(cost) == {"seconds", "peak_memory_gb"}
     assert 0 <= cost["seconds"] < 5
     assert 0.01 < cost["peak_memory_gb"] < 100
-    assert set(provenance(repository, tmp_path / COSTS, DATASET, [], {"T_R"})["seconds"]) == {"prepare", "train@T_R"}
+    assert set(provenance(repository, tmp_path / COSTS, DATASET, {"T_R"})["seconds"]) == {"prepare", "train@T_R"}
 
 
 def test_the_seconds_are_those_of_the_stages_main(under_dvc, tmp_path, monkeypatch):
@@ -139,6 +141,13 @@ def test_the_seconds_are_those_of_the_stages_main(under_dvc, tmp_path, monkeypat
     monkeypatch.setattr("nnrobust.runtime.process.time.perf_counter", lambda: now[0])
     under_dvc("prepare", lambda: now.append(now.pop() + 2.54))
     assert json.loads((tmp_path / COSTS / "prepare.json").read_text())["seconds"] == 2.5
+
+
+def test_what_a_stage_returns_goes_there_too(under_dvc, tmp_path):
+    under_dvc("train@T_R", lambda: {"training_seconds": [1.5, 2.5], "device": "A GPU"})
+    cost = json.loads((tmp_path / COSTS / "train T_R.json").read_text())
+    assert (cost["training_seconds"], cost["device"]) == ([1.5, 2.5], "A GPU")
+    assert set(cost) == {"training_seconds", "device", "seconds", "peak_memory_gb"}
 
 
 def test_called_from_a_folder_below_dvc_names_the_file_too_and_the_stage_counts(under_dvc):

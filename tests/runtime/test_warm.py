@@ -147,6 +147,16 @@ def test_a_stage_whose_libraries_are_killed_says_so(dvc):
     dvc.kill()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_what_another_user_asks_for_is_passed_over(dvc):
+    assert dvc.run("print('first')") == ["first", "exit 0"]
+    address = f"nnrobust {os.stat('/proc/self/ns/pid').st_ino} 0 {dvc.process.pid}"
+    ask = f"import os, socket; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.connect(chr(0) + {address!r}); print(s.recv(1))"
+    asked = subprocess.run([sys.executable, "-I", "-c", ask], capture_output=True, text=True, check=False)
+    assert (asked.stdout, asked.stderr) == ("b''\n", "")
+    assert dvc.run("print('second')") == ["second", "exit 0"]
+
+
 def test_only_dvc_has_such_a_process(monkeypatch):
     monkeypatch.delenv("DVC_STAGE", raising=False)
     assert not is_possible()

@@ -12,7 +12,7 @@ from nnrobust.records import check_records
 from nnrobust.runtime.store import WorkStore
 from nnrobust.simple.fitted import fitted
 from nnrobust.simple.measured import as_points, radii, simple_records
-from nnrobust.simple.problem import fit_row, measure, measured_once, records, seconds_per_image
+from nnrobust.simple.problem import fit_row, measure, measured_once, records
 from nnrobust.tables.accuracy import check_certificates, check_threat_models
 from nnrobust.threat import ThreatModel
 
@@ -93,7 +93,6 @@ def test_a_problem_has_a_record_for_each_of_its_images_and_threat_models(dataset
     row = fit_row("linear", problem, found, frames)
     assert (row["pair"], row["n_records"], row["n_open"]) == (str(problem), sum(map(len, frames)), 0)
     assert row["gap"] <= row["tolerance"] == 1e-3
-    assert set(seconds_per_image(LINEAR, dataset, problem)) == {"1", "512"}
 
 
 def test_what_was_measured_once_is_taken_from_the_store(dataset, tmp_path, monkeypatch):

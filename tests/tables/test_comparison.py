@@ -13,6 +13,7 @@ from nnrobust.tables.comparison import (
     difference_interval,
     headline,
     mean_interval,
+    median_interval,
     paired,
     paired_table,
     ratio_interval,
@@ -143,6 +144,19 @@ def test_a_single_value_has_an_interval_without_ends():
 @pytest.mark.parametrize("value", [0.8, 0.02, 1.0, -0.02])
 def test_equal_values_have_themselves_for_an_interval(value):
     assert mean_interval(np.full(45, value), 0.95) == (value, value)
+
+
+def test_the_median_lies_between_two_measurements_as_often_as_the_sign_test_says():
+    nine = np.array([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 6.0, 4.0, 5.0])
+    assert median_interval(nine, 0.95) == (2.0, 8.0)  # 1 - 2 (1 + 9) / 2**9 = 0.961
+    assert median_interval(nine, 0.97) == (1.0, 9.0)  # 1 - 2 / 2**9 = 0.996
+    assert median_interval(np.arange(6), 0.95) == (0.0, 5.0)  # 1 - 2 / 2**6 = 0.969
+    for few in ([], [1.0], [1.0, 2.0], np.arange(5)):  # of five the ends hold it with 0.94
+        assert median_interval(np.array(few), 0.95) == (-np.inf, np.inf)
+    drawn = np.random.default_rng(0).exponential(size=(20_000, 9))
+    ends = np.array([median_interval(row, 0.95) for row in drawn])
+    is_inside = (ends[:, 0] <= np.log(2)) & (np.log(2) <= ends[:, 1])
+    assert is_inside.mean() == pytest.approx(0.961, abs=0.005)
 
 
 def test_at_the_ends_of_fiellers_interval_the_mean_difference_is_just_not_told_from_0():

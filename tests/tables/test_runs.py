@@ -24,7 +24,7 @@ def folder(tmp_path):
         outcome.to_csv(tmp_path / "training" / f"{variant}.csv", index=False)
         strength = pd.DataFrame([("L2", 0.5, "apgd-ce", 5, 1, 20, 0.25)], columns=COLUMNS).assign(classifier=variant)
         strength.to_csv(tmp_path / "strength" / f"{variant}.csv", index=False)
-    trials = pd.DataFrame({"pair": ["0-1"], "state": ["complete"], "robust_accuracy": [0.5], "seconds": [1.25]})
+    trials = pd.DataFrame({"pair": ["0-1"], "state": ["complete"], "robust_accuracy": [0.5]})
     trials.to_csv(tmp_path / "search_trials.csv", index=False)
     return tmp_path
 
@@ -64,15 +64,6 @@ def test_training_is_the_mean_over_the_pairs_that_reached_an_epoch(folder):
     assert table["robust_accuracy"].isna().tolist() == [True, False, False, False]
     assert table["robust_accuracy"].dropna().tolist() == [0.7, 0.6, 0.6]
     assert table["clean_accuracy"].dropna().tolist() == [0.95, 0.8, 0.8]
-
-
-def test_equal_searches_are_equal_tables_whatever_seconds_they_took(folder):
-    one = Details.read(folder, ["S"]).trials
-    assert set(TRIALS) <= set(one)
-    trials = pd.read_csv(folder / "search_trials.csv")
-    trials.assign(seconds=99.0).to_csv(folder / "search_trials.csv", index=False)
-    pd.testing.assert_frame_equal(Details.read(folder, ["S"]).trials, one)
-    assert "seconds" not in one
 
 
 def test_without_variants_the_tables_are_empty_with_their_heads_and_no_file_is_read(tmp_path):

@@ -1,15 +1,26 @@
-"""A drawing's files, and the picture of it on the page."""
+"""A drawing's files, and the picture of it for the report."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnrobust.figures.gallery import Drawing
 from nnrobust.figures.style import NARROW, save, settled, style, svg
-from nnrobust.report.report import Picture
 from nnrobust.runtime.outputs import write_csv
 
 LONGEST_CSV = 40_000
 """Characters of a figure's table up to which the page has it, beside the files of the run."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as SVG, for desks and paper, and for phones: `name` is its anchor, `data` the CSV that it is drawn from."""
+
+    name: str
+    title: str
+    caption: str
+    wide: str
+    narrow: str
+    data: str | None
 
 
 @dataclass(frozen=True)
