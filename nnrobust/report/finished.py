@@ -1,6 +1,7 @@
 """The report of a finished run: what its stages left, and what differs from run to run, its times and its provenance."""
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,6 +78,8 @@ def _check_up_to_date(root: Path) -> None:
         ["dvc", "status", "--with-deps", "plot"], cwd=root, capture_output=True, text=True, check=True
     )
     if "up to date" not in state.stdout:
+        changed = re.findall(r"^(\S+):$", state.stdout, re.MULTILINE)
         raise RecordError(
-            f"expected outputs of this code and these params, got changes; run `dvc repro` first:\n{state.stdout}"
+            "expected outputs of this code and these params, got changes; run `dvc repro` first, which has to run "
+            f"{', '.join(sorted(changed)) or state.stdout.strip()}"
         )

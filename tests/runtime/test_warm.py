@@ -98,6 +98,8 @@ def test_a_stage_is_run_as_by_itself_and_has_its_libraries_already(dvc):
     script = "import os, sys\nfrom nnrobust.errors import NEW\nprint(NEW, os.getppid(), flush=True)\n"
     assert dvc.run(script + "sys.exit(3)") == [f"new code {server}", "exit 3"]
     assert dvc.run(script + "raise ValueError") == [f"new code {server}", "exit 1"]
+    assert dvc.run(script + "sys.exit('words')") == [f"new code {server}", "exit 1"]
+    assert dvc.run(script + "sys.exit()") == [f"new code {server}", "exit 0"]
     assert dvc.run(script + "os.kill(os.getpid(), 9)") == [f"new code {server}", "exit 137"]
     ours = "from nnrobust.errors import DataError\nfrom nnrobust.runtime.process import run_stage\n"
     assert dvc.run(f"{ours}def main(): raise DataError('cat.png: expected a whole image')\nrun_stage(main)") == [
@@ -107,6 +109,22 @@ def test_a_stage_is_run_as_by_itself_and_has_its_libraries_already(dvc):
     # All of it ends with dvc.
     dvc.kill()
     assert end_of(server)
+
+
+def test_a_stage_ends_with_what_ends_an_interpreter(dvc):
+    """Its threads are waited for, then what was registered is called, the last first, and what was printed is not lost."""
+    script = """
+import atexit, threading, time, weakref
+class Kept: pass
+kept = atexit.kept = Kept()  # it lives as long as the process
+weakref.finalize(kept, print, "finalized")
+atexit.register(print, "second")
+threading.Thread(target=lambda: (time.sleep(0.2), print("first"))).start()
+print("main", end=" ")
+"""
+    assert dvc.run(script) == ["main first", "second", "finalized", "exit 0"]
+    assert dvc.run("import sys; sys.stderr.write('a'); sys.exit('words')") == ["exit 1"]
+    dvc.kill()
 
 
 WAIT = "import os, time\nprint(os.getpid(), os.getppid(), flush=True)\ntime.sleep(60)\n"
