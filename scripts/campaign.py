@@ -34,22 +34,22 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import pandas as pd
+import torch
 
-from benchmarks.training import FORWARDS, Load, compare  # noqa: E402
-from nnrobust.config.profiles import read_profile  # noqa: E402
-from nnrobust.config.recipes import Recipe  # noqa: E402
-from nnrobust.data.datasets import AllClasses, Dataset, Pair, select_pairs  # noqa: E402
-from nnrobust.data.read import Request  # noqa: E402
-from nnrobust.errors import NnrobustError  # noqa: E402
-from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Unit  # noqa: E402
-from nnrobust.experiments.run_folder import calls_of, check_alike, code_hash, data_hash, write_provenance  # noqa: E402
-from nnrobust.runtime.machine import describe, machine, precision_of  # noqa: E402
-from nnrobust.runtime.outputs import write_csv  # noqa: E402
-from nnrobust.runtime.store import WorkStore, fingerprint  # noqa: E402
-from nnrobust.training.tasks import Row, Task  # noqa: E402
+from benchmarks.training import FORWARDS, Load, compare
+from nnrobust.config.profiles import read_profile
+from nnrobust.config.recipes import Recipe
+from nnrobust.data.datasets import AllClasses, Dataset, Pair, select_pairs
+from nnrobust.data.read import Request
+from nnrobust.errors import NnrobustError
+from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Unit
+from nnrobust.experiments.run_folder import calls_of, check_alike, code_hash, data_hash, write_provenance
+from nnrobust.runtime.machine import describe, machine, precision_of
+from nnrobust.runtime.outputs import write_csv
+from nnrobust.runtime.store import WorkStore, fingerprint
+from nnrobust.training.tasks import Row, Task
 
 START = time.monotonic()
 FIRST_PAIRS = [("airplane", "automobile"), ("cat", "dog"), ("bird", "horse"), ("deer", "frog")]

@@ -8,8 +8,16 @@ taken from the first. Claims about 1NN stay open there, as such folders hold net
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from nnrobust.runtime.kernels import pin_kernels
+
+pin_kernels(ROOT / "params.yaml")  # before libraries are loaded: times are those of the kernels that stages use
 
 import pandas as pd
 
@@ -25,7 +33,6 @@ from nnrobust.records import read_records
 from nnrobust.report.finished import finished
 from nnrobust.report.published import as_markdown, keep_records, publish_run, runs_table
 from nnrobust.report.runs_page import runs_page
-from nnrobust.runtime.kernels import pin_kernels
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
 from nnrobust.tables.accuracy import accuracy_table, check_threat_models, mean_over_pairs, summary, union_table
 from nnrobust.tables.comparison import scores
@@ -33,7 +40,6 @@ from nnrobust.tables.runs import counts, training_table
 from nnrobust.threat import parse_epsilon
 from nnrobust.zoo.models import roster
 
-ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 KEY = ["classifier", "pair"]
 TABLES = ("benchmark.csv", "precision.csv")
@@ -154,7 +160,6 @@ def publish_here(name: str, note: str = "") -> Path:
     }
     if params.searched:
         extra |= {name: ROOT / "metrics" / name for name in ("search.json", "search_settings.json")}
-    pin_kernels(ROOT / "params.yaml")  # as stages do: the provenance names theirs
     publish_run(ROOT / "metrics", ROOT / "plots" / "images", extra, finished(ROOT, note).write, RESULTS / name)
     return RESULTS / name
 

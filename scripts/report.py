@@ -12,13 +12,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from nnrobust.runtime.kernels import pin_kernels  # noqa: E402
+from nnrobust.runtime.kernels import pin_kernels
 
 pin_kernels(ROOT / "params.yaml")  # before libraries are loaded: times are those of the kernels that stages use
 
-from nnrobust.report.finished import finished  # noqa: E402
-from nnrobust.runtime.outputs import finished_file  # noqa: E402
-from nnrobust.runtime.process import one_sentence  # noqa: E402
+from nnrobust.report.finished import finished
+from nnrobust.runtime.outputs import finished_file
+from nnrobust.runtime.process import one_sentence
 
 REPORT = ROOT / "report/index.html"
 

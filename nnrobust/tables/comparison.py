@@ -88,14 +88,15 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
 
 
 def median_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """The interval of the median of measurements (n,) between two of them, whatever their distribution; without ends for too few.
+    """The interval of the median of measurements (n,) between two of them, whatever their distribution.
 
+    Of so few that no two hold it as surely (five, at 0.95), the least and the largest; without ends for a single one.
     Source: the sign test; of n independent values, as many lie above their median as heads fall in n tosses.
     """
     ordered = np.sort(values)
     tails = bdtr(np.arange(len(ordered)), len(ordered), 0.5)
-    outside = int((tails <= (1 - confidence) / 2).sum())
-    return (float(ordered[outside - 1]), float(ordered[-outside])) if outside else (-np.inf, np.inf)
+    rank = max(1, int((tails <= (1 - confidence) / 2).sum()))
+    return (float(ordered[rank - 1]), float(ordered[-rank])) if len(ordered) > 1 else (-np.inf, np.inf)
 
 
 def ratio_interval(numerators: np.ndarray, denominators: np.ndarray, confidence: float) -> tuple[float, float]:
