@@ -6,11 +6,10 @@ from nnrobust.runtime.timing import ALONE, MANY, TRAINING
 from nnrobust.tables.comparison import median_interval
 
 TIMES_CAPTION = (
-    "Medians, in brackets their intervals (of fewer than six measurements all of their spread, of a single one none); transfers to "
-    "the device and back included. "
-    "Training on a CPU is in seconds of the processor, of each pair as its stage last ran on this machine; pairs trained side by "
-    "side are one measurement; training of 1NN is building its index. Inference: test images of the first pair, all classifiers "
-    "in turn, alone and 512 at once or as many as there are."
+    "Medians, in brackets their intervals (of fewer than six measurements all of their spread, of a single one none), transfers "
+    "to the device and back included. Training on a CPU is in seconds of the processor, of each pair as its stage last ran on "
+    "this machine; pairs trained side by side are one measurement; training of 1NN is building its index. Inference: test images "
+    "of the first pair, all classifiers in turn, alone and 512 at once or as many as there are."
 )
 UNITS = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h"))
 """Seconds and names of the units."""
