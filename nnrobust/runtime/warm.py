@@ -5,7 +5,6 @@ It holds libraries alone: each stage reads the project's own code anew. It is on
 serves its own user only.
 """
 
-import atexit
 import importlib
 import json
 import os
@@ -15,13 +14,12 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from nnrobust.errors import NnrobustError
-from nnrobust.runtime.process import die_with_parent, run_script
+from nnrobust.runtime.process import die_with_parent, run_and_leave
 
 LIBRARIES = (
     "dvclive.live", "faiss", "pandas", "pyarrow.parquet", "pyautoattack", "pydantic", "ruamel.yaml", "safetensors.torch",
@@ -160,27 +158,6 @@ def _begun(asked: dict[str, Any], streams: list[int]) -> list[str]:
     for name in [name for name in sys.modules if name.partition(".")[0] == "nnrobust"]:
         del sys.modules[name]
     return list(asked["arguments"])
-
-
-def run_and_leave(arguments: list[str]) -> NoReturn:
-    """Runs a script and ends this fork with what ends an interpreter, threads joined and exit functions called, but without
-    taking every object apart: with these libraries that alone takes a second."""
-    status: Any = 0
-    try:
-        run_script(arguments)
-    except SystemExit as end:
-        status = end.code
-    except BaseException:  # as the interpreter would: this is the last frame
-        sys.excepthook(*sys.exc_info())
-        status = 1
-    if not isinstance(status, int | None):
-        print(status, file=sys.stderr)
-        status = 1
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status or 0)
 
 
 def _waited(stage: int, caller: socket.socket, ended: int) -> int:
