@@ -43,6 +43,18 @@ def copy_project(folder: Path) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True)
 
 
+def write_report(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What `make report` does in a folder of `copy_project`."""
+    return subprocess.run(
+        [sys.executable, "scripts/report.py"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def profile(name: str) -> dict[str, Any]:
     """The values of a profile."""
     return read_profile(ROOT / "profiles" / f"{name}.yaml")

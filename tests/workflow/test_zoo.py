@@ -10,7 +10,7 @@ import torch
 import yaml
 from PIL import Image
 
-from made.project import copy_project, dvc, environment, profile, write_profile
+from made.project import copy_project, dvc, environment, profile, write_profile, write_report
 from made.zoo import SMALL, import_zoo, write_checkpoints
 from nnrobust.errors import FetchError
 from nnrobust.models.architectures import ARCHITECTURES
@@ -127,6 +127,8 @@ def test_the_stages_bring_and_attack_a_model_and_judge_and_draw_it_beside_1nn(wo
     images = {path.stem for path in (workspace / "plots" / "images").iterdir()}
     assert {"figure_1", "figure_7", "figure_8"} <= images
     assert not images & {"figure_6", "training", "attack_strength"}
+    written = write_report(workspace)
+    assert written.returncode == 0, written.stderr
     assert "1 of 1 models" in (workspace / "report" / "index.html").read_text()
 
 
