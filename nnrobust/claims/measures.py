@@ -22,7 +22,7 @@ class Evidence:
 
     `scores` and `whole`: of `comparison.scores` and `whole_scores`. `zoo` and `published`: of `tables.zoo.zoo_table` and
     `published_table`, the second for models that were not measured. `timings`: seconds of each
-    measurement, of `experiments.times`. `distances`: d0 of the run's
+    measurement, of `report.stopwatch`. `distances`: d0 of the run's
     pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem. `trials`: of the
     search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper has.
     """

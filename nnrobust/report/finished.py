@@ -14,10 +14,10 @@ from nnrobust.claims.paper import CLAIMS, TIMED
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import load_dataset
 from nnrobust.errors import RecordError
-from nnrobust.experiments.times import times
 from nnrobust.figures.pictures import Picture
 from nnrobust.report.contents import report_of
 from nnrobust.report.report import render
+from nnrobust.report.stopwatch import measured_times
 from nnrobust.report.times import times_table
 from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import COSTS
@@ -56,7 +56,7 @@ def finished(root: Path, note: str = "") -> Finished:
     params, prepared = read_params(root / "params.yaml"), load_dataset(root / "data/prepared")
     metrics, confidence = root / "metrics", params.claims.confidence
     run = Run.read(params, root / "data/prepared", metrics, root / "data/records/examples", root / "data/plane.npz")
-    measured = times(params, prepared, root / COSTS, root / "models/trained")
+    measured = measured_times(params, prepared, root / COSTS, root / "models/trained")
     setting = setting_of(params.profile, run.dataset)
     evidence = Evidence.of_scores(run.scores, run.epsilon, run.n_dimensions, len(roster()), confidence)
     timed = [claim for claim in CLAIMS if claim.id in TIMED]

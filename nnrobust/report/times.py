@@ -16,7 +16,7 @@ UNITS = ((1e-6, "µs"), (1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h"))
 
 
 def times_table(times: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Out of `experiments.times`, in seconds: columns classifier, quantity, median, low, high, n, device."""
+    """Out of `report.stopwatch`, in seconds: columns classifier, quantity, median, low, high, n, device."""
     rows = [
         dict(zip(("classifier", "quantity"), key, strict=True))
         | {"median": mine["seconds"].median()}

@@ -24,7 +24,7 @@ from nnrobust.claims.judge import CANNOT_TELL, FAILS, HOLDS, NOT_RUN, judged
 from nnrobust.claims.measures import Measured
 from nnrobust.claims.paper import NETWORKS
 from nnrobust.experiments.plane import OVERWRITTEN
-from nnrobust.experiments.times import TIMES
+from nnrobust.report.stopwatch import TIMES
 from nnrobust.runtime.timing import MANY, TRAINING
 from nnrobust.tables.comparison import mean_interval
 

@@ -11,7 +11,7 @@ from nnrobust.claims.judge import ledger
 from nnrobust.claims.measures import Evidence
 from nnrobust.claims.paper import CLAIMS, PRETRAINED_TRADES, STANDARD
 from nnrobust.experiments.plane import OVERWRITTEN
-from nnrobust.experiments.times import TIMES
+from nnrobust.report.stopwatch import TIMES
 from nnrobust.runtime.timing import MANY, TRAINING
 
 BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -1,6 +1,6 @@
-"""Table 1: seconds of training and of inference, each measured many times, on this machine."""
+"""Seconds of training and of inference on this machine, each measured many times."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ N_ALONE = 32
 Classify = Callable[[np.ndarray], object]
 
 
-def times(params: Params, prepared: Prepared, costs: Path, networks: Path) -> pd.DataFrame:
+def measured_times(params: Params, prepared: Prepared, costs: Path, networks: Path) -> pd.DataFrame:
     """Seconds of each measurement: columns `TIMES`; a row for each, quantities as in `runtime.timing`.
 
     Training is that of each pair as its stage last ran here, and of 1NN the building of its index; networks trained side by side
@@ -41,21 +41,11 @@ def times(params: Params, prepared: Prepared, costs: Path, networks: Path) -> pd
     """
     pair, test = prepared.pairs[0], prepared.dataset.test
     images = np.ascontiguousarray(test.images[pair.indices(test.labels)][:BATCH])
-    device = machine(params.compute.device, 1, params.compute.batch_size).device
-    work: dict[tuple[str, str], Callable[[], object]] = {}
     two = prepared.dataset.train.take(pair.indices(prepared.dataset.train.labels))
     two = replace(two, labels=pair.targets(two.labels))
-    work["1NN", TRAINING] = partial(build_indexes, two, 2)
-    classifiers: dict[str, tuple[Classify, str]] = {
-        "1NN": (_nearest(two), f"CPU, {faiss.omp_get_max_threads()} threads")
-    }
-    for name, variant in params.variants.items():
-        there = stored_pairs(networks / f"{name}.safetensors")
-        every: list[Problem] = [AllClasses(len(prepared.dataset.classes)), *prepared.pairs]
-        for problem in [one for one in every if str(one) in there][:1]:  # none where training failed on all
-            states = load_networks(networks / f"{name}.safetensors", [problem], variant.checkpoint)
-            build = builder(prepared, variant.recipe(), len(problem.class_ids()))
-            classifiers[name] = (classifier(Stack.loaded(build, states, device)), describe(device))
+    classifiers = {"1NN": (_nearest(two), f"CPU, {faiss.omp_get_max_threads()} threads")}
+    classifiers |= dict(_networks(params, prepared, networks))
+    work: dict[tuple[str, str], Callable[[], object]] = {("1NN", TRAINING): partial(build_indexes, two, 2)}
     for name, (classify, _) in classifiers.items():
         work[name, ALONE] = partial(_each, classify, images[:N_ALONE])
         work[name, MANY] = partial(classify, images)
@@ -69,9 +59,20 @@ def times(params: Params, prepared: Prepared, costs: Path, networks: Path) -> pd
         kind, _, name = stage.partition("@")
         if kind in ("fit", "train") and "training_seconds" in cost:
             found += [(name, TRAINING, one, str(cost["device"])) for one in dict.fromkeys(cost["training_seconds"])]
-    table = pd.DataFrame(found, columns=TIMES)
     order = {name: place for place, name in enumerate(params.made)}
-    return table.sort_values("classifier", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    return pd.DataFrame(sorted(found, key=lambda row: order[row[0]]), columns=TIMES)
+
+
+def _networks(params: Params, prepared: Prepared, folder: Path) -> Iterator[tuple[str, tuple[Classify, str]]]:
+    """A network of each variant, of all classes or of the first pair that it was trained for with success, and its device."""
+    device = machine(params.compute.device, 1, params.compute.batch_size).device
+    every: list[Problem] = [AllClasses(len(prepared.dataset.classes)), *prepared.pairs]
+    for name, variant in params.variants.items():
+        there = stored_pairs(folder / f"{name}.safetensors")
+        for problem in [one for one in every if str(one) in there][:1]:
+            states = load_networks(folder / f"{name}.safetensors", [problem], variant.checkpoint)
+            build = builder(prepared, variant.recipe(), len(problem.class_ids()))
+            yield name, (classifier(Stack.loaded(build, states, device)), describe(device))
 
 
 def _nearest(train: Split) -> Classify:

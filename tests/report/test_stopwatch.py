@@ -8,9 +8,9 @@ import pytest
 from made.training import recipe
 from nnrobust.data.datasets import AllClasses, Pair, Prepared
 from nnrobust.errors import DataError
-from nnrobust.experiments.times import TIMES, times
 from nnrobust.networks.architectures import builder
 from nnrobust.networks.storage import save_networks
+from nnrobust.report.stopwatch import TIMES, measured_times
 from nnrobust.runtime.timing import ALONE, MANY, ROUNDS, TRAINING
 
 PAIRS = [Pair(0, 1), Pair(0, 2)]
@@ -44,7 +44,7 @@ def run(dataset, tmp_path):
         variants=dict.fromkeys(problems, variant),
         made=["1NN", "mean", *problems],
     )
-    return lambda: times(params, prepared, tmp_path / "costs", tmp_path / "networks")
+    return lambda: measured_times(params, prepared, tmp_path / "costs", tmp_path / "networks")
 
 
 def test_each_measurement_is_a_row_of_training_and_of_inference(run):
@@ -73,7 +73,7 @@ def test_inference_is_in_seconds_an_image(run, monkeypatch):
     def counted(work):
         return {key: [10.0] for key in work}
 
-    monkeypatch.setattr("nnrobust.experiments.times.interleaved", counted)
+    monkeypatch.setattr("nnrobust.report.stopwatch.interleaved", counted)
     table = run().set_index(["classifier", "quantity"])["seconds"]
     assert table["1NN", TRAINING] == 10.0
     assert table["S", ALONE] == table["S", MANY] == 10.0 / 20  # the pair has 20 test images, fewer than 32 and than 512
