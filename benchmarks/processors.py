@@ -21,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from nnrobust.runtime.kernels import PINNED
 from nnrobust.runtime.outputs import write_csv
 
 ROOT = Path(__file__).parent.parent
@@ -32,9 +33,11 @@ def run(processor: str | None, profile: str, stages: list[str], folder: Path) ->
     None: this processor, without an emulator.
     """
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    # Processes that a process starts are not emulated.
+    # Processes that a process starts are not emulated: neither workers, nor the one that stages are forked from.
     (folder / "profiles" / "alone.yaml").write_text(f"extends: {profile}\ncompute: {{engine: local}}\n")
-    environment = os.environ | {"PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+    wiring = (folder / "dvc.yaml").read_text()
+    (folder / "dvc.yaml").write_text(wiring.replace("python -m nnrobust.runtime $PPID stages/", "python stages/"))
+    environment = os.environ | PINNED | {"PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
     subprocess.run([sys.executable, "scripts/compose.py", "alone", "--force"], cwd=folder, env=environment, check=True)
     commands = folder / ".work" / "bin"
     commands.mkdir(parents=True)
