@@ -1,5 +1,6 @@
 """Small datasets and networks that several test files share."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,10 @@ from made.images import split_of
 from made.models import tiny
 from nnrobust.data.datasets import Dataset
 from nnrobust.networks.stack import Stack
+
+# Ignored in the background of a shell, as by nohup, and then by every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
