@@ -1,1 +1,2 @@
-"""The report of a run: `contents` chooses what is in it, `report` renders it; `published` keeps and compares runs."""
+"""The report of a run: `finished` puts it together, of what `contents` chooses and the times of `stopwatch`, and `report` renders it;
+`published` keeps and compares runs."""
