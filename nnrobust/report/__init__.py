@@ -1,2 +1,2 @@
-"""The report of a run: `finished` puts it together, of what `contents` chooses and the times of `stopwatch`, and `report` renders it;
+"""The report of a run: `finished` puts together what `contents` chooses and the times of `stopwatch`, `report` renders it;
 `published` keeps and compares runs."""
