@@ -74,9 +74,10 @@ def finished(root: Path, note: str = "") -> Finished:
 
 
 def _check_up_to_date(root: Path) -> None:
-    state = subprocess.run(
-        ["dvc", "status", "--with-deps", "plot"], cwd=root, capture_output=True, text=True, check=True
-    )
+    command = ["dvc", "status", "--with-deps", "plot"]
+    state = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if state.returncode:
+        raise RecordError(f"expected `{' '.join(command)}` to say what has changed, got: {state.stderr.strip()}")
     if "up to date" not in state.stdout:
         changed = re.findall(r"^(\S+):$", state.stdout, re.MULTILINE)
         raise RecordError(

@@ -286,6 +286,20 @@ def test_a_report_of_outputs_of_other_params_is_refused(workspace):
 
 
 @pytest.mark.slow
+def test_a_report_where_dvc_cannot_read_its_pipeline_says_what_dvc_says(tmp_path):
+    copy_project(tmp_path)
+    write_profile("smoke", tmp_path)
+    (tmp_path / "dvc.yaml").write_text("stages: [")
+    refused = write_report(tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(
+        "RecordError: expected `dvc status --with-deps plot` to say what has changed, got: "
+    )
+    assert "dvc.yaml" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
 def test_a_changed_beta_reruns_its_variant_and_what_follows_only(workspace):
     path = workspace / "params.yaml"
     original = path.read_text()
