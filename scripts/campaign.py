@@ -43,11 +43,11 @@ from nnrobust.config.profiles import read_profile
 from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import AllClasses, Dataset, Pair, select_pairs
 from nnrobust.data.read import Request
-from nnrobust.errors import NnrobustError
 from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Unit
 from nnrobust.experiments.run_folder import calls_of, check_alike, code_hash, data_hash, write_provenance
 from nnrobust.runtime.machine import describe, machine, precision_of
 from nnrobust.runtime.outputs import write_csv
+from nnrobust.runtime.process import one_sentence
 from nnrobust.runtime.store import WorkStore, fingerprint
 from nnrobust.training.tasks import Row, Task
 
@@ -260,10 +260,7 @@ def prepared(options: argparse.Namespace) -> tuple[Campaign, list[Pair], dict[st
 
 def main() -> None:
     options = arguments()
-    try:
-        campaign, pairs, call = prepared(options)
-    except NnrobustError as error:
-        raise SystemExit(f"{type(error).__name__}: {error}") from error
+    campaign, pairs, call = prepared(options)
     signal.signal(signal.SIGTERM, lambda *_: campaign.stop())  # an epoch or an attack under way is finished first
     try:
         if options.benchmark and not (options.out / "benchmark.csv").exists():
@@ -288,4 +285,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_sentence():
+        main()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nnrobust.attacks.pairs import PairSource, RestrictedSource, pair_inputs, pr
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, Problem, channel_statistics
+from nnrobust.errors import RecordError
 from nnrobust.networks.architectures import build_network
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.machine import Machine
@@ -144,10 +146,13 @@ class Campaign:
 
         Raises:
             BudgetSpentError: when the time is up; networks are in the machine's work store.
+            RecordError: when a network of all classes, some of whose problems are done, came out otherwise this time.
         """
         whole = AllClasses(len(self.dataset.classes)) if unit.variant in self.plan.of_all_classes else None
         tasks = [self._task(unit.variant, problem) for problem in ([whole] if whole else unit.problems)]
         trained, first_failures = train_with_retry(tasks, self._train)
+        if whole and whole not in unit.problems:
+            self._check_is_the_same(unit.variant, tasks[0], trained[0])
         for number, problem in enumerate(unit.problems):
             self.check_time(attack_seconds)
             i, start = 0 if whole else number, time.monotonic()
@@ -163,6 +168,20 @@ class Campaign:
                 self._append("history.csv", history([tasks[i]], [trained[i]]), unit.variant, problem)
             self._append_records(frames, unit.variant, problem)
             self._append("training.csv", row, unit.variant, problem)
+
+    def _check_is_the_same(self, variant: str, task: Task, result: Trained) -> None:
+        """Raises RecordError where `history.csv` has another training of the network: all its problems are those of one."""
+        path = self.out / "history.csv"
+        if not path.exists():
+            return
+        text = history([task], [result]).assign(classifier=variant).to_csv(index=False)
+        table = pd.read_csv(path)
+        before = table[(table["classifier"] == variant) & (table["pair"] == str(task.pair))].reset_index(drop=True)
+        if len(before) and not before.equals(pd.read_csv(StringIO(text))[list(before.columns)]):
+            raise RecordError(
+                f"{self.out}: {variant}: expected the network that some of its problems are done with, got another, as another "
+                "processor trains it; go on where its .work is, or into a new folder"
+            )
 
     def _task(self, variant: str, problem: Problem) -> Task:
         split = hold_out(problem, self.dataset.train.labels, self.plan.fraction, self.plan.validation.seed)

@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 
 from made.training import CPU, TRADES, VALIDATION, recipe
-from nnrobust.data.datasets import Pair
+from nnrobust.attacks.victim import AttackSpec
+from nnrobust.data.datasets import AllClasses, Pair
+from nnrobust.errors import RecordError
 from nnrobust.experiments.campaign import Campaign, Plan, Unit
 from nnrobust.runtime.machine import Machine
+from nnrobust.threat import ThreatModel
 
 
 def test_training_is_planned_by_the_rate_of_what_is_done_and_before_that_by_the_guess(dataset, tmp_path):
@@ -29,3 +32,21 @@ def test_training_is_planned_by_the_rate_of_what_is_done_and_before_that_by_the_
     measured, _ = campaign.seconds_a_problem(unit, guess)
     assert measured == pytest.approx(3 * 13 / 3, rel=1e-3)
     assert guessed == pytest.approx(13 * 10 * 40 / 1_000, rel=1e-3)
+
+
+def test_problems_of_one_network_are_not_added_to_those_of_another_training_of_it(dataset, tmp_path):
+    plan = Plan({"S": recipe(epochs=2)}, frozenset({"S"}), [ThreatModel("Linf", 0.05)], VALIDATION, 0.2,
+                [AttackSpec("apgd-ce", 2, 1, 0)], {"train": 2, "test": 2})  # fmt: skip
+    campaign = Campaign(tmp_path, dataset, plan, Machine(CPU, 1, 100), float("inf"))
+    campaign.run(Unit("S", (AllClasses(3),)), 0.0)
+    campaign.run(Unit("S", (Pair(0, 1),)), 0.0)  # trained once more, without a work store, and the same
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    history = pd.read_csv(tmp_path / "history.csv")
+    history["loss"] += 1e-6
+    history.to_csv(tmp_path / "history.csv", index=False)
+    with pytest.raises(
+        RecordError, match=r"S: expected the network that some of its problems are done with, got another"
+    ):
+        campaign.run(Unit("S", (Pair(0, 2),)), 0.0)
+    assert campaign.done()["pair"].tolist() == ["all", "0-1"]
+    assert (tmp_path / "S.parquet").read_bytes() == before["S.parquet"]
