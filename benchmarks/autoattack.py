@@ -51,13 +51,16 @@ def main() -> None:
     }
     found = {way: robust(models, np.asarray(test.images[rows]), test.labels[rows], way) for way in WAYS}
     (ours, own), (standard, other) = (found[way] for way in WAYS)
-    table = pd.DataFrame({
-        "n": ours.groupby(level=[0, 1], sort=False).size(),
-        "clean": ours["is_correct"].groupby(level=[0, 1], sort=False).mean(),
-        **{way: table["is_robust"].groupby(level=[0, 1], sort=False).mean() for way, (table, _) in found.items()},
-        "fooled by default alone": (~ours["is_robust"] & standard["is_robust"]).groupby(level=[0, 1], sort=False).sum(),
-        "by autoattack alone": (ours["is_robust"] & ~standard["is_robust"]).groupby(level=[0, 1], sort=False).sum(),
-    }).reset_index()  # fmt: skip
+    columns = pd.DataFrame({
+        "clean": ours["is_correct"],
+        "default": ours["is_robust"],
+        "autoattack": standard["is_robust"],
+        "fooled by default alone": ~ours["is_robust"] & standard["is_robust"],
+        "by autoattack alone": ours["is_robust"] & ~standard["is_robust"],
+    })  # fmt: skip
+    groups = columns.groupby(level=[0, 1], sort=False)
+    table = groups[["clean", "default", "autoattack"]].mean().join(groups[list(columns)[3:]].sum())
+    table = table.assign(n=groups.size()).reset_index()
     table["times as long"] = table["classifier"].map({name: other[name] / own[name] for name in models})
     print(table.round(4).to_string(index=False))
     if options.out:

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from nnrobust.errors import NnrobustError
 from nnrobust.report.published import compared
+from nnrobust.runtime.process import one_sentence
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -12,10 +12,8 @@ RESULTS = Path(__file__).parent.parent / "results"
 def main() -> None:
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
-    try:
+    with one_sentence():
         numbers, verdicts = compared(*(RESULTS / name for name in sys.argv[1:]))
-    except NnrobustError as error:
-        raise SystemExit(f"{type(error).__name__}: {error}") from error
     print(numbers.to_string(na_rep="-"))
     print(f"\n{len(verdicts)} claims judged differently")
     if len(verdicts):

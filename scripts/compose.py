@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from nnrobust.config.profiles import write_params
-from nnrobust.errors import NnrobustError
+from nnrobust.runtime.process import one_sentence
 
 ROOT = Path(__file__).parent.parent
 
@@ -14,10 +14,8 @@ def main() -> None:
     parser.add_argument("profile", help="a file of profiles/, without its ending")
     parser.add_argument("--force", action="store_true", help="over edits of params.yaml")
     options = parser.parse_args()
-    try:
+    with one_sentence():
         write_params(ROOT / "profiles" / f"{options.profile}.yaml", ROOT / "params.yaml", options.force)
-    except NnrobustError as error:
-        raise SystemExit(f"{type(error).__name__}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import pandas as pd
 from nnrobust.claims.judge import ledger, ledger_table, setting_of
 from nnrobust.claims.measures import Evidence
 from nnrobust.config.params import read_params
-from nnrobust.errors import NnrobustError, RecordError
+from nnrobust.errors import RecordError
 from nnrobust.experiments import run_folder
 from nnrobust.figures.accuracies import means_figure, means_table
 from nnrobust.figures.curves import training_figure
@@ -34,6 +34,7 @@ from nnrobust.report.finished import finished
 from nnrobust.report.published import as_markdown, keep_records, publish_run, runs_table
 from nnrobust.report.runs_page import runs_page
 from nnrobust.runtime.outputs import finished_file, finished_folder, write_csv, write_json
+from nnrobust.runtime.process import one_sentence
 from nnrobust.tables.accuracy import accuracy_table, check_threat_models, mean_over_pairs, summary, union_table
 from nnrobust.tables.comparison import scores
 from nnrobust.tables.runs import counts, training_table
@@ -170,7 +171,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, help="that campaign.py left; none: this working tree")
     parser.add_argument("--note", default="", help="what a reader of the provenance should know")
     options = parser.parse_args()
-    try:
+    with one_sentence():
         if options.folders:
             print(publish_folders(options.name, options.folders, options.note))
         elif options.name:
@@ -180,8 +181,6 @@ def main() -> None:
         for file, text in pages.items():
             with finished_file(RESULTS / file) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-    except NnrobustError as error:
-        raise SystemExit(f"{type(error).__name__}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def times_shown(times: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """A row for each classifier, each quantity in one unit, which its column's name has: the largest in which the median is at
     least 1; three digits."""
     table = times_table(times, confidence)
-    columns = {"classifier": pd.Series(dict.fromkeys(table["classifier"])).index}
+    columns = {"classifier": list(dict.fromkeys(table["classifier"]))}
     for quantity in (TRAINING, ALONE, MANY):
         mine = table[table["quantity"] == quantity].set_index("classifier")
         seconds, unit = unit_of(float(mine["median"].median()))
