@@ -25,7 +25,7 @@ from nnrobust.nearest.metric import OF_DISTANCE
 from nnrobust.nearest.neighbors import UNIT, ClassIndex, search
 from nnrobust.nearest.pairs import DOWN
 from nnrobust.nearest.radius import PAST, exact_radii
-from nnrobust.nearest.screening import Distances, Effort, Rivals
+from nnrobust.nearest.screening import Effort, Known, Rivals
 from nnrobust.nearest.shards import Shard, groups_of
 from nnrobust.records import to_frame
 from nnrobust.runtime.memory import fitting
@@ -148,7 +148,7 @@ def _refine(
 ) -> None:
     """Writes the bisector bounds and the exact radii of a block of these rows and classes, which are the groups of the rivals."""
     at = everywhere[0][block], everywhere[1][block]
-    known = Distances.of(queries[at[0]].astype(np.float64), rivals, at[1])
+    known = Known.of(queries[at[0]].astype(np.float64), rivals, at[1])
     for adversary in ADVERSARIES:
         stop_above = np.inf if effort.settled_at is None else effort.settled_at[adversary.norm] * UNIT * PAST
         radii = exact_radii(queries[at[0]], rivals, effort, adversary, stop_above, at[1], known)

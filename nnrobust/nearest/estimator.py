@@ -24,6 +24,7 @@ from nnrobust.nearest.arguments import (
 )
 from nnrobust.nearest.categories import categorical_radius
 from nnrobust.nearest.digest import digest_of
+from nnrobust.nearest.distances import ByClass, Distances
 from nnrobust.nearest.facing import Facing, rows_at
 from nnrobust.nearest.metric import PLAIN, Metric
 from nnrobust.nearest.neighborhood import Neighborhood
@@ -31,8 +32,7 @@ from nnrobust.nearest.proof import RobustRadius
 from nnrobust.nearest.radius import Search
 from nnrobust.nearest.references import References, centre_of, unit_of
 from nnrobust.nearest.screening import Rivals
-from nnrobust.runtime.jobs import Report, spread
-from nnrobust.runtime.memory import fitting
+from nnrobust.runtime.jobs import Lazily, Report, spread
 from nnrobust.runtime.threads import on_one_thread
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._queries(X)  # noqa: N806
-        return self.classes_[self._squared_distances(self._scaled(X)).argmin(axis=1)]
+        return self.classes_[self._distances(self._scaled(X)).nearest.argmin(axis=1)]
 
     @on_one_thread
     def robust_radius(  # noqa: PLR0913
@@ -174,13 +174,15 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         adversary = weighted_adversary_of(norm, box, x, weights)
         limit = np.inf if epsilon is None else number("epsilon", epsilon, 0, is_open=True)
         x = self._scaled(x)
-        squared = self._squared_distances(x)
+        is_kept = weights is None and 8 * len(x) * len(self._in_units) <= self._memory // 4
+        distances = self._distances(x, is_kept)
+        squared = distances.nearest
         codes = squared.argmin(axis=1) if y is None else codes_of(y, self.classes_, len(x))
         answers = Answers(x, codes, squared, adversary.in_units(self._unit), limit / self._unit, self._metric)
         facing = Facing(self._in_units, self._ids, self._references, self._memory)
         n_open = [len(answers.open_rows(code)) for code in range(len(self._ids))]
         for code, rivals, others in facing.rivals(n_open, answers.metric):
-            self._refine(answers, code, rivals, others)
+            self._refine(answers, code, (rivals, others), distances)
         classifier = {"references": self._in_units, "labels": self._labels, "digest": self._digest}
         certificates = answers.certificates(classifier, self.classes_)
         if self._unit != 1:
@@ -233,25 +235,19 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
                             f"{largest * self._unit:g}; drop fill values")  # fmt: skip
         return x
 
-    def _squared_distances(self, x: np.ndarray) -> np.ndarray:
-        """Squared distances (m, n_classes) to the nearest reference of each class.
+    def _distances(self, x: np.ndarray, is_kept: bool = False) -> ByClass:
+        """The squared distances of queries (m, d) to the nearest reference of each class; `is_kept`: those of all references too.
 
         Raises:
             DataError: where they are so small, beside the largest value, that squares cannot tell classes apart.
         """
-        found = np.empty((len(x), len(self.classes_)))
         width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
-
-        def nearest(rows: np.ndarray) -> np.ndarray:
-            queries = self._metric.mapped(x[rows].astype(np.float64))
-            return np.stack([references.nearest(queries)[0] for references in self._references], axis=1)
-
-        for rows, squared in fitting(nearest, np.arange(len(x)), self._block_size(width)):
-            found[rows] = squared
+        measured = ByClass.of(x, self._metric, self._references, self._block_size(width), is_kept)
+        found = measured.nearest
         is_blurred = ((found < _LEAST).sum(axis=1) > 1) & (found.min(axis=1) < found.max(axis=1))
         for row in np.flatnonzero(is_blurred | (found == 0).all(axis=1)).tolist():
             self._require_ties(row, x[[row]], np.flatnonzero(found[row] < _LEAST))
-        return found
+        return measured
 
     def _require_ties(self, row: int, x: np.ndarray, codes: np.ndarray) -> None:
         """Nothing, where a query (1, d) is at the very place of a reference of each of these classes; else a DataError."""
@@ -270,18 +266,23 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
     def _block_size(self, bytes_per_query: int) -> int:
         return int(np.clip(self._memory // (2 * bytes_per_query), 1, _MOST))
 
-    def _refine(self, answers: Answers, own: int, rivals: Rivals, others: np.ndarray) -> None:
-        """Notes the radii of the open queries of class `own` against these rivals."""
-        rows = answers.open_rows(own)
+    def _refine(self, answers: Answers, own: int, facing: tuple[Rivals, np.ndarray], distances: ByClass) -> None:
+        """Notes the radii of the open queries of class `own`, which are so far away, against rivals, with their positions."""
+        (rivals, others), rows = facing, answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * answers.x.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
         size = min(self._block_size(width), max(_FEW, -(-len(rows) // _BLOCKS)))
         blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
         if rivals.between.is_whole and len(blocks) > 1:
             _ = rivals.between.all  # here, once for all blocks
         search = Search(rivals, self.n_own, self.n_screened, answers.adversary)
-        questions = [(answers.x[block], answers.stop_above(block)) for block in blocks]
+        is_part = len(rivals.own) + len(rivals.other) < len(self._in_units)
+
+        def question(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, Distances | None]:
+            known = None if is_part else distances.against_others(own, block)
+            return answers.x[block], answers.stop_above(block), known
+
         report = Report.of(self.verbose, f"robust_radius, label {self.classes_[own]}", len(blocks))
-        for block, found in zip(blocks, spread(search, questions, self._jobs, report), strict=True):
+        for block, found in zip(blocks, spread(search, Lazily(question, blocks), self._jobs, report), strict=True):
             answers.note(block, found, self._ids[own], others)
 
     @property

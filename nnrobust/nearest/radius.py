@@ -12,9 +12,10 @@ import numpy as np
 
 from nnrobust.nearest.best_first import BestFirst
 from nnrobust.nearest.crowded import FEW, crowded_radii
+from nnrobust.nearest.distances import Distances
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.radii import Radii
-from nnrobust.nearest.screening import Distances, Effort, Rivals, screen
+from nnrobust.nearest.screening import Effort, Known, Rivals, screen
 from nnrobust.nearest.weighted import Weighted
 from nnrobust.runtime.memory import fitting
 from nnrobust.runtime.threads import on_one_thread
@@ -34,14 +35,14 @@ def exact_radii(  # noqa: PLR0913
     adversary: Adversary = UNBOXED,
     stop_above: np.ndarray | float = np.inf,
     groups: np.ndarray | None = None,
-    known: Distances | None = None,
+    known: Known | None = None,
 ) -> Radii:
     """The radii of queries (m, d) of which the nearest reference is of their own class.
 
     Args:
         effort: with how many references to start; more are taken where these do not suffice.
         groups: (m,), the group of the other-class references that each query faces; None: all of them.
-        known: the distances of these queries, where they are there.
+        known: what is known of these queries' distances, where it is there.
         stop_above: (m,) or one for all. A query whose radius is proven to exceed it is left there, with an infinite `upper`.
     """
     x = np.asarray(queries, dtype=np.float64)
@@ -52,30 +53,32 @@ def exact_radii(  # noqa: PLR0913
         found, is_left = crowded_radii(x, rivals, adversary, limit, groups)
         rows = np.flatnonzero(is_left)
         if len(rows):
-            rest = (
-                known.take(rows) if known else Distances.of(x[rows], rivals, None if groups is None else groups[rows])
-            )
+            rest = known.take(rows) if known else Known.of(x[rows], rivals, None if groups is None else groups[rows])
             _put(found, rows, _best_first(x[rows], rivals, effort, adversary, limit[rows], rest))
         return found
-    return _best_first(x, rivals, effort, adversary, limit, known or Distances.of(x, rivals, groups))
+    return _best_first(x, rivals, effort, adversary, limit, known or Known.of(x, rivals, groups))
 
 
 @dataclass(frozen=True)
 class Search:
-    """The radii of blocks of queries, each with what they are beyond of no interest, against the same rivals."""
+    """The radii of blocks of queries, each with what they are beyond of no interest and distances, against the same rivals."""
 
     rivals: Rivals
     n_own: int
     n_screened: int
     adversary: Adversary
 
-    def __call__(self, question: tuple[np.ndarray, np.ndarray]) -> Radii:
-        """Those of queries (m, d), with what stops the search of each (m,); where memory does not suffice, in smaller parts."""
-        queries, stop_above = question
+    def __call__(self, question: tuple[np.ndarray, np.ndarray, Distances | None]) -> Radii:
+        """Those of queries (m, d), with what stops the search of each (m,); where memory does not suffice, in smaller parts.
+
+        The distances of the queries from the rivals come with them, or are measured.
+        """
+        queries, stop_above, distances = question
 
         def radii(rows: np.ndarray) -> Radii:
             effort = Effort(self.n_own, self.n_screened, len(rows))
-            return exact_radii(queries[rows], self.rivals, effort, self.adversary, stop_above[rows])
+            known = distances and Known.of(queries[rows], self.rivals, distances=distances.take(rows))
+            return exact_radii(queries[rows], self.rivals, effort, self.adversary, stop_above[rows], known=known)
 
         return Radii.joined([part for _, part in fitting(radii, np.arange(len(queries)), len(queries))])
 
@@ -94,7 +97,7 @@ def _best_first(
     effort: Effort,
     adversary: Adversary,
     limit: np.ndarray,
-    known: Distances,
+    known: Known,
 ) -> Radii:
     search = BestFirst(x, rivals, screen(x, rivals, effort, adversary, known), adversary)
     search.run(limit)

@@ -1,12 +1,13 @@
 """Which references can decide the radius of a query: bisector bounds for all of them, cheap ones first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from nnrobust.nearest.between import Between
+from nnrobust.nearest.distances import Distances
 from nnrobust.nearest.halfspace import UNBOXED, Adversary
 from nnrobust.nearest.metric import PLAIN, Metric, Plain
 from nnrobust.nearest.references import ROUNDING, References
@@ -97,36 +98,43 @@ class Screened:
 
 
 @dataclass(frozen=True)
-class Distances:
-    """Squared distances of m queries from own references (m, n_own) and others (m, n_other), and a bound (m, 1) on their errors.
+class Known:
+    """The distances of m queries from their rivals, and a bound (m, 1) on the errors of the gaps between those of two rivals."""
 
-    `anchor` (m,): the nearest own reference. `between` (m, n_other): the squared lengths of the normals between it and others.
-    References of another group than that of the query are infinitely far.
-    """
-
-    own: np.ndarray
-    other: np.ndarray
+    rivals: Rivals
+    distances: Distances
     error: np.ndarray
-    anchor: np.ndarray
-    between: np.ndarray
 
     @classmethod
-    def of(cls, queries: np.ndarray, rivals: Rivals, groups: np.ndarray | None = None) -> "Distances":
-        """Of float64 queries (m, d)."""
+    def of(
+        cls,
+        queries: np.ndarray,
+        rivals: Rivals,
+        groups: np.ndarray | None = None,
+        distances: Distances | None = None,
+    ) -> "Known":
+        """Of float64 queries (m, d), from `distances` where these are there; references of other groups do not count."""
         places = rivals.metric.mapped(queries)
-        own, own_error = rivals.own.squared_distances(places)
-        other, error = rivals.other.squared_distances(places)
+        distances = distances or Distances.of(places, rivals.own, rivals.other)
+        error = distances.error
         if isinstance(rivals.metric, Metric):
             # The gap of two references is off by twice the error of the place times the distance between them.
             farthest = rivals.own.largest_norm + rivals.other.largest_norm
             error = error + 2 * farthest * rivals.metric.errors(queries)[:, None]
         if groups is not None and rivals.groups is not None:
-            other[groups[:, None] != rivals.groups] = np.inf
-        _, anchor = rivals.own.settled(places, own, own_error)
-        return cls(own, other, error, anchor, rivals.between.rows(anchor))
+            distances.other[groups[:, None] != rivals.groups] = np.inf
+        return cls(rivals, distances, error)
 
-    def take(self, rows: np.ndarray) -> "Distances":
-        return Distances(*(getattr(self, part.name)[rows] for part in fields(self)))
+    @cached_property
+    def between(self) -> np.ndarray:
+        """The squared lengths (m, n_other) of the normals between each query's nearest own reference and the others."""
+        return self.rivals.between.rows(self.distances.anchor)
+
+    def take(self, rows: np.ndarray) -> "Known":
+        part = Known(self.rivals, self.distances.take(rows), self.error[rows])
+        if "between" in vars(self):
+            vars(part)["between"] = self.between[rows]
+        return part
 
 
 @np.errstate(all="ignore")
@@ -135,7 +143,7 @@ def screen(
     rivals: Rivals,
     effort: Effort,
     adversary: Adversary = UNBOXED,
-    known: Distances | None = None,
+    known: Known | None = None,
 ) -> Screened:
     """Screens float64 queries (m, d) with `n_own` own-class and `n_screened` other-class references, or as many as there are.
 
@@ -144,15 +152,16 @@ def screen(
     sqrt(d), and one in l1 as it is. The `n_screened` lowest get that of the best i in l2, and its bound in the adversary's norm.
     Where the box holds many coordinates of the queries, what they cannot do for x_j is no part of ||a||_q. Errors of float32
     distances are on the safe side.
-    `known`: the distances of the queries, where they are there.
+    `known`: of the queries, where it is there.
     """
-    known = Distances.of(queries, rivals) if known is None else known
-    places, error, norm = rivals.metric.mapped(queries), known.error, adversary.norm
+    known = known or Known.of(queries, rivals)
+    distances, error, norm = known.distances, known.error, adversary.norm
+    places = rivals.metric.mapped(queries)
     reach = Reach.of(queries, adversary)
-    own = lowest(known.own, effort.n_own)
+    own = lowest(distances.own, effort.n_own)
     ways = rivals.own.exactly(own) - places[:, None]
     own_squared = np.vecdot(ways, ways)
-    gaps = np.maximum(known.other - error - own_squared.min(axis=1)[:, None], 0)
+    gaps = np.maximum(distances.other - error - own_squared.min(axis=1)[:, None], 0)
     between = known.between.astype(np.float64) + rivals.between.error
     by_one = gaps / (2 * np.sqrt(between))
     if norm == "L1":
@@ -160,11 +169,11 @@ def screen(
     if norm == "Linf":
         by_one /= queries.shape[1] ** 0.5
     if effort.is_thorough and not isinstance(rivals.metric, Metric) and (norm != "L2" or reach is not None):
-        by_one = np.maximum(by_one, gaps / (2 * _dual_distances_from(rivals, known.anchor, norm, reach)))
+        by_one = np.maximum(by_one, gaps / (2 * _dual_distances_from(rivals, distances.anchor, norm, reach)))
     k = min(effort.n_screened, len(rivals.other))
     others = lowest(by_one, k + 1)
     by_one, others = np.take_along_axis(by_one, others, axis=1), others[:, :k]
-    squared = np.take_along_axis(known.other, others, axis=1) - error
+    squared = np.take_along_axis(distances.other, others, axis=1) - error
 
     gaps = squared[:, None] - own_squared[:, :, None]
     between = rivals.between.pairs(own, others).astype(np.float64)

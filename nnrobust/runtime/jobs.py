@@ -63,6 +63,21 @@ def _alone(work: Callable[[Item], Result], item: Item) -> Result:
     return work(item)
 
 
+class Lazily(Sequence[Item]):
+    """Items that are made when their turn comes, as all at once would take too much memory: `make` of each of `keys`."""
+
+    def __init__(self, make: Callable[[Any], Item], keys: Sequence[Any]) -> None:
+        self._make, self._keys = make, keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            return Lazily(self._make, self._keys[number])
+        return self._make(self._keys[number])
+
+
 def _nothing() -> None:
     """What is told of an item unless somebody asks."""
 

@@ -1,0 +1,80 @@
+"""How far queries are from references in float32, with a bound on the error: measured once, for predictions and for screening."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from nnrobust.nearest.metric import Plain
+from nnrobust.nearest.references import References
+from nnrobust.runtime.memory import fitting
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Squared distances of m queries from own references (m, n_own) and others (m, n_other), and a bound (m, 1) on their errors.
+
+    `anchor` (m,): the nearest own reference. References of another group than that of the query are infinitely far.
+    """
+
+    own: np.ndarray
+    other: np.ndarray
+    error: np.ndarray
+    anchor: np.ndarray
+
+    @classmethod
+    def of(cls, places: np.ndarray, own: References, other: References) -> "Distances":
+        """Of queries at float64 places (m, k)."""
+        to_own, own_error = own.squared_distances(places)
+        to_other, error = other.squared_distances(places)
+        return cls(to_own, to_other, error, own.settled(places, to_own, own_error)[1])
+
+    def take(self, rows: np.ndarray) -> "Distances":
+        return Distances(*(getattr(self, part.name)[rows] for part in fields(self)))
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """Of m queries and each class: the squared distance (m, n_classes) to its `nearest` reference, by float64, and which that is.
+
+    `squared`: by class the squared distances (m, n) from all of its references, within `errors` (m, n_classes); None: not kept.
+    """
+
+    nearest: np.ndarray
+    positions: np.ndarray
+    errors: np.ndarray
+    squared: list[np.ndarray] | None
+
+    @classmethod
+    def of(
+        cls, x: np.ndarray, metric: Plain, references: Sequence[References], block_size: int, is_kept: bool = False
+    ) -> "ByClass":
+        """Of queries (m, d), so many at once, or fewer where memory does not suffice."""
+        shape = (len(x), len(references))
+        nearest, positions, errors = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape)
+        squared = [np.empty((len(x), len(one))) for one in references] if is_kept else None
+
+        def measure(rows: np.ndarray) -> None:
+            places = metric.mapped(x[rows].astype(np.float64))
+            for code, one in enumerate(references):
+                found, error = one.squared_distances(places)
+                nearest[rows, code], positions[rows, code] = one.settled(places, found, error)
+                errors[rows, code] = error[:, 0]
+                if squared is not None:
+                    squared[code][rows] = found
+
+        for _ in fitting(measure, np.arange(len(x)), block_size):
+            pass
+        return cls(nearest, positions, errors, squared)
+
+    def against_others(self, code: int, rows: np.ndarray) -> Distances | None:
+        """Of the queries at `rows`, which are of the class `code`, from it and from all others, these one after the other.
+
+        None where they are not kept.
+        """
+        if self.squared is None:
+            return None
+        is_other = np.arange(len(self.squared)) != code
+        other = [squared[rows] for squared, is_one in zip(self.squared, is_other, strict=True) if is_one]
+        error = self.errors[np.ix_(rows, is_other)].max(axis=1, keepdims=True)
+        return Distances(self.squared[code][rows], np.concatenate(other, axis=1), error, self.positions[rows, code])
