@@ -162,9 +162,9 @@ def data_sets(options: argparse.Namespace) -> Iterator[tuple[str, OneNearestNeig
     points, y = digits.data / 16, digits.target
     yield (
         "digits",
-        OneNearestNeighbor().fit(points[:1500], y[:1500]),
-        points[1500 : 1500 + options.n],
-        y[1500 : 1500 + options.n],
+        OneNearestNeighbor().fit(points[: -options.n], y[: -options.n]),
+        points[-options.n :],
+        y[-options.n :],
     )
     if options.images:
         data = read_image_folder("images", options.images, None)
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--images")
     parser.add_argument("--first", default="cat")
     parser.add_argument("--second", default="dog")
-    parser.add_argument("--n", type=int, default=60, help="queries")
+    parser.add_argument("--n", type=int, default=60, help="queries; of digits the last, the others are references")
     parser.add_argument("--out", type=Path, default=Path("solvers.csv"))
     parser.add_argument("--than", type=Path)
     options = parser.parse_args()
