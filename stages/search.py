@@ -42,7 +42,7 @@ def main() -> None:
         options.space.model_dump(), **budgets, reduction_factor=options.reduction_factor, seed=options.seed
     )
     table = search(trials.keys(), plan, trials, WORK / "search.journal", shown)
-    write_csv(TABLE, table.drop(columns="seconds"))
+    write_csv(TABLE, table)
     write_json(METRICS, optimism(table, params.summary.n_decimals))
     write_json(OUTPUT, outcome(list(params.variants), name, table))
 

@@ -77,8 +77,10 @@ class Search:
 
         def radii(rows: np.ndarray) -> Radii:
             effort = Effort(self.n_own, self.n_screened, len(rows))
-            known = distances and Known.of(queries[rows], self.rivals, distances=distances.take(rows))
-            return exact_radii(queries[rows], self.rivals, effort, self.adversary, stop_above[rows], known=known)
+            x, known = queries[rows], None
+            if distances is not None:
+                known = Known.of(x, self.rivals, distances=distances.take(rows))
+            return exact_radii(x, self.rivals, effort, self.adversary, stop_above[rows], known=known)
 
         return Radii.joined([part for _, part in fitting(radii, np.arange(len(queries)), len(queries))])
 

@@ -66,14 +66,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Score:
-    """Result of one training: accuracies on held-out images, and on test images where wanted; failure; seconds."""
+    """Result of one training: accuracies on held-out images, and on test images where wanted; failure."""
 
     clean_accuracy: float
     robust_accuracy: float
     test_clean_accuracy: float | None
     test_robust_accuracy: float | None
     failure: str | None
-    seconds: float
 
 
 class Evaluate(Protocol):
@@ -135,7 +134,7 @@ class PairSearch:
         """Takes the scores of `requests`; trials that are over leave."""
         for trial, request, score in zip(self.live, requests, scores, strict=True):
             for name, value in asdict(score).items():
-                trial.set_user_attr(f"seconds {request.epochs}" if name == "seconds" else name, value)
+                trial.set_user_attr(name, value)
             trial.report(0.0 if score.failure else score.robust_accuracy, request.epochs)
         self.live = [trial for trial in self.live if not self._settled(trial)]
         self.study.set_user_attr("round", self.round + 1)
@@ -169,7 +168,7 @@ class PairSearch:
 
     def table(self) -> pd.DataFrame:
         """One row for each trial."""
-        measured = [field.name for field in fields(Score) if field.name not in ("failure", "seconds")]
+        measured = [field.name for field in fields(Score) if field.name != "failure"]
         return pd.DataFrame(
             {
                 "trial": trial.number,
@@ -179,7 +178,6 @@ class PairSearch:
                 "failure": trial.user_attrs["failure"] or "",
                 "epochs_trained": sum(trial.intermediate_values),
                 **{name: trial.user_attrs[name] for name in measured},
-                "seconds": sum(trial.user_attrs[f"seconds {epochs}"] for epochs in trial.intermediate_values),
             }
             for trial in self.study.get_trials(deepcopy=False)
         )
@@ -208,10 +206,10 @@ def _begun(keys: dict[Pair, str], plan: SearchPlan, journal: Path) -> list[PairS
 def search(
     keys: dict[Pair, str], plan: SearchPlan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
 ) -> pd.DataFrame:
-    """The table of all trials of all pairs: setting, state, budget, accuracies on held-out images, seconds.
+    """The table of all trials of all pairs: setting, state, budget, accuracies on held-out images.
 
     Columns: trial, pair, the fields of `Setting`, state (complete, pruned, failed), failure, epochs_trained (over all its
-    trainings), clean_accuracy, robust_accuracy, and of complete trials test_clean_accuracy and test_robust_accuracy; seconds.
+    trainings), clean_accuracy, robust_accuracy, and of complete trials test_clean_accuracy and test_robust_accuracy.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     searches = _begun(keys, plan, Path(journal))

@@ -56,7 +56,7 @@ class Trials:
         test: tuple[float | None, float | None] = (None, None)
         if request.is_last and not result.failure:
             test = self._test_accuracies(request.pair, result.state)
-        return Score(row["clean_accuracy"] or 0.0, row["robust_accuracy"] or 0.0, *test, result.failure, result.seconds)
+        return Score(row["clean_accuracy"] or 0.0, row["robust_accuracy"] or 0.0, *test, result.failure)
 
     def _test_accuracies(self, pair: Pair, state: dict[str, Tensor]) -> tuple[float, float]:
         stack, chosen = Stack.loaded(self.data.build, [state], self.machine.device), pair.indices(self.test_labels)
