@@ -180,12 +180,19 @@ def training_figure(table: pd.DataFrame, dataset: str, layout: Layout) -> Figure
         axes.set(xlabel="epoch")
         axes.set_title(label, loc="left", fontweight="bold")
         axes.margins(y=0.08)
-    n = number_of(int(table["n_pairs"].max()), "pair")
-    figure.suptitle(wrapped(f"{dataset}: training, mean over {n}; accuracies on held-out images", layout))
+    text = f"{dataset}: training, mean over {pairs_of(table)}; accuracies on held-out images"
+    figure.suptitle(wrapped(text, layout))
     figure.draw_without_rendering()
     for axes, drawn in zip(every, lines, strict=True):
         label_lines(axes, drawn)
     return figure
+
+
+def pairs_of(table: pd.DataFrame) -> str:
+    """The number of pairs that means of a training table are over, and those of variants that were trained on fewer."""
+    n_pairs = table.groupby("variant", sort=False)["n_pairs"].max()
+    fewer = [f"{variant}: {n}" for variant, n in n_pairs.items() if n < n_pairs.max()]
+    return number_of(int(n_pairs.max()), "pair") + (f" ({', '.join(fewer)})" if fewer else "")
 
 
 def _training_sheet(layout: Layout) -> tuple[Figure, list[Axes]]:

@@ -274,8 +274,7 @@ def _distances(run: Run) -> Drawing:
 
 def _training(run: Run) -> Drawing:
     table = run.tables["training"]
-    n = number_of(int(table["n_pairs"].max()), "pair")
-    caption = f"Mean over {n}; accuracies on held-out training images, robust ones under PGD, which attacks."
+    caption = f"Mean over {curves.pairs_of(table)}; accuracies on held-out training images, robust ones under PGD, which attacks."
     return Drawing("training", TITLES["training"], caption, table, partial(curves.training_figure, table, run.dataset))
 
 

@@ -22,6 +22,7 @@ from nnrobust.config.checks import CLASSES
 from nnrobust.errors import DataError
 from nnrobust.examples import Examples, changes_table
 from nnrobust.experiments.plane import PlaneProblem, measure, nearest_panel
+from nnrobust.figures import curves
 from nnrobust.figures.gallery import TITLES, gallery
 from nnrobust.figures.pictures import FigureFiles, Picture
 from nnrobust.figures.style import LETTERS, NARROW, WIDE, style
@@ -608,3 +609,11 @@ def test_a_run_of_1nn_alone_says_what_it_lacks(tmp_path):
     ]
     lines = not_run(made(tmp_path / "two", illustrated=("S",)), claims())
     assert lines[1:] == ["Figure 7: examples.classifiers does not name 1NN, or its stage failed.", WITHOUT_SIMPLE]
+
+
+def test_the_training_figure_says_which_variants_were_trained_on_fewer_pairs():
+    table = pd.DataFrame({"variant": ["T_R", "T_R", "S"], "epoch": [1, 2, 1], "n_pairs": [27, 27, 4]})
+    assert curves.pairs_of(table) == "27 pairs (S: 4)"
+    assert curves.pairs_of(table[table["variant"] == "T_R"]) == "27 pairs"
+    whole = table.assign(loss=0.5, clean_accuracy=0.9, robust_accuracy=0.5)
+    assert "mean over 27 pairs (S: 4)" in curves.training_figure(whole, "images", WIDE).get_suptitle()
