@@ -16,9 +16,9 @@ def problem(n_classes, n=600, d=40, m=50):
     return generator.random((n, d)), np.arange(n) % n_classes, generator.random((m, d))
 
 
-@pytest.mark.parametrize("block_size", [7, 50])
-def test_distances_by_class_are_within_their_error_and_the_nearest_is_exact(block_size):
-    points, y, queries = problem(3)
+@pytest.mark.parametrize(("block_size", "d"), [(7, 40), (50, 40), (50, 1300)])
+def test_distances_by_class_are_within_their_error_and_the_nearest_is_exact(block_size, d):
+    points, y, queries = problem(3, d=d)
     centre = points.mean(axis=0).astype(np.float32)
     references = [References.of(points[y == code], centre) for code in range(3)]
     found = ByClass.of(queries, PLAIN, references, block_size, is_kept=True)
