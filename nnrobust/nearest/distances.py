@@ -8,6 +8,10 @@ import numpy as np
 from nnrobust.nearest.metric import Plain
 from nnrobust.nearest.references import References
 from nnrobust.runtime.memory import fitting
+from nnrobust.runtime.threads import in_threads, n_threads
+
+_LEAST, _MOST = 32, 256
+"""Queries that a thread measures at least, and at once at most: more are no faster."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Distances:
 
 
 @dataclass(frozen=True)
-class ByClass:
+class ToClasses:
     """Of m queries and each class: the squared distance (m, n_classes) to its `nearest` reference, by float64, and which that is.
 
     `squared`: by class the squared distances (m, n) from all of its references, within `errors` (m, n_classes); None: not kept.
@@ -47,9 +51,9 @@ class ByClass:
 
     @classmethod
     def of(
-        cls, x: np.ndarray, metric: Plain, references: Sequence[References], block_size: int, is_kept: bool = False
-    ) -> "ByClass":
-        """Of queries (m, d), so many at once, or fewer where memory does not suffice."""
+        cls, x: np.ndarray, metric: Plain, references: Sequence[References], n_at_once: int, is_kept: bool = False
+    ) -> "ToClasses":
+        """Of queries (m, d), so many at once at most, over all threads, or fewer where memory does not suffice."""
         shape = (len(x), len(references))
         nearest, positions, errors = np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape)
         squared = [np.empty((len(x), len(one))) for one in references] if is_kept else None
@@ -63,8 +67,17 @@ class ByClass:
                 if squared is not None:
                     squared[code][rows] = found
 
-        for _ in fitting(measure, np.arange(len(x)), block_size):
-            pass
+        n = 1 if references[0].on_device is not None else max(1, min(n_threads(), len(x) // _LEAST))
+
+        def measure_part(rows: np.ndarray) -> None:
+            for _ in fitting(measure, rows, min(_MOST, max(1, n_at_once // n))):
+                pass
+
+        rows = np.arange(len(x))
+        if n == 1:
+            measure_part(rows)
+        else:
+            in_threads(measure_part, np.array_split(rows, n))
         return cls(nearest, positions, errors, squared)
 
     def against_others(self, code: int, rows: np.ndarray) -> Distances | None:

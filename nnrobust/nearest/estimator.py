@@ -24,7 +24,7 @@ from nnrobust.nearest.arguments import (
 )
 from nnrobust.nearest.categories import categorical_radius
 from nnrobust.nearest.digest import digest_of
-from nnrobust.nearest.distances import ByClass, Distances
+from nnrobust.nearest.distances import Distances, ToClasses
 from nnrobust.nearest.facing import Facing, rows_at
 from nnrobust.nearest.metric import PLAIN, Metric
 from nnrobust.nearest.neighborhood import Neighborhood
@@ -235,14 +235,15 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
                             f"{largest * self._unit:g}; drop fill values")  # fmt: skip
         return x
 
-    def _distances(self, x: np.ndarray, is_kept: bool = False) -> ByClass:
+    def _distances(self, x: np.ndarray, is_kept: bool = False) -> ToClasses:
         """The squared distances of queries (m, d) to the nearest reference of each class; `is_kept`: those of all references too.
 
         Raises:
             DataError: where they are so small, beside the largest value, that squares cannot tell classes apart.
         """
         width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
-        measured = ByClass.of(x, self._metric, self._references, self._block_size(width), is_kept)
+        n_at_once = max(1, self._memory // (2 * width))
+        measured = ToClasses.of(x, self._metric, self._references, n_at_once, is_kept)
         found = measured.nearest
         is_blurred = ((found < _LEAST).sum(axis=1) > 1) & (found.min(axis=1) < found.max(axis=1))
         for row in np.flatnonzero(is_blurred | (found == 0).all(axis=1)).tolist():
@@ -266,7 +267,7 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
     def _block_size(self, bytes_per_query: int) -> int:
         return int(np.clip(self._memory // (2 * bytes_per_query), 1, _MOST))
 
-    def _refine(self, answers: Answers, own: int, facing: tuple[Rivals, np.ndarray], distances: ByClass) -> None:
+    def _refine(self, answers: Answers, own: int, facing: tuple[Rivals, np.ndarray], distances: ToClasses) -> None:
         """Notes the radii of the open queries of class `own`, which are so far away, against rivals, with their positions."""
         (rivals, others), rows = facing, answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * answers.x.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))

@@ -1,9 +1,10 @@
 """How many threads the linear algebra of NumPy takes."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -30,3 +31,21 @@ def on_one_thread(work: Callable[Arguments, Result]) -> Callable[Arguments, Resu
             return work(*args, **kwargs)
 
     return limited
+
+
+def n_threads() -> int:
+    """How many threads a product takes here."""
+    return max(
+        (one["num_threads"] for one in _controller(len(sys.modules)).info() if one["user_api"] == "blas"), default=1
+    )
+
+
+@on_one_thread
+def in_threads(work: Callable[[Any], None], parts: Sequence[Any]) -> None:
+    """`work` on all parts side by side, a thread each, so that what comes between products is shared as they are.
+
+    Raises:
+        Exception: what `work` raises on the first part on which it does.
+    """
+    with ThreadPoolExecutor(len(parts)) as threads:
+        list(threads.map(work, parts))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnrobust import OneNearestNeighbor
-from nnrobust.nearest.distances import ByClass
+from nnrobust.nearest.distances import ToClasses
 from nnrobust.nearest.metric import PLAIN
 from nnrobust.nearest.references import References
 
@@ -21,7 +21,7 @@ def test_distances_by_class_are_within_their_error_and_the_nearest_is_exact(bloc
     points, y, queries = problem(3, d=d)
     centre = points.mean(axis=0).astype(np.float32)
     references = [References.of(points[y == code], centre) for code in range(3)]
-    found = ByClass.of(queries, PLAIN, references, block_size, is_kept=True)
+    found = ToClasses.of(queries, PLAIN, references, block_size, is_kept=True)
     exact = ((queries[:, None] - points[None]) ** 2).sum(axis=2)
     for code in range(3):
         mine = exact[:, y == code]
@@ -33,7 +33,7 @@ def test_distances_by_class_are_within_their_error_and_the_nearest_is_exact(bloc
         assert (np.abs(distances.own - mine[rows]) <= distances.error).all()
         assert (np.abs(distances.other - others) <= distances.error).all()
         np.testing.assert_array_equal(distances.anchor, mine[rows].argmin(axis=1))
-    assert ByClass.of(queries, PLAIN, references, block_size).against_others(0, np.arange(3)) is None
+    assert ToClasses.of(queries, PLAIN, references, block_size).against_others(0, np.arange(3)) is None
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
