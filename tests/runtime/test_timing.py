@@ -45,7 +45,9 @@ def test_so_many_rounds_that_their_median_has_an_interval():
 
 def test_waiting_is_no_work_of_a_processor_but_takes_a_device_its_time():
     for device, takes_time in (("cpu", False), ("cuda", True)):
-        now = clock_of(device)
-        start = now()
-        time.sleep(0.1)
-        assert (now() - start > 0.05) == takes_time
+        now, found = clock_of(device), []
+        for _ in range(3):  # threads of earlier tests may still be spinning
+            start = now()
+            time.sleep(0.1)
+            found.append(now() - start)
+        assert (min(found) > 0.05) == takes_time
