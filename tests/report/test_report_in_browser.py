@@ -21,6 +21,7 @@ FLAGS = [
 ]  # fmt: skip
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+ROOT = Path(__file__).parents[2]
 NUMBERS = "#numbers table"
 
 
@@ -191,3 +192,13 @@ def test_the_two_schemes_differ(opened):
     color = "getComputedStyle(document.body).backgroundColor"
     assert opened(scheme="light").evaluate(color) == "rgb(255, 255, 255)"
     assert opened(scheme="dark").evaluate(color) == "rgb(22, 24, 27)"
+
+
+def test_on_a_phone_every_leaderboard_of_the_published_runs_has_all_its_numbers_in_sight(browser):
+    page = browser.new_page(viewport=PHONE)
+    page.goto((ROOT / "results" / "index.html").as_uri())
+    page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
+    boards = page.locator(".wide")
+    assert boards.count() > 0
+    assert boards.evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)")
+    page.close()
