@@ -46,6 +46,7 @@ from nnrobust.data.read import Request
 from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Unit
 from nnrobust.experiments.run_folder import calls_of, check_alike, code_hash, data_hash, write_provenance
 from nnrobust.runtime.machine import describe, machine, precision_of
+from nnrobust.runtime.memory import keep_freed_memory
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.runtime.process import one_sentence
 from nnrobust.runtime.store import WorkStore, fingerprint
@@ -260,6 +261,7 @@ def prepared(options: argparse.Namespace) -> tuple[Campaign, list[Pair], dict[st
 
 def main() -> None:
     options = arguments()
+    keep_freed_memory()
     campaign, pairs, call = prepared(options)
     signal.signal(signal.SIGTERM, lambda *_: campaign.stop())  # an epoch or an attack under way is finished first
     try:

@@ -1,1 +1,3 @@
-"""The networks: `architectures`, many of them side by side (`stack`), their file (`storage`), one as a pair's (`restriction`)."""
+"""The networks: `architectures` and a `convolution` of theirs, many side by side (`stack`), their file (`storage`), one as a pair's
+(`restriction`).
+"""

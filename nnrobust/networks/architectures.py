@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import Prepared
 from nnrobust.errors import TrainingError
+from nnrobust.networks.convolution import StridedConv2d
 
 
 class Normalize(nn.Module):
@@ -96,11 +97,11 @@ def cnn_a(shape: Shape, mean: Sequence[float], std: Sequence[float], n_classes: 
     """
     return nn.Sequential(
         Normalize(mean, std),
-        nn.Conv2d(shape[0], 16, 4, 2, 1),
+        StridedConv2d(shape[0], 16, 4, 2, 1),
         nn.ReLU(),
-        nn.Conv2d(16, 32, 4, 2, 1),
+        StridedConv2d(16, 32, 4, 2, 1),
+        nn.Flatten(),  # first, as its gradient has another order in memory than a convolution
         nn.ReLU(),
-        nn.Flatten(),
         nn.Linear(32 * (shape[1] // 4) * (shape[2] // 4), 100),
         nn.ReLU(),
         Head(100, n_classes),

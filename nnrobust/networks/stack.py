@@ -83,8 +83,7 @@ class Stack:
         self.skeleton.train(training)
         if len(self) == 1:
             state = {name: value[0] for name, value in (self.parameters | self.buffers).items()}
-            images = x[0].contiguous(memory_format=torch.channels_last)
-            return functional_call(self.skeleton, state, (images,))[None]
+            return functional_call(self.skeleton, state, (x[0],))[None]
 
         def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
             return functional_call(self.skeleton, (parameters, buffers), (images,))
