@@ -1,3 +1,3 @@
-"""The networks: `architectures` and a `convolution` of theirs, many side by side (`stack`), their file (`storage`), one as a pair's
+"""The networks: `architectures` and their `convolution`, many side by side (`stack`), their file (`storage`), one as a pair's
 (`restriction`).
 """
