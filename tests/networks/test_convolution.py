@@ -30,6 +30,7 @@ def convolutions(*settings, bias=True):
         ((2, 3, 6, 3, 0), (2, 2, 9, 12)),
         ((1, 2, 4, 4, 0), (2, 1, 8, 8)),
         ((2, 2, 6, 2, 2), (2, 2, 8, 8)),
+        ((3, 5, 4, 2, 1), (2, 3, 9, 8)),
     ],
 )
 def test_outputs_and_gradients_are_those_of_the_library(settings, shape, bias):
