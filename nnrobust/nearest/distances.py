@@ -10,8 +10,10 @@ from nnrobust.nearest.references import References
 from nnrobust.runtime.memory import fitting
 from nnrobust.runtime.threads import in_threads, n_threads
 
-_LEAST, _MOST = 32, 256
-"""Queries that a thread measures at least, and at once at most: more are no faster."""
+MOST = 256
+"""Queries handled at once, however much memory there is: more are no faster."""
+_LEAST = 32
+"""Queries that a thread measures at least."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class ToClasses:
         n = 1 if references[0].on_device is not None else max(1, min(n_threads(), len(x) // _LEAST))
 
         def measure_part(rows: np.ndarray) -> None:
-            for _ in fitting(measure, rows, min(_MOST, max(1, n_at_once // n))):
+            for _ in fitting(measure, rows, min(MOST, max(1, n_at_once // n))):
                 pass
 
         rows = np.arange(len(x))

@@ -24,7 +24,7 @@ from nnrobust.nearest.arguments import (
 )
 from nnrobust.nearest.categories import categorical_radius
 from nnrobust.nearest.digest import digest_of
-from nnrobust.nearest.distances import Distances, ToClasses
+from nnrobust.nearest.distances import MOST, Distances, ToClasses
 from nnrobust.nearest.facing import Facing, rows_at
 from nnrobust.nearest.metric import PLAIN, Metric
 from nnrobust.nearest.neighborhood import Neighborhood
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from nnrobust.nearest.module import NearestNeighborModule
 
 _MEBI = 2**20
-_MOST = 256
-"""Queries handled at once, however much memory there is: more are no faster."""
 _FEW, _BLOCKS = 128, 8
 """Queries of a label that are one block, if they are few; more are in 8 blocks at least, for processes side by side."""
 _LEAST = 1e-280
@@ -242,8 +240,7 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
             DataError: where they are so small, beside the largest value, that squares cannot tell classes apart.
         """
         width = 16 * max(len(references) for references in self._references) + 8 * x.shape[1]
-        n_at_once = max(1, self._memory // (2 * width))
-        measured = ToClasses.of(x, self._metric, self._references, n_at_once, is_kept)
+        measured = ToClasses.of(x, self._metric, self._references, self._n_fitting(width), is_kept)
         found = measured.nearest
         is_blurred = ((found < _LEAST).sum(axis=1) > 1) & (found.min(axis=1) < found.max(axis=1))
         for row in np.flatnonzero(is_blurred | (found == 0).all(axis=1)).tolist():
@@ -264,14 +261,15 @@ class OneNearestNeighbor(Neighborhood, ClassifierMixin, BaseEstimator):
         """The working memory in bytes."""
         return int(self.working_memory * _MEBI)
 
-    def _block_size(self, bytes_per_query: int) -> int:
-        return int(np.clip(self._memory // (2 * bytes_per_query), 1, _MOST))
+    def _n_fitting(self, bytes_per_query: int) -> int:
+        """How many queries at once half of the memory is enough for, one at least."""
+        return max(1, self._memory // (2 * bytes_per_query))
 
     def _refine(self, answers: Answers, own: int, facing: tuple[Rivals, np.ndarray], distances: ToClasses) -> None:
         """Notes the radii of the open queries of class `own`, which are so far away, against rivals, with their positions."""
         (rivals, others), rows = facing, answers.open_rows(own)
         width = 8 * (4 * (self.n_own + 8) * answers.x.shape[1] + 4 * max(len(rivals.own), len(rivals.other)))
-        size = min(self._block_size(width), max(_FEW, -(-len(rows) // _BLOCKS)))
+        size = min(self._n_fitting(width), MOST, max(_FEW, -(-len(rows) // _BLOCKS)))
         blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
         if rivals.between.is_whole and len(blocks) > 1:
             _ = rivals.between.all  # here, once for all blocks
