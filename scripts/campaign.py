@@ -5,12 +5,13 @@
 
 Runs on a bare machine: Python 3.10 or newer, PyTorch, torchvision, pandas, pyarrow, PyYAML, and pytest for the tests; no
 network, and neither dvc, faiss, robustbench nor the package itself installed. The images are those of the profile's `data`. In
-order: the variants of all classes, each measured on them and on every pair; then pair after pair the other variants, but not
-one whose settings are searched. As many images of each class are attacked as the profile's `attack` says. DIR gets, whole at any
-time:
+order: the variants of all classes, each measured on them and on every pair; then pair after pair the other variants; then, pair
+after pair, the one whose settings are searched, which needs Optuna and is else left out, as the call says and notes. As many
+images of each class are attacked as the profile's `attack` says. DIR gets, whole at any time:
 
     VARIANT.parquet      one row per image and threat model, as in data/records
     training.csv, history.csv   how the training for each pair ended, and each epoch of it
+    search_trials.csv    each trial of a search, as in metrics
     provenance.json      device, versions, code, data, recipes, seconds, profile of each call
     benchmark.csv, precision.csv   with --benchmark, which runs the GPU tests too: images a second; bfloat16 against float32
 
@@ -28,6 +29,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,6 @@ import torch
 
 from benchmarks.training import FORWARDS, Load, compare
 from nnrobust.config.profiles import read_profile
-from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import AllClasses, Dataset, Pair, select_pairs
 from nnrobust.data.read import Request
 from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Unit
@@ -53,6 +54,7 @@ from nnrobust.runtime.store import WorkStore, fingerprint
 from nnrobust.training.tasks import Row, Task
 
 START = time.monotonic()
+HAS_OPTUNA = find_spec("optuna") is not None
 FIRST_PAIRS = [("airplane", "automobile"), ("cat", "dog"), ("bird", "horse"), ("deer", "frog")]
 TESTS = ["training/test_train", "attacks/test_attack", "nearest/test_estimator"]
 TEST_PART = 0.2
@@ -105,15 +107,20 @@ def gpu_tests(timeout: float) -> str:
 
 
 def units(dataset: Dataset, pairs: list[Pair], plan: Plan, n_streams: int) -> list[Unit]:
-    """Variants of all classes, on those and on each pair; then, a few pairs at a time, the others; the paper's pairs first."""
+    """Variants of all classes, on those and on each pair; then, a few pairs at a time, the others; then so the searched one.
+
+    The paper's pairs come first.
+    """
     names = [pair for pair in FIRST_PAIRS if set(pair) <= set(dataset.classes)]
     first = [Pair(*sorted(dataset.classes.index(name) for name in pair)) for pair in names]
     ordered = sorted(pairs, key=lambda pair: first.index(pair) if pair in first else len(first))
     chunks = [tuple(ordered[start : start + n_streams]) for start in range(0, len(ordered), n_streams)]
     whole = [name for name in plan.recipes if name in plan.of_all_classes]
+    searched = [plan.searched.variant] if plan.searched else []
+    others = [name for name in plan.recipes if name not in (*whole, *searched)]
     everything = AllClasses(len(dataset.classes))
     todo = [unit for name in whole for unit in (Unit(name, (everything,)), Unit(name, tuple(ordered)))]
-    return todo + [Unit(name, chunk) for chunk in chunks for name in plan.recipes if name not in whole]
+    return todo + [Unit(name, chunk) for names in (others, searched) for chunk in chunks for name in names]
 
 
 def work_through(campaign: Campaign, todo: list[Unit], rates: dict[str, float]) -> str:
@@ -227,8 +234,8 @@ def noted(options: argparse.Namespace, profile: dict[str, Any], dataset: Dataset
         "image_shape": list(dataset.image_shape),
         "settings": blocks | {"attacks": profile["attack"]["attacks"], "seed": profile["attack"]["seed"],
                               "n_attacked_per_class": plan.n_attacked},
-        "recipes": {name: Recipe.content(recipe) | {"problem": profile["variants"][name]["problem"]}
-                    for name, recipe in plan.recipes.items()},
+        "recipes": {name: plan.content(name) for name in plan.recipes},
+        "left_out": [name for name in profile["variants"] if name not in plan.recipes],
         "profile": profile,
         "tests": "not run in this call",
         "stopped": "by an error",
@@ -243,7 +250,9 @@ def prepared(options: argparse.Namespace) -> tuple[Campaign, list[Pair], dict[st
         for path in (file for file in options.resume.iterdir() if file.is_file()):
             shutil.copy(path, options.out / path.name)
     profile = profile_of(options)
-    variants = [name for name in profile["variants"] if name not in profile["search"]["variants"]]
+    variants = [name for name in profile["variants"] if HAS_OPTUNA or name not in profile["search"]["variants"]]
+    for name in set(profile["variants"]) - set(variants):
+        print(f"{name} is left out: its settings are searched with Optuna, which is not installed here", flush=True)
     dataset = Request.of(profile["data"]).read()
     computer = machine(options.device, 1, profile["compute"]["batch_size"])
     computer = replace(
@@ -253,7 +262,8 @@ def prepared(options: argparse.Namespace) -> tuple[Campaign, list[Pair], dict[st
         store=WorkStore(options.work.resolve(), fingerprint(torch.__version__, code_hash())),
     )
     n_attacked = {split: profile["attack"][f"n_{split}_per_class"] for split in ("train", "test")}
-    campaign = Campaign(options.out, dataset, Plan.of(profile, variants, n_attacked), computer, deadline, tell)
+    plan = Plan.of(profile, variants, n_attacked, options.work.resolve() / "search.journal")
+    campaign = Campaign(options.out, dataset, plan, computer, deadline, tell)
     call = noted(options, profile, dataset, campaign)
     check_alike([*calls_of(options.out), call], options.out)
     return campaign, select_pairs(dataset.classes, profile["data"]["pairs"]), call

@@ -39,10 +39,12 @@ from nnrobust.tables.accuracy import accuracy_table, check_threat_models, mean_o
 from nnrobust.tables.comparison import scores
 from nnrobust.tables.runs import counts, training_table
 from nnrobust.threat import parse_epsilon
+from nnrobust.training.search import optimism
 from nnrobust.zoo.models import roster
 
 RESULTS = ROOT / "results"
 KEY = ["classifier", "pair"]
+TRIALS = "search_trials.csv"
 TABLES = ("benchmark.csv", "precision.csv")
 PAGE = """# Published runs
 
@@ -116,6 +118,15 @@ def judged(table: pd.DataFrame, call: dict[str, Any]) -> list[dict[str, object]]
     return ledger(evidence, options["margin"], setting_of(profile["profile"], call["dataset"]))
 
 
+def write_search(folders: list[Path], out: Path, n_decimals: int) -> None:
+    """The trials of all folders that have some, and what a run says of them."""
+    having = [folder for folder in folders if (folder / TRIALS).exists()]
+    if having:
+        trials = added_up(having, TRIALS)
+        write_csv(out / TRIALS, trials)
+        write_json(out / "search.json", optimism(trials, n_decimals))
+
+
 def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
     """Writes results/NAME from folders of `campaign.py`, whole or not at all; `note` goes into the provenance."""
     history, training, records = (
@@ -125,7 +136,8 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
     call, confidence = calls[0], calls[0]["profile"]["summary"]["confidence"]
     check_threat_models(records, math.prod(call["image_shape"]))
     table, unions = accuracy_table(records, confidence), union_table(records, confidence)
-    score, content = scores(table, unions), summary(table, call["profile"]["summary"]["n_decimals"])
+    n_decimals = call["profile"]["summary"]["n_decimals"]
+    score, content = scores(table, unions), summary(table, n_decimals)
     for variant, part in training.groupby("classifier"):
         content.setdefault(str(variant), {}).update(counts(part))
     entries = judged(score, call)
@@ -134,6 +146,7 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
         tables |= {"training": training, "claims": ledger_table(entries)}
         for file, one in tables.items():
             write_csv(out / f"{file}.csv", one.round(6))
+        write_search(folders, out, n_decimals)
         for file in TABLES:
             found = [folder / file for folder in folders if (folder / file).exists()]
             if found:

@@ -95,3 +95,13 @@ class Setting:
     epochs: int
     batch_size: int
     augment: bool
+
+    @classmethod
+    def space_of(cls, block: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """The values of each field in a `search.space` of params.yaml; the block is taken to be valid."""
+        read = {"epsilon": parse_epsilon} | dict.fromkeys(
+            ("steps", "epochs", "batch_size", "augment"), lambda value: value
+        )
+        return {
+            field.name: [read.get(field.name, float)(value) for value in block[field.name]] for field in fields(cls)
+        }

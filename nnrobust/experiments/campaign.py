@@ -15,7 +15,7 @@ import torch
 from nnrobust.attacks.batches import Source, attack_in_blocks
 from nnrobust.attacks.pairs import PairSource, RestrictedSource, pair_inputs, problem_records
 from nnrobust.attacks.victim import AttackSpec
-from nnrobust.config.recipes import Recipe
+from nnrobust.config.recipes import Recipe, Setting
 from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, Problem, channel_statistics
 from nnrobust.errors import RecordError
 from nnrobust.networks.architectures import build_network
@@ -24,7 +24,7 @@ from nnrobust.runtime.machine import Machine
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.threat import ThreatModel, parse_epsilon
 from nnrobust.training.outcomes import history, outcomes
-from nnrobust.training.schedule import shortened, validation_norms
+from nnrobust.training.schedule import shortened, validation_norms, with_setting
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet, hold_out
 from nnrobust.training.train import Watch, train_all, train_with_retry, unwatched
 from nnrobust.training.validation import Validation
@@ -43,10 +43,37 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """The variant whose settings are searched, pair by pair, and the journal in which a search that was ended goes on.
+
+    `options` are those of `nnrobust.training.search.SearchPlan`.
+    """
+
+    variant: str
+    options: dict[str, Any]
+    journal: Path
+
+    @classmethod
+    def of(cls, block: Mapping[str, Any], variant: str, journal: Path) -> "Searched":
+        """What the block `search` of a profile says; it is taken to be valid."""
+        names = ("n_trials", "n_at_once", "min_epochs", "max_epochs", "reduction_factor", "seed")
+        return cls(
+            variant, {"space": Setting.space_of(block["space"]), **{name: block[name] for name in names}}, journal
+        )
+
+    def epochs(self) -> float:
+        """About those that all trials of a pair train for, each round as many: a factor fewer go on, for as much longer."""
+        first, factor = self.options["min_epochs"], self.options["reduction_factor"]
+        longest = min(self.options["max_epochs"], max(self.options["space"]["epochs"]))
+        n_rounds = 1 + math.ceil(math.log(max(1.0, longest / first), factor) - 1e-9)
+        return float(self.options["n_trials"] * first * n_rounds)
+
+
+@dataclass(frozen=True)
 class Plan:
     """The blocks of a profile that training and attacks need, and how many images of each class are attacked.
 
-    `of_all_classes` are the variants that train one network for all problems.
+    `of_all_classes` are the variants that train one network for all problems; `searched` is among the other ones, if any.
     """
 
     recipes: dict[str, Recipe]
@@ -56,11 +83,16 @@ class Plan:
     fraction: float
     attacks: list[AttackSpec]
     n_attacked: dict[str, int | None]
+    searched: Searched | None = None
 
     @classmethod
-    def of(cls, profile: Mapping[str, Any], variants: list[str], n_attacked: dict[str, int | None]) -> "Plan":
+    def of(
+        cls, profile: Mapping[str, Any], variants: list[str], n_attacked: dict[str, int | None], journal: Path
+    ) -> "Plan":
         epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
         held, attack, blocks = profile["validation"], profile["attack"], profile["variants"]
+        search = profile["search"]
+        searched = [Searched.of(search, name, journal) for name in search["variants"] if name in variants]
         return cls(
             {name: Recipe.of(blocks[name]) for name in variants},
             frozenset(name for name in variants if blocks[name]["problem"] == "all_classes"),
@@ -69,7 +101,14 @@ class Plan:
             held["fraction"],
             [AttackSpec(**spec, seed=attack["seed"]) for spec in attack["attacks"]],
             n_attacked,
+            *searched,
         )
+
+    def content(self, variant: str) -> dict[str, Any]:
+        """All that decides a variant's networks but the images, for provenance: the recipe, and the search that fills it in."""
+        problem = "all_classes" if variant in self.of_all_classes else "pairs"
+        searched = {"search": self.searched.options} if self.searched and self.searched.variant == variant else {}
+        return self.recipes[variant].content() | {"problem": problem} | searched
 
 
 class Campaign:
@@ -100,7 +139,8 @@ class Campaign:
         return replace(unit, problems=tuple(problem for problem in unit.problems if str(problem) not in there))
 
     def seconds_a_problem(self, unit: Unit, rates: Mapping[str, float]) -> tuple[float, float]:
-        """Seconds to train for and to attack a problem of the unit: as measured, else from forward passes a second.
+        """Seconds to train for, after the search if any, and to attack a problem of the unit: as measured, else from forward
+        passes a second.
 
         Those of training are measured too, once a network is done; else `rates` guesses them.
         """
@@ -133,13 +173,15 @@ class Campaign:
         n_held, norms = self.plan.fraction * n_train, len(validation_norms(recipe))
         checks = n_held * (1 + norms * (2 * self.plan.validation.steps + 1)) / self.plan.validation.every
         is_trained = unit.variant not in self.plan.of_all_classes or isinstance(problem, AllClasses)
+        searched = self.plan.searched
+        epochs = recipe.epochs + (searched.epochs() if searched and searched.variant == unit.variant else 0)
         n_attacked = sum(
             len(pair_inputs(getattr(self.dataset, split), [problem], self.plan.n_attacked[split]).ids)
             for split in SPLITS
         )
         steps = sum(spec.steps * spec.restarts for spec in self.plan.attacks)
         attack = n_attacked * len(self.plan.threats) * 2 * steps
-        return is_trained * recipe.epochs * (n_train * step + checks), attack
+        return is_trained * epochs * (n_train * step + checks), attack
 
     def run(self, unit: Unit, attack_seconds: float) -> None:
         """Trains a unit, and attacks and keeps problem after problem; `attack_seconds` are those expected for an attack.
@@ -149,7 +191,11 @@ class Campaign:
             RecordError: when a network of all classes, some of whose problems are done, came out otherwise this time.
         """
         whole = AllClasses(len(self.dataset.classes)) if unit.variant in self.plan.of_all_classes else None
-        tasks = [self._task(unit.variant, problem) for problem in ([whole] if whole else unit.problems)]
+        start = time.monotonic()
+        recipes = self._recipes(unit)
+        search_seconds = (time.monotonic() - start) / len(unit.problems)
+        trained_on = [whole] if whole else list(unit.problems)
+        tasks = [self._task(recipe, problem) for recipe, problem in zip(recipes, trained_on, strict=False)]
         trained, first_failures = train_with_retry(tasks, self._train)
         if whole and whole not in unit.problems:
             self._check_is_the_same(unit.variant, tasks[0], trained[0])
@@ -161,13 +207,37 @@ class Campaign:
             row = outcomes([tasks[i]], [trained[i]], [first_failures[i]]).assign(
                 network=str(tasks[i].pair),
                 pair=str(problem),
-                seconds=round(trained[i].seconds, 1) if is_own else 0.0,
+                seconds=round(search_seconds + trained[i].seconds, 1) if is_own else 0.0,
                 attack_seconds=round(time.monotonic() - start, 1),
             )
             if is_own:
                 self._append("history.csv", history([tasks[i]], [trained[i]]), unit.variant, problem)
             self._append_records(frames, unit.variant, problem)
             self._append("training.csv", row, unit.variant, problem)
+
+    def _recipes(self, unit: Unit) -> list[Recipe]:
+        """The recipe for each problem of the unit; those of a searched variant are chosen, and their trials kept, first."""
+        recipe, searched = self.plan.recipes[unit.variant], self.plan.searched
+        if searched is None or unit.variant != searched.variant:
+            return [recipe] * len(unit.problems)
+        from nnrobust.training.search import (
+            SearchPlan,
+            choose,
+            search,
+            settings_of,
+        )  # here: Optuna, which few campaigns need
+        from nnrobust.training.trials import Trials
+
+        pairs = [problem for problem in unit.problems if isinstance(problem, Pair)]
+        tasks, test = [self._task(recipe, pair) for pair in pairs], self.dataset.test
+        split = {pair: (task.indices, task.held) for pair, task in zip(pairs, tasks, strict=True)}
+        data = self._training_set(tasks[0])
+        trials = Trials(recipe, data, split, test.images, test.labels, self.plan.validation, self.machine, self._watch)
+        table = search(trials.keys(), SearchPlan(**searched.options), trials, searched.journal)
+        for pair in pairs:
+            self._append("search_trials.csv", table[table["pair"] == str(pair)], unit.variant, pair)
+        settings = settings_of(choose(table))
+        return [with_setting(recipe, settings[str(pair)]) for pair in pairs]
 
     def _check_is_the_same(self, variant: str, task: Task, result: Trained) -> None:
         """Raises RecordError where `history.csv` has another training of the network: all its problems are those of one."""
@@ -183,14 +253,14 @@ class Campaign:
                 "processor trains it; go on where its .work is, or into a new folder"
             )
 
-    def _task(self, variant: str, problem: Problem) -> Task:
+    def _task(self, recipe: Recipe, problem: Problem) -> Task:
         split = hold_out(problem, self.dataset.train.labels, self.plan.fraction, self.plan.validation.seed)
-        return Task(problem, *split, self.plan.recipes[variant])
+        return Task(problem, *split, recipe)
 
     def compare_precisions(self, pair: Pair, variant: str, epochs: int, seeds: int) -> pd.DataFrame:
         """Accuracies on held-out images of networks of one short recipe, trained in float32 and in bfloat16, seed by seed."""
         short = replace(shortened(self.plan.recipes[variant], epochs), checkpoint="last")
-        whole = self._task(variant, pair)
+        whole = self._task(self.plan.recipes[variant], pair)
         tasks, rows = [replace(whole, recipe=replace(short, seed=seed)) for seed in range(seeds)], []
         for name, precision in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
             for seed, result in enumerate(self._train(tasks, precision)):
@@ -200,9 +270,10 @@ class Campaign:
 
     def _train(self, tasks: list[Task], precision: torch.dtype | None = None) -> list[Trained]:
         machine = replace(self.machine, precision=precision or self.machine.precision)
-        train = self.dataset.train
-        data = TrainingSet(train.images, train.labels, self._builder(tasks[0]))
-        return train_all(tasks, data, self.plan.validation, machine, watch=self._watch)
+        return train_all(tasks, self._training_set(tasks[0]), self.plan.validation, machine, watch=self._watch)
+
+    def _training_set(self, task: Task) -> TrainingSet:
+        return TrainingSet(self.dataset.train.images, self.dataset.train.labels, self._builder(task))
 
     def _builder(self, task: Task) -> partial:
         recipe, n_classes = task.recipe, len(task.pair.class_ids())

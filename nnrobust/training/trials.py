@@ -13,13 +13,16 @@ from nnrobust.runtime.machine import Machine
 from nnrobust.training.schedule import shortened, validation_norms, with_setting
 from nnrobust.training.search import Request, Score
 from nnrobust.training.tasks import Task, Trained, TrainingSet
-from nnrobust.training.train import fingerprints, train_all
+from nnrobust.training.train import Watch, fingerprints, train_all, unwatched
 from nnrobust.training.validation import GroupImages, Validation, accuracies
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Trains and scores the requests of a search. `split` has the positions of each pair's training and held-out images."""
+    """Trains and scores the requests of a search. `split` has the positions of each pair's training and held-out images.
+
+    `watch` is told of each epoch, and may end the search by raising: it goes on from there.
+    """
 
     recipe: Recipe
     data: TrainingSet
@@ -28,6 +31,7 @@ class Trials:
     test_labels: np.ndarray
     validation: Validation
     machine: Machine
+    watch: Watch = unwatched
 
     def keys(self) -> dict[Pair, str]:
         """A fingerprint, for each pair, of all but the settings that decides its trials."""
@@ -37,7 +41,7 @@ class Trials:
 
     def __call__(self, requests: list[Request]) -> list[Score]:
         """Trains the networks asked for side by side; the accuracies are those of the checkpoint that the recipe keeps."""
-        trained = train_all(self._tasks(requests), self.data, self.validation, self.machine)
+        trained = train_all(self._tasks(requests), self.data, self.validation, self.machine, watch=self.watch)
         return [self._score(request, result) for request, result in zip(requests, trained, strict=True)]
 
     def forget(self, requests: list[Request]) -> None:

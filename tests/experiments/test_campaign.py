@@ -1,17 +1,23 @@
 """How a campaign plans what fits into the time left."""
 
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import pytest
 
-from made.training import CPU, TRADES, VALIDATION, recipe
+from made.training import CPU, TRADES, VALIDATION, recipe, training_set
 from nnrobust.attacks.victim import AttackSpec
-from nnrobust.data.datasets import AllClasses, Pair
+from nnrobust.data.datasets import AllClasses, Pair, channel_statistics
 from nnrobust.errors import RecordError
-from nnrobust.experiments.campaign import Campaign, Plan, Unit
+from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Searched, Unit
+from nnrobust.networks.architectures import build_network
 from nnrobust.runtime.machine import Machine
 from nnrobust.threat import ThreatModel
+from nnrobust.training.schedule import with_setting
+from nnrobust.training.search import choose, settings_of
+from nnrobust.training.tasks import Task, hold_out
+from nnrobust.training.train import train_all, unwatched
 
 
 def test_training_is_planned_by_the_rate_of_what_is_done_and_before_that_by_the_guess(dataset, tmp_path):
@@ -50,3 +56,82 @@ def test_problems_of_one_network_are_not_added_to_those_of_another_training_of_i
         campaign.run(Unit("S", (Pair(0, 2),)), 0.0)
     assert campaign.done()["pair"].tolist() == ["all", "0-1"]
     assert (tmp_path / "S.parquet").read_bytes() == before["S.parquet"]
+
+
+SPACE = {
+    "beta": [0.0, 6.0], "epsilon": [0.05, 0.1], "steps": [2], "relative_step_size": [0.25], "learning_rate": [0.1],
+    "weight_decay": [5e-3], "epochs": [4], "batch_size": [8], "augment": [False],
+}  # fmt: skip
+OPTIONS = {
+    "space": SPACE, "n_trials": 4, "n_at_once": 1, "min_epochs": 1, "max_epochs": 2, "reduction_factor": 2, "seed": 0,
+}  # fmt: skip
+
+
+def searching(dataset, folder, watch=unwatched):
+    """A campaign of one variant, whose settings are searched."""
+    plan = Plan({"T_B": recipe(trades=TRADES)}, frozenset(), [ThreatModel("Linf", 0.05)], VALIDATION, 0.2,
+                [AttackSpec("apgd-ce", 2, 1, 0)], {"train": 2, "test": 2},
+                Searched("T_B", OPTIONS, folder / "search.journal"))  # fmt: skip
+    (folder / "out").mkdir(exist_ok=True)
+    return Campaign(folder / "out", dataset, plan, Machine(CPU, 1, 100), float("inf"), watch)
+
+
+def test_a_searched_variant_is_trained_with_the_setting_that_its_trials_choose(dataset, tmp_path):
+    searching(dataset, tmp_path).run(Unit("T_B", (Pair(0, 1), Pair(0, 2))), 0.0)
+    trials = pd.read_csv(tmp_path / "out" / "search_trials.csv")
+    assert trials.groupby("pair").size().to_dict() == {"0-1": 4, "0-2": 4}
+    assert set(trials["classifier"]) == {"T_B"}
+    done = pd.read_csv(tmp_path / "out" / "training.csv").set_index("pair")
+    assert done["n_epochs"].to_dict() == {"0-1": 4, "0-2": 4}
+    chosen = settings_of(choose(trials))
+    task = Task(Pair(0, 1), *hold_out(Pair(0, 1), dataset.train.labels, 0.2, 0),
+                with_setting(recipe(trades=TRADES), chosen["0-1"]))  # fmt: skip
+    build = partial(build_network, "small_cnn", dataset.image_shape, *channel_statistics(dataset.train.images), 2, None)
+    (alone,) = train_all([task], training_set(dataset, build), VALIDATION, Machine(CPU, 1, 100))
+    assert done.loc["0-1", "validation_robust_accuracy"] == pytest.approx(alone.row["robust_accuracy"])
+    history = pd.read_csv(tmp_path / "out" / "history.csv")
+    assert history.loc[history["pair"] == "0-1", "loss"].tolist() == pytest.approx(
+        [row["loss"] for row in alone.rows], abs=1e-5
+    )
+
+
+def test_a_search_that_was_ended_goes_on_in_its_journal(dataset, tmp_path):
+    epochs = []
+
+    def counted(tasks, epoch, rows):
+        epochs.append((tasks[0].recipe.epochs, epoch))
+        if len(epochs) == 3:
+            raise BudgetSpentError
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    unit = Unit("T_B", (Pair(0, 1),))
+    searching(dataset, whole).run(unit, 0.0)
+    with pytest.raises(BudgetSpentError):
+        searching(dataset, parts, counted).run(unit, 0.0)
+    assert not (parts / "out" / "training.csv").exists()
+    searching(dataset, parts, counted).run(unit, 0.0)
+    for name in ("search_trials.csv", "history.csv"):
+        assert (parts / "out" / name).read_text() == (whole / "out" / name).read_text()
+    trials = pd.read_csv(whole / "out" / "search_trials.csv")
+    # The second training, of two epochs, had not been told of when the end came: without a work store it is made again.
+    assert len(epochs) == trials["epochs_trained"].sum() + 4 + 2
+
+
+def test_the_work_of_a_search_is_planned(dataset, tmp_path):
+    searched = Searched(
+        "T_B", OPTIONS | {"n_trials": 60, "min_epochs": 2, "max_epochs": 18, "reduction_factor": 3}, tmp_path
+    )
+    assert searched.epochs() == 60 * 2 * 2  # a setting has four epochs, so that the second round is the last
+    plan = Plan({"T_B": recipe(trades=TRADES), "T_R": recipe(trades=TRADES)}, frozenset(), [], replace(VALIDATION, every=1_000_000), 0.2,
+                [], {"train": None, "test": None}, searched)  # fmt: skip
+    campaign, guess = Campaign(tmp_path, dataset, plan, Machine(CPU, 1, 100), 0.0), {"training": 1_000.0, "attack": 1.0}
+    seconds = {name: campaign.seconds_a_problem(Unit(name, (Pair(0, 1),)), guess)[0] for name in plan.recipes}
+    assert seconds["T_B"] == pytest.approx(seconds["T_R"] * (3 + 240) / 3)
+
+
+def test_what_is_searched_is_part_of_what_calls_have_in_common(dataset, tmp_path):
+    plan = searching(dataset, tmp_path).plan
+    assert plan.content("T_B")["search"] == OPTIONS
+    assert plan.content("T_B")["problem"] == "pairs"

@@ -47,15 +47,19 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tiny_profile(tmp_path_factory):
-    """The profile `paper` with a small network, three variants, two epochs, and an attack of two steps."""
+    """The profile `paper` with a small network, four variants, two epochs, a search of two settings, and attacks of two steps."""
     content = profile("paper")
-    variants = {name: content["variants"][name] for name in ("S", "T_R")}
+    variants = {name: content["variants"][name] for name in ("S", "T_R", "T_B")}
     for one in variants.values():
         one.update(architecture="cnn_a", width=None, epochs=2, batch_size=8, learning_rate=0.01)
-    variants["T_R"]["trades"]["perturbations"][0]["steps"] = 2
+    for name in ("T_R", "T_B"):
+        variants[name]["trades"]["perturbations"][0]["steps"] = 2
     variants["T_R_10"] = variants["T_R"] | {"problem": "all_classes"}
     content["variants"] = variants
     content["validation"]["steps"] = 2
+    content["search"] |= {"n_settings": 2, "n_trials": 2, "min_epochs": 1, "max_epochs": 2}
+    one = {name: values[:1] for name, values in content["search"]["space"].items()}
+    content["search"]["space"] = one | {"beta": [1.0, 6.0], "steps": [2], "epochs": [2], "batch_size": [8]}
     content["attack"]["attacks"] = [
         {"name": "apgd-ce", "steps": 2, "restarts": 1},
         {"name": "fmn", "steps": 2, "restarts": 1},
@@ -89,6 +93,7 @@ def finished(tmp_path_factory, images, tiny_profile):
         table[table["classifier"] == "S"].to_csv(path, index=False)
     done = run(third, images, tiny_profile, "--resume", str(second))
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("T_B is left out: its settings are searched with Optuna, which is not installed here")
     return third
 
 
@@ -117,6 +122,7 @@ def test_every_variant_is_trained_and_attacked_on_every_pair_and_resumed_ones_ar
     calls = json.loads((finished / "provenance.json").read_text())["calls"]
     assert [call["stopped"] for call in calls][-1] == "all is done"
     assert {call["image_shape"][-1] for call in calls} == {32}
+    assert [call["left_out"] for call in calls] == [["T_B"]] * 3
 
 
 @pytest.mark.slow
@@ -229,7 +235,9 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_benchmark_and_the_tests_of_a_call_leave_their_numbers(images, tiny_profile, tmp_path, monkeypatch):
+def test_the_benchmark_the_tests_and_the_search_of_a_call_leave_their_numbers(
+    images, tiny_profile, tmp_path, monkeypatch
+):
     sys.path.insert(0, str(ROOT / "scripts"))
     import campaign
 
@@ -247,3 +255,15 @@ def test_the_benchmark_and_the_tests_of_a_call_leave_their_numbers(images, tiny_
     (call,) = json.loads((tmp_path / "provenance.json").read_text())["calls"]
     assert "skipped" in call["tests"]
     assert "deselected" in call["tests"]
+    trials = pd.read_csv(tmp_path / "search_trials.csv")
+    assert trials.groupby("pair").size().to_dict() == {"0-1": 2, "0-2": 2, "1-2": 2}
+    assert call["recipes"]["T_B"]["search"]["n_trials"] == 2
+    training = pd.read_csv(tmp_path / "training.csv")
+    assert training["classifier"].tolist()[-3:] == ["T_B"] * 3  # after all others
+    import publish
+
+    monkeypatch.setattr(publish, "RESULTS", tmp_path / "results")
+    (tmp_path / "results").mkdir()
+    out = publish.publish_folders("searched", [tmp_path])
+    assert len(pd.read_csv(out / "search_trials.csv")) == 6
+    assert set(json.loads((out / "search.json").read_text())) == {"chosen", "optimistic"}
