@@ -20,7 +20,7 @@ _LEAST = 32
 class Distances:
     """Squared distances of m queries from own references (m, n_own) and others (m, n_other), and a bound (m, 1) on their errors.
 
-    `anchor` (m,): the nearest own reference. References of another group than that of the query are infinitely far.
+    `anchor` (m,): the nearest own reference. Other references that are no rivals of a query are infinitely far from it.
     """
 
     own: np.ndarray
@@ -29,10 +29,14 @@ class Distances:
     anchor: np.ndarray
 
     @classmethod
-    def of(cls, places: np.ndarray, own: References, other: References) -> "Distances":
-        """Of queries at float64 places (m, k)."""
+    def of(
+        cls, places: np.ndarray, own: References, other: References, is_rival: np.ndarray | None = None
+    ) -> "Distances":
+        """Of queries at float64 places (m, k); `is_rival` (m, n_other), None: all are."""
         to_own, own_error = own.squared_distances(places)
         to_other, error = other.squared_distances(places)
+        if is_rival is not None:
+            to_other[~is_rival] = np.inf
         return cls(to_own, to_other, error, own.settled(places, to_own, own_error)[1])
 
     def take(self, rows: np.ndarray) -> "Distances":

@@ -113,16 +113,15 @@ class Known:
         groups: np.ndarray | None = None,
         distances: Distances | None = None,
     ) -> "Known":
-        """Of float64 queries (m, d), from `distances` where these are there; references of other groups do not count."""
-        places = rivals.metric.mapped(queries)
-        distances = distances or Distances.of(places, rivals.own, rivals.other)
+        """Of float64 queries (m, d), which face their own of `groups`, where there are some; or `distances` as they are."""
+        if distances is None:
+            is_rival = None if groups is None or rivals.groups is None else groups[:, None] == rivals.groups
+            distances = Distances.of(rivals.metric.mapped(queries), rivals.own, rivals.other, is_rival)
         error = distances.error
         if isinstance(rivals.metric, Metric):
             # The gap of two references is off by twice the error of the place times the distance between them.
             farthest = rivals.own.largest_norm + rivals.other.largest_norm
             error = error + 2 * farthest * rivals.metric.errors(queries)[:, None]
-        if groups is not None and rivals.groups is not None:
-            distances.other[groups[:, None] != rivals.groups] = np.inf
         return cls(rivals, distances, error)
 
     @cached_property
