@@ -1,6 +1,6 @@
 """TRADES training of a network: images a second, against the published code's loop in the same run.
 
-    python benchmarks/training.py [--architecture cnn_a] [--images FOLDER_OR_TAR] [--n-images 256] [--groups 1 2 4]
+    python benchmarks/training.py [--architecture cnn_a] [--images FOLDER_OR_TAR] [--n-images 256] [--groups 1 2] [--stacked 3 9]
 
 Needs PyTorch and torchvision alone. One pair, ten inner steps. The published loop (github.com/yaodongyu/TRADES) is float32, takes
 its images from a DataLoader with crop and flip on the CPU, and passes 39 times through the network for an image where the least
@@ -11,7 +11,7 @@ Without --images the images are random: what they show does not change the time.
 import argparse
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
@@ -125,16 +125,17 @@ def published(load: Load, device: torch.device) -> float:
     return len(images) / seconds_of(lambda: published_epoch(network, optimizer, loader, device), device)
 
 
-def ours(load: Load, computer: Machine, n_groups: int) -> float:
-    """Images a second of this engine, all groups together, one network in each."""
+def ours(load: Load, computer: Machine, n_groups: int, n_stacked: int = 1) -> float:
+    """Images a second of this engine, all groups together, with so many networks stacked in each."""
     positions = np.arange(len(load.images))
     tasks = [
         Task(Pair(0, 1), positions, positions[:2], replace(RECIPE, batch_size=load.batch_size, seed=seed))
-        for seed in range(n_groups)
+        for seed in range(n_groups * n_stacked)
     ]
+    groups = [tasks[start : start + n_stacked] for start in range(0, len(tasks), n_stacked)]
     pixels = torch.from_numpy(load.images).to(computer.device)
     data, validation = TrainingSet(load.images, load.targets, load.build), Validation({"Linf": 8 / 255}, 1, 100, 0)
-    runs = [GroupRun([task], data, pixels, validation, computer) for task in tasks]
+    runs = [GroupRun(group, data, pixels, validation, computer) for group in groups]
 
     def epoch() -> None:
         with plain_float32():
@@ -143,7 +144,7 @@ def ours(load: Load, computer: Machine, n_groups: int) -> float:
             for run in runs:
                 run.end_epoch()
 
-    return n_groups * len(positions) / seconds_of(epoch, computer.device)
+    return len(tasks) * len(positions) / seconds_of(epoch, computer.device)
 
 
 def flops_an_image(load: Load) -> float:
@@ -152,8 +153,12 @@ def flops_an_image(load: Load) -> float:
     return FORWARDS * counter.get_total_flops()
 
 
-def compare(load: Load, computer: Machine, groups: list[int], deadline: float = math.inf) -> pd.DataFrame:
+def compare(
+    load: Load, computer: Machine, groups: list[int], deadline: float = math.inf, stacked: Sequence[int] = ()
+) -> pd.DataFrame:
     """One row for each way to train: images a second, ratio to the published loop, model FLOP utilisation, peak memory.
+
+    In bfloat16 with each of these numbers of `groups` that share the device, in float32 with the first, and `stacked` networks.
 
     Ways that do not fit into memory, or would begin after `deadline` (of `time.monotonic`), have no row. This engine's float32 is
     without TF32, the published loop with PyTorch's own settings.
@@ -166,6 +171,8 @@ def compare(load: Load, computer: Machine, groups: list[int], deadline: float = 
             fast = replace(computer, precision=precision)
             work = partial(ours, load, fast, n)
             ways.append((f"this engine, {str(precision).removeprefix('torch.')}", n, work))
+    for n in stacked:
+        ways.append(("this engine, float32, stacked", n, partial(ours, load, computer, 1, n)))
     for name, n, work in ways:
         if time.monotonic() > deadline:
             break
@@ -199,6 +206,7 @@ def main() -> None:
     parser.add_argument("--n-images", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--groups", type=int, nargs="+", default=[1])
+    parser.add_argument("--stacked", type=int, nargs="+", default=[], help="networks side by side in one group, in float32")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     arguments = parser.parse_args()
     images = np.random.default_rng(0).integers(0, 256, (arguments.n_images, 3, 32, 32), dtype=np.uint8)
@@ -212,7 +220,7 @@ def main() -> None:
     computer = machine(arguments.device, 1, 512)
     print(f"{describe(computer.device)}, PyTorch {torch.__version__}, {len(images)} images, batches of {arguments.batch_size}; "
           f"an image takes {flops_an_image(load) / 1e9:.3g} GFLOP")  # fmt: skip
-    print(compare(load, computer, arguments.groups).to_string(index=False))
+    print(compare(load, computer, arguments.groups, stacked=arguments.stacked).to_string(index=False))
 
 
 if __name__ == "__main__":
