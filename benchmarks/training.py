@@ -206,7 +206,9 @@ def main() -> None:
     parser.add_argument("--n-images", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--groups", type=int, nargs="+", default=[1])
-    parser.add_argument("--stacked", type=int, nargs="+", default=[], help="networks side by side in one group, in float32")
+    parser.add_argument(
+        "--stacked", type=int, nargs="+", default=[], help="networks side by side in one group, in float32"
+    )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     arguments = parser.parse_args()
     images = np.random.default_rng(0).integers(0, 256, (arguments.n_images, 3, 32, 32), dtype=np.uint8)
