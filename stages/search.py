@@ -9,7 +9,8 @@ from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import run_stage, stage_item
 from nnrobust.runtime.progress import shown
 from nnrobust.runtime.store import WorkStore
-from nnrobust.training.search import SearchPlan, optimism, outcome, search
+from nnrobust.training.halving import SearchPlan
+from nnrobust.training.search import optimism, outcome, search
 from nnrobust.training.tasks import TrainingSet, hold_out
 from nnrobust.training.trials import Trials
 from nnrobust.training.validation import Validation
@@ -37,11 +38,7 @@ def main() -> None:
         Validation(params.epsilon.model_dump(), held.steps, held.every, held.seed),
         machine,
     )
-    budgets = {name: getattr(options, name) for name in ("n_trials", "n_at_once", "min_epochs", "max_epochs")}
-    plan = SearchPlan(
-        options.space.model_dump(), **budgets, reduction_factor=options.reduction_factor, seed=options.seed
-    )
-    table = search(trials.keys(), plan, trials, WORK / "search.journal", shown)
+    table = search(trials.keys(), SearchPlan.of(options.model_dump()), trials, WORK / "search.journal", shown)
     write_csv(TABLE, table)
     write_json(METRICS, optimism(table, params.summary.n_decimals))
     write_json(OUTPUT, outcome(list(params.variants), name, table))

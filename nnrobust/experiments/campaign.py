@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from nnrobust.attacks.batches import Source, attack_in_blocks
 from nnrobust.attacks.pairs import PairSource, RestrictedSource, pair_inputs, problem_records
 from nnrobust.attacks.victim import AttackSpec
-from nnrobust.config.recipes import Recipe, Setting
+from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, Problem, channel_statistics
 from nnrobust.errors import RecordError
 from nnrobust.networks.architectures import build_network
@@ -23,6 +23,7 @@ from nnrobust.records import read_records, write_records
 from nnrobust.runtime.machine import Machine
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.threat import ThreatModel, parse_epsilon
+from nnrobust.training.halving import SearchPlan
 from nnrobust.training.outcomes import history, outcomes
 from nnrobust.training.schedule import shortened, validation_norms, with_setting
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet, hold_out
@@ -44,29 +45,11 @@ class Unit:
 
 @dataclass(frozen=True)
 class Searched:
-    """The variant whose settings are searched, pair by pair, and the journal in which a search that was ended goes on.
-
-    `options` are those of `nnrobust.training.search.SearchPlan`.
-    """
+    """The variant whose settings are searched, pair by pair, and the journal in which a search that was ended goes on."""
 
     variant: str
-    options: dict[str, Any]
+    search: SearchPlan
     journal: Path
-
-    @classmethod
-    def of(cls, block: Mapping[str, Any], variant: str, journal: Path) -> "Searched":
-        """What the block `search` of a profile says; it is taken to be valid."""
-        names = ("n_trials", "n_at_once", "min_epochs", "max_epochs", "reduction_factor", "seed")
-        return cls(
-            variant, {"space": Setting.space_of(block["space"]), **{name: block[name] for name in names}}, journal
-        )
-
-    def epochs(self) -> float:
-        """About those that all trials of a pair train for, each round as many: a factor fewer go on, for as much longer."""
-        first, factor = self.options["min_epochs"], self.options["reduction_factor"]
-        longest = min(self.options["max_epochs"], max(self.options["space"]["epochs"]))
-        n_rounds = 1 + math.ceil(math.log(max(1.0, longest / first), factor) - 1e-9)
-        return float(self.options["n_trials"] * first * n_rounds)
 
 
 @dataclass(frozen=True)
@@ -92,7 +75,7 @@ class Plan:
         epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
         held, attack, blocks = profile["validation"], profile["attack"], profile["variants"]
         search = profile["search"]
-        searched = [Searched.of(search, name, journal) for name in search["variants"] if name in variants]
+        searched = [Searched(name, SearchPlan.of(search), journal) for name in search["variants"] if name in variants]
         return cls(
             {name: Recipe.of(blocks[name]) for name in variants},
             frozenset(name for name in variants if blocks[name]["problem"] == "all_classes"),
@@ -104,11 +87,17 @@ class Plan:
             *searched,
         )
 
+    def search_of(self, variant: str) -> Searched | None:
+        return self.searched if self.searched and self.searched.variant == variant else None
+
     def content(self, variant: str) -> dict[str, Any]:
         """All that decides a variant's networks but the images, for provenance: the recipe, and the search that fills it in."""
-        problem = "all_classes" if variant in self.of_all_classes else "pairs"
-        searched = {"search": self.searched.options} if self.searched and self.searched.variant == variant else {}
-        return self.recipes[variant].content() | {"problem": problem} | searched
+        problem, searched = "all_classes" if variant in self.of_all_classes else "pairs", self.search_of(variant)
+        return (
+            self.recipes[variant].content()
+            | {"problem": problem}
+            | ({"search": asdict(searched.search)} if searched else {})
+        )
 
 
 class Campaign:
@@ -173,8 +162,8 @@ class Campaign:
         n_held, norms = self.plan.fraction * n_train, len(validation_norms(recipe))
         checks = n_held * (1 + norms * (2 * self.plan.validation.steps + 1)) / self.plan.validation.every
         is_trained = unit.variant not in self.plan.of_all_classes or isinstance(problem, AllClasses)
-        searched = self.plan.searched
-        epochs = recipe.epochs + (searched.epochs() if searched and searched.variant == unit.variant else 0)
+        searched = self.plan.search_of(unit.variant)
+        epochs = recipe.epochs + (searched.search.epochs_a_pair() if searched else 0)
         n_attacked = sum(
             len(pair_inputs(getattr(self.dataset, split), [problem], self.plan.n_attacked[split]).ids)
             for split in SPLITS
@@ -191,11 +180,10 @@ class Campaign:
             RecordError: when a network of all classes, some of whose problems are done, came out otherwise this time.
         """
         whole = AllClasses(len(self.dataset.classes)) if unit.variant in self.plan.of_all_classes else None
-        start = time.monotonic()
-        recipes = self._recipes(unit)
-        search_seconds = (time.monotonic() - start) / len(unit.problems)
-        trained_on = [whole] if whole else list(unit.problems)
-        tasks = [self._task(recipe, problem) for recipe, problem in zip(recipes, trained_on, strict=False)]
+        trained_on, start = (whole,) if whole else unit.problems, time.monotonic()
+        recipes = self._recipes(unit.variant, trained_on)
+        search_seconds = (time.monotonic() - start) / len(trained_on)
+        tasks = [self._task(recipe, problem) for recipe, problem in zip(recipes, trained_on, strict=True)]
         trained, first_failures = train_with_retry(tasks, self._train)
         if whole and whole not in unit.problems:
             self._check_is_the_same(unit.variant, tasks[0], trained[0])
@@ -215,27 +203,23 @@ class Campaign:
             self._append_records(frames, unit.variant, problem)
             self._append("training.csv", row, unit.variant, problem)
 
-    def _recipes(self, unit: Unit) -> list[Recipe]:
-        """The recipe for each problem of the unit; those of a searched variant are chosen, and their trials kept, first."""
-        recipe, searched = self.plan.recipes[unit.variant], self.plan.searched
-        if searched is None or unit.variant != searched.variant:
-            return [recipe] * len(unit.problems)
-        from nnrobust.training.search import (
-            SearchPlan,
-            choose,
-            search,
-            settings_of,
-        )  # here: Optuna, which few campaigns need
+    def _recipes(self, variant: str, problems: tuple[Problem, ...]) -> list[Recipe]:
+        """The recipe for each problem; those of a searched variant are chosen, and their trials kept, first."""
+        recipe, searched = self.plan.recipes[variant], self.plan.search_of(variant)
+        if searched is None:
+            return [recipe] * len(problems)
+        # Here, as a bare machine lacks Optuna.
+        from nnrobust.training.search import choose, search, settings_of
         from nnrobust.training.trials import Trials
 
-        pairs = [problem for problem in unit.problems if isinstance(problem, Pair)]
+        pairs = [problem for problem in problems if isinstance(problem, Pair)]
         tasks, test = [self._task(recipe, pair) for pair in pairs], self.dataset.test
         split = {pair: (task.indices, task.held) for pair, task in zip(pairs, tasks, strict=True)}
         data = self._training_set(tasks[0])
         trials = Trials(recipe, data, split, test.images, test.labels, self.plan.validation, self.machine, self._watch)
-        table = search(trials.keys(), SearchPlan(**searched.options), trials, searched.journal)
+        table = search(trials.keys(), searched.search, trials, searched.journal)
         for pair in pairs:
-            self._append("search_trials.csv", table[table["pair"] == str(pair)], unit.variant, pair)
+            self._append("search_trials.csv", table[table["pair"] == str(pair)], variant, pair)
         settings = settings_of(choose(table))
         return [with_setting(recipe, settings[str(pair)]) for pair in pairs]
 

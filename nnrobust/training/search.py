@@ -22,36 +22,12 @@ from nnrobust.data.datasets import Pair
 from nnrobust.errors import DataWarning
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import fingerprint
+from nnrobust.training.halving import SearchPlan
 from nnrobust.training.journal import HashedJournal
 
 AS_IN_PARAMS = "as in params.yaml"
 """The fingerprint of a variant that is not searched."""
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """Which settings are tried, and for how long.
-
-    A trial first gets `min_epochs`; the best of each `reduction_factor` trials then get that many times as many, trained from the
-    start so that the schedule is whole, and so on to `max_epochs` or the setting's own number.
-    """
-
-    space: dict[str, list[Any]]
-    n_trials: int
-    n_at_once: int
-    min_epochs: int
-    max_epochs: int
-    reduction_factor: int
-    seed: int
-
-    def limit(self, setting: Setting) -> int:
-        return min(self.max_epochs, setting.epochs)
-
-    def next_budget(self, setting: Setting, spent: list[int]) -> int:
-        """The epochs of a trial's next training, after trainings of `spent` epochs."""
-        budget = self.min_epochs * self.reduction_factor ** len(spent)
-        return min(budget, self.limit(setting))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Sear
 from nnrobust.networks.architectures import build_network
 from nnrobust.runtime.machine import Machine
 from nnrobust.threat import ThreatModel
+from nnrobust.training.halving import SearchPlan
 from nnrobust.training.schedule import with_setting
 from nnrobust.training.search import choose, settings_of
 from nnrobust.training.tasks import Task, hold_out
@@ -71,7 +72,7 @@ def searching(dataset, folder, watch=unwatched):
     """A campaign of one variant, whose settings are searched."""
     plan = Plan({"T_B": recipe(trades=TRADES)}, frozenset(), [ThreatModel("Linf", 0.05)], VALIDATION, 0.2,
                 [AttackSpec("apgd-ce", 2, 1, 0)], {"train": 2, "test": 2},
-                Searched("T_B", OPTIONS, folder / "search.journal"))  # fmt: skip
+                Searched("T_B", SearchPlan(**OPTIONS), folder / "search.journal"))  # fmt: skip
     (folder / "out").mkdir(exist_ok=True)
     return Campaign(folder / "out", dataset, plan, Machine(CPU, 1, 100), float("inf"), watch)
 
@@ -120,10 +121,9 @@ def test_a_search_that_was_ended_goes_on_in_its_journal(dataset, tmp_path):
 
 
 def test_the_work_of_a_search_is_planned(dataset, tmp_path):
-    searched = Searched(
-        "T_B", OPTIONS | {"n_trials": 60, "min_epochs": 2, "max_epochs": 18, "reduction_factor": 3}, tmp_path
-    )
-    assert searched.epochs() == 60 * 2 * 2  # a setting has four epochs, so that the second round is the last
+    search = SearchPlan(**OPTIONS | {"n_trials": 60, "min_epochs": 2, "max_epochs": 18, "reduction_factor": 3})
+    assert search.epochs_a_pair() == 60 * 2 * 2  # a setting has four epochs, so that the second round is the last
+    searched = Searched("T_B", search, tmp_path)
     plan = Plan({"T_B": recipe(trades=TRADES), "T_R": recipe(trades=TRADES)}, frozenset(), [], replace(VALIDATION, every=1_000_000), 0.2,
                 [], {"train": None, "test": None}, searched)  # fmt: skip
     campaign, guess = Campaign(tmp_path, dataset, plan, Machine(CPU, 1, 100), 0.0), {"training": 1_000.0, "attack": 1.0}

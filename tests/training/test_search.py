@@ -11,12 +11,12 @@ from nnrobust.config.blocks import Space
 from nnrobust.config.recipes import Setting
 from nnrobust.data.datasets import Pair
 from nnrobust.errors import DataWarning
+from nnrobust.training.halving import SearchPlan
 from nnrobust.training.journal import HashedJournal
 from nnrobust.training.search import (
     AS_IN_PARAMS,
     PairSearch,
     Score,
-    SearchPlan,
     choose,
     optimism,
     outcome,
