@@ -190,7 +190,7 @@ def _zoo(run: Run, points: pd.DataFrame) -> Drawing:
     published = zoo_figure.published_points(run.tables["published"], zoo)
     if not len(points):
         return _published(run, published)
-    n = zoo.loc[zoo["architecture"].notna(), "classifier"].nunique()
+    n = zoo.loc[zoo["architecture"].notna() | (zoo["kind"] == "attacked"), "classifier"].nunique()
     is_proven = points["kind"] != "attacked"
     kinds = " or ".join(sorted(set(points.loc[is_proven, "kind"]), reverse=True))
     proven = " and ".join(["1NN", *(["the simple classifiers"] if run.simple else [])])

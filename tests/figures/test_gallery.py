@@ -314,6 +314,16 @@ def test_published_accuracies_are_crosses_apart_from_what_is_measured(whole):
     assert all(title.endswith("of 2 measured") for title in titles[1:]), titles
 
 
+def test_networks_of_all_classes_from_a_campaign_are_among_the_models_counted(whole):
+    run, _ = whole
+    zoo = run.tables["zoo"]
+    mine = zoo[zoo["classifier"] == WHOLE].assign(classifier="T_R_10", architecture=np.nan)
+    tables = {**run.tables, "zoo": pd.concat([zoo, mine], ignore_index=True)}
+    one = drawings(replace(run, tables=tables))["figure_8"]
+    assert "T_R_10" in set(one.table["classifier"])
+    assert "3 of 3 models" in one.caption
+
+
 def test_where_no_model_is_measured_the_published_ones_have_a_figure_of_their_own(tmp_path):
     run = made(tmp_path)
     assert "figure_8" not in drawings(run)
