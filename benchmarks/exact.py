@@ -21,7 +21,7 @@ from scipy.optimize import linprog
 from nnrobust import OneNearestNeighbor
 from nnrobust.data.datasets import Dataset
 from nnrobust.data.sources import read_image_folder
-from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.proofs.proof import RobustRadius
 
 EPSILON = 8.0
 """Of Linf, in pixel values; in L2 times sqrt(d)."""

@@ -16,8 +16,8 @@ import numpy as np
 
 from nnrobust import OneNearestNeighbor
 from nnrobust.data.datasets import Split, load_dataset
-from nnrobust.nearest.metric_learning import learn_metric
-from nnrobust.nearest.projections import low_pass, principal_components
+from nnrobust.nearest.learned.metric_learning import learn_metric
+from nnrobust.nearest.learned.projections import low_pass, principal_components
 from nnrobust.simple.measured import as_points
 from nnrobust.threat import ThreatModel, parse_epsilon
 

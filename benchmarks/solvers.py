@@ -27,9 +27,9 @@ from sklearn.datasets import load_digits
 
 from nnrobust import OneNearestNeighbor
 from nnrobust.data.sources import read_image_folder
-from nnrobust.nearest import best_first, pairs
-from nnrobust.nearest.halfspace import Adversary, Box
-from nnrobust.nearest.problems import Problems, propose, solve
+from nnrobust.nearest.convex.problems import Problems, propose, solve
+from nnrobust.nearest.proofs.halfspace import Adversary, Box
+from nnrobust.nearest.search import best_first, pairs
 from nnrobust.simple.measured import as_points
 from nnrobust.threat import norm_of
 

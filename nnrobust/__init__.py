@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nnrobust.nearest.k_estimator import KNearestNeighbor as KNearestNeighbor
     from nnrobust.nearest.neighborhood import RobustScorer as RobustScorer
     from nnrobust.nearest.pipelines import robust_radius as robust_radius
-    from nnrobust.nearest.verification import verify as verify
+    from nnrobust.nearest.proofs.verification import verify as verify
 
 __version__ = "0.2.0"
 __all__ = [
@@ -35,7 +35,7 @@ _HOMES = {
     "evaluate": "nnrobust.evaluation.evaluate",
     "load_model": "nnrobust.models.sources",
     "robust_radius": "nnrobust.nearest.pipelines",
-    "verify": "nnrobust.nearest.verification",
+    "verify": "nnrobust.nearest.proofs.verification",
 }
 
 

@@ -166,7 +166,7 @@ def _radius(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from nnrobust.nearest.verification import verify
+    from nnrobust.nearest.proofs.verification import verify
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import SPLITS, load_dataset
-from nnrobust.nearest.by_class import Work, certified
-from nnrobust.nearest.certificate import certificate_records
-from nnrobust.nearest.screening import Effort
+from nnrobust.nearest.dataset.by_class import Work, certified
+from nnrobust.nearest.dataset.certificate import certificate_records
+from nnrobust.nearest.distances.screening import Effort
 from nnrobust.records import ALL_CLASSES, write_records
 from nnrobust.runtime.cluster import engine_of
 from nnrobust.runtime.machine import machine

@@ -7,7 +7,7 @@ import torch
 
 from nnrobust.config.params import read_params
 from nnrobust.experiments.growth import Growth, growth_table
-from nnrobust.nearest.screening import Effort
+from nnrobust.nearest.distances.screening import Effort
 from nnrobust.runtime.cluster import engine_of
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.runtime.process import run_stage

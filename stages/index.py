@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from nnrobust.data.datasets import load_dataset
-from nnrobust.nearest.duplicates import nearest_training_images
-from nnrobust.nearest.neighbors import build_indexes, save_indexes
+from nnrobust.nearest.dataset.duplicates import nearest_training_images
+from nnrobust.nearest.dataset.neighbors import build_indexes, save_indexes
 from nnrobust.runtime.outputs import finished_folder, write_csv
 from nnrobust.runtime.process import run_stage
 from nnrobust.runtime.progress import shown

@@ -5,7 +5,7 @@ from pathlib import Path
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import save_dataset, select_pairs
 from nnrobust.data.read import Request
-from nnrobust.nearest.neighbors import class_distances
+from nnrobust.nearest.dataset.neighbors import class_distances
 from nnrobust.runtime.outputs import finished_folder, write_csv
 from nnrobust.runtime.process import run_stage
 from nnrobust.runtime.progress import shown

@@ -17,7 +17,7 @@ from nnrobust.attacks.victim import AttackSpec, Victim, checked_logits, of_netwo
 from nnrobust.errors import AttackError, AttackMemoryError, DataError
 from nnrobust.evaluation.data import Data
 from nnrobust.linear.radius import linear_radius
-from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.proofs.proof import RobustRadius
 from nnrobust.runtime.machine import Machine
 from nnrobust.threat import ThreatModel, norm_of
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from nnrobust.config.classifiers import Simple
 from nnrobust.data.datasets import Dataset, Pair, Split, first_per_class, opened
-from nnrobust.nearest.certificate import certificate_records, certify
-from nnrobust.nearest.neighbors import build_indexes
-from nnrobust.nearest.screening import Effort
+from nnrobust.nearest.dataset.certificate import certificate_records, certify
+from nnrobust.nearest.dataset.neighbors import build_indexes
+from nnrobust.nearest.distances.screening import Effort
 from nnrobust.runtime.machine import Engine
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.simple.fitted import fitted

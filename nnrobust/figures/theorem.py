@@ -32,9 +32,9 @@ def theorem_table() -> pd.DataFrame:
     Source: arXiv 2404.06313, figure 3 and theorem 1 with d(x, x1) >= d(x, x0) + delta, definition 3.3 the right way round.
     """
     # Here, so that whoever only draws needs no solver.
-    from nnrobust.nearest.radius import exact_radii
-    from nnrobust.nearest.references import References
-    from nnrobust.nearest.screening import Effort, Rivals
+    from nnrobust.nearest.distances.references import References
+    from nnrobust.nearest.distances.screening import Effort, Rivals
+    from nnrobust.nearest.search.radius import exact_radii
 
     query, own, other = np.array([QUERY]), np.array(OWN), np.array(OTHER)
     rivals = Rivals.of(*(References.of(one, np.zeros(2, np.float32), "cpu") for one in (own, other)))

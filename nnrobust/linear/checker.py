@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnrobust.linear.signs import rough_error, score_gap, wins_or_ties
-from nnrobust.nearest import halfspace
+from nnrobust.nearest.proofs import halfspace
 from nnrobust.threat import DUAL, norm_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from nnrobust.linear.progress import FitProgress, unreported
 from nnrobust.linear.radius import linear_radius
 from nnrobust.linear.solver import solve
 from nnrobust.nearest.arguments import checked, known_norm, number
-from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.proofs.proof import RobustRadius
 
 
 class RobustLinearClassifier(ClassifierMixin, BaseEstimator):

@@ -9,8 +9,8 @@ import numpy as np
 from nnrobust.errors import DataError
 from nnrobust.linear import checker
 from nnrobust.linear.form import LinearForm
-from nnrobust.nearest.digest import digest_of
-from nnrobust.nearest.halfspace import Adversary
+from nnrobust.nearest.proofs.digest import digest_of
+from nnrobust.nearest.proofs.halfspace import Adversary
 
 
 @dataclass(frozen=True)

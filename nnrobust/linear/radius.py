@@ -13,11 +13,11 @@ from nnrobust.errors import DataError
 from nnrobust.linear.form import LinearForm
 from nnrobust.linear.proof import LinearCertificate
 from nnrobust.linear.signs import rough_error, score_gap, wins_or_ties
-from nnrobust.nearest import halfspace
 from nnrobust.nearest.arguments import TYPES, adversary_of, as_rows, codes_of, number, require_finite
-from nnrobust.nearest.digest import digest_of
-from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.proofs import halfspace
+from nnrobust.nearest.proofs.digest import digest_of
+from nnrobust.nearest.proofs.halfspace import Adversary
+from nnrobust.nearest.proofs.proof import RobustRadius
 from nnrobust.threat import DUAL, norm_of
 
 _DOWN, _UP = 1 - 1e-9, 1 + 1e-12

@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from nnrobust.errors import DataError, DataWarning
-from nnrobust.nearest.halfspace import Adversary
+from nnrobust.nearest.proofs.halfspace import Adversary
 from nnrobust.threat import NORMS
 
 TYPES = (np.float64, np.float32, np.uint8)

@@ -12,8 +12,16 @@ import numpy as np
 
 from nnrobust.errors import DataError
 from nnrobust.nearest.arguments import feature_by_feature, number
-from nnrobust.nearest.categorical_proof import DOWN, UP, CategoricalCertificate, Category, changed, cost, n_choices
-from nnrobust.nearest.proof import Certificate, RobustRadius
+from nnrobust.nearest.proofs.categorical_proof import (
+    DOWN,
+    UP,
+    CategoricalCertificate,
+    Category,
+    changed,
+    cost,
+    n_choices,
+)
+from nnrobust.nearest.proofs.proof import Certificate, RobustRadius
 
 MOST = 20_000
 """Choices of categories that are solved for a query at most, and of several queries at once."""

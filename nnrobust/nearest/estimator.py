@@ -10,7 +10,6 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
-from nnrobust.nearest.answers import Answers, matrix_of
 from nnrobust.nearest.arguments import (
     checked,
     codes_of,
@@ -23,15 +22,16 @@ from nnrobust.nearest.arguments import (
     whole_number,
 )
 from nnrobust.nearest.categories import categorical_radius
-from nnrobust.nearest.digest import digest_of
-from nnrobust.nearest.distances import MOST, Distances, ToClasses
-from nnrobust.nearest.facing import Facing, rows_at
-from nnrobust.nearest.metric import PLAIN, Metric
+from nnrobust.nearest.distances.facing import Facing, rows_at
+from nnrobust.nearest.distances.measured import MOST, Distances, ToClasses
+from nnrobust.nearest.distances.metric import PLAIN, Metric
+from nnrobust.nearest.distances.references import References, centre_of, unit_of
+from nnrobust.nearest.distances.screening import Rivals
 from nnrobust.nearest.neighborhood import Neighborhood
-from nnrobust.nearest.proof import RobustRadius
-from nnrobust.nearest.radius import Search
-from nnrobust.nearest.references import References, centre_of, unit_of
-from nnrobust.nearest.screening import Rivals
+from nnrobust.nearest.proofs.digest import digest_of
+from nnrobust.nearest.proofs.proof import RobustRadius
+from nnrobust.nearest.search.answers import Answers, matrix_of
+from nnrobust.nearest.search.radius import Search
 from nnrobust.runtime.jobs import Lazily, Report, spread
 from nnrobust.runtime.threads import on_one_thread
 

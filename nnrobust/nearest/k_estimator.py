@@ -9,14 +9,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
 from nnrobust.nearest.arguments import adversary_of, codes_of, number, whole_number
+from nnrobust.nearest.distances.metric import FOR_VERIFY
 from nnrobust.nearest.estimator import OneNearestNeighbor
-from nnrobust.nearest.field import Field
-from nnrobust.nearest.metric import FOR_VERIFY
-from nnrobust.nearest.proof import RobustRadius
-from nnrobust.nearest.voting_known import Question
-from nnrobust.nearest.voting_proof import VotingCertificate
-from nnrobust.nearest.voting_search import VotingSearch
-from nnrobust.nearest.voting_tree import SPLIT, Outcome
+from nnrobust.nearest.proofs.proof import RobustRadius
+from nnrobust.nearest.proofs.voting_proof import VotingCertificate
+from nnrobust.nearest.voting.field import Field
+from nnrobust.nearest.voting.known import Question
+from nnrobust.nearest.voting.search import VotingSearch
+from nnrobust.nearest.voting.tree import SPLIT, Outcome
 from nnrobust.runtime.jobs import Report, spread
 from nnrobust.runtime.threads import on_one_thread
 

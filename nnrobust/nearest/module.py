@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nnrobust.nearest.metric import Metric, Plain
-from nnrobust.nearest.references import References
+from nnrobust.nearest.distances.metric import Metric, Plain
+from nnrobust.nearest.distances.references import References
 
 
 class NearestNeighborModule(nn.Module):

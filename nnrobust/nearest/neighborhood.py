@@ -7,8 +7,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
 from nnrobust.nearest.arguments import whole_number
-from nnrobust.nearest.field import Field
-from nnrobust.nearest.votes import most_own
+from nnrobust.nearest.proofs.votes import most_own
+from nnrobust.nearest.voting.field import Field
 
 _BLOCK = 64
 """Queries whose distances are taken at once."""

@@ -7,9 +7,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from nnrobust.errors import DataError
+from nnrobust.nearest.distances.metric import Metric, NotAffineError, affine_part
 from nnrobust.nearest.estimator import OneNearestNeighbor
-from nnrobust.nearest.metric import Metric, NotAffineError, affine_part
-from nnrobust.nearest.proof import RobustRadius
+from nnrobust.nearest.proofs.digest import rounded
+from nnrobust.nearest.proofs.proof import RobustRadius
 
 
 def robust_radius(estimator: Any, X: np.ndarray, y: np.ndarray | None = None, **options: Any) -> RobustRadius:  # noqa: N803
@@ -69,7 +70,7 @@ def in_raw_units(pipeline: Pipeline) -> OneNearestNeighbor:
     points = model._points.astype(np.float64) - offset
     if raw._metric.matrix.shape != matrix.shape or not np.array_equal(raw._metric.matrix, matrix):
         points = points @ (raw._metric.matrix @ np.linalg.pinv(matrix)).T  # another matrix of the same distances
-    raw._keep(raw._metric.rounded(points), model._labels)
+    raw._keep(rounded(points), model._labels)
     return raw
 
 

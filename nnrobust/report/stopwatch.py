@@ -11,7 +11,7 @@ import pandas as pd
 
 from nnrobust.config.params import Params
 from nnrobust.data.datasets import AllClasses, Prepared, Problem, Split
-from nnrobust.nearest.neighbors import build_indexes, propose
+from nnrobust.nearest.dataset.neighbors import build_indexes, propose
 from nnrobust.networks.architectures import builder
 from nnrobust.networks.stack import Stack, classifier
 from nnrobust.networks.storage import load_networks, stored_pairs

@@ -8,11 +8,11 @@ import numpy as np
 
 from nnrobust.config.classifiers import Linear, Mean, Metric, Prototypes, Simple
 from nnrobust.linear.estimator import RobustLinearClassifier
-from nnrobust.nearest.certificate import PROGRAMS
+from nnrobust.nearest.dataset.certificate import PROGRAMS
 from nnrobust.nearest.estimator import OneNearestNeighbor
-from nnrobust.nearest.metric_learning import Learning, learn_metric
-from nnrobust.nearest.proof import RobustRadius
-from nnrobust.nearest.prototypes import choose_prototypes, class_means, prototypes
+from nnrobust.nearest.learned.metric_learning import Learning, learn_metric
+from nnrobust.nearest.learned.prototypes import choose_prototypes, class_means, prototypes
+from nnrobust.nearest.proofs.proof import RobustRadius
 
 CLOSED_FORM = dict.fromkeys(PROGRAMS, "closed form")
 

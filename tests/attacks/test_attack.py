@@ -151,10 +151,10 @@ def test_a_linf_success_counts_in_the_l2_ball_that_contains_it():
 def test_no_attack_beats_the_certificate_of_1nn():
     """1NN as a network with logits minus the squared distance to each class: certified <= attacked, image by image."""
     from nnrobust.data.datasets import Split
-    from nnrobust.nearest.certificate import BOX, certify
-    from nnrobust.nearest.halfspace import Adversary
-    from nnrobust.nearest.neighbors import build_indexes
-    from nnrobust.nearest.screening import Effort
+    from nnrobust.nearest.dataset.certificate import BOX, certify
+    from nnrobust.nearest.dataset.neighbors import build_indexes
+    from nnrobust.nearest.distances.screening import Effort
+    from nnrobust.nearest.proofs.halfspace import Adversary
 
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (60, 1, 3, 3), dtype=np.uint8)

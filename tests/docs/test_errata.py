@@ -14,8 +14,8 @@ import nnrobust
 from made.project import ROOT, params_of
 from made.references import bounds_of, points, random_problem
 from nnrobust import OneNearestNeighbor
-from nnrobust.nearest.halfspace import Adversary
-from nnrobust.nearest.neighbors import class_distances
+from nnrobust.nearest.dataset.neighbors import class_distances
+from nnrobust.nearest.proofs.halfspace import Adversary
 from nnrobust.tables.accuracy import wilson_interval
 from nnrobust.threat import norm_of
 from nnrobust.training.losses import standard_loss, trades_loss

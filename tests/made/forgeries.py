@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from nnrobust.nearest.digest import digest_of
-from nnrobust.nearest.halfspace import Adversary
+from nnrobust.nearest.proofs.digest import digest_of
+from nnrobust.nearest.proofs.halfspace import Adversary
 
 
 class Forger:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from nnrobust.data.datasets import Split
-from nnrobust.nearest.certificate import certify
-from nnrobust.nearest.neighbors import build_indexes
-from nnrobust.nearest.screening import Effort
+from nnrobust.nearest.dataset.certificate import certify
+from nnrobust.nearest.dataset.neighbors import build_indexes
+from nnrobust.nearest.distances.screening import Effort
 
 EVERYTHING = Effort(n_own=1000, n_screened=1000, block_size=64)
 

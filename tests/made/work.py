@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnrobust.errors import TrainingError
-from nnrobust.nearest.by_class import Work
+from nnrobust.nearest.dataset.by_class import Work
 
 
 def square(x):

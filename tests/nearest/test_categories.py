@@ -9,7 +9,7 @@ import pytest
 from nnrobust import KNearestNeighbor, OneNearestNeighbor, verify
 from nnrobust.errors import DataError, SolverError
 from nnrobust.nearest import categories as module
-from nnrobust.nearest.categorical_proof import CategoricalCertificate, Category, cost
+from nnrobust.nearest.proofs.categorical_proof import CategoricalCertificate, Category, cost
 from nnrobust.threat import NORMS, ORDER
 
 COLOURS = {(2, 3, 4): np.eye(3), 5: [0, 2]}

@@ -102,7 +102,7 @@ def test_tests_run_in_the_unpacked_source_distribution(built, tmp_path):
         archive.extractall(tmp_path, filter="data")
     (folder,) = tmp_path.iterdir()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", "tests/config", "tests/data",
-               "tests/nearest/test_halfspace.py", "tests/test_threat.py", "tests/report/test_published.py"]  # fmt: skip
+               "tests/nearest/proofs/test_halfspace.py", "tests/test_threat.py", "tests/report/test_published.py"]  # fmt: skip
     done = subprocess.run(
         command, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False
     )

@@ -21,9 +21,9 @@ from nnrobust.attacks.verdicts import AttackInputs
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.data.datasets import Pair, save_dataset
 from nnrobust.errors import ParamError, TrainingError
-from nnrobust.nearest.by_class import Work, certified
-from nnrobust.nearest.neighbors import build_indexes, save_indexes
-from nnrobust.nearest.screening import Effort
+from nnrobust.nearest.dataset.by_class import Work, certified
+from nnrobust.nearest.dataset.neighbors import build_indexes, save_indexes
+from nnrobust.nearest.distances.screening import Effort
 from nnrobust.runtime.cluster import Ray, attack_machine, engine_of, training_machine
 from nnrobust.runtime.machine import Local, Machine
 from nnrobust.runtime.processes import Processes
@@ -115,9 +115,9 @@ def test_workers_attack_what_this_process_attacks(cluster):
 def test_workers_certify_blocks_of_images_and_shards_of_references_though_one_is_killed(
     cluster, dataset, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("nnrobust.nearest.by_class.BLOCK", 4)
+    monkeypatch.setattr("nnrobust.nearest.dataset.by_class.BLOCK", 4)
     for name, value in (("TOGETHER", 400), ("APART", 150), ("LEAST", 1)):  # classes of 20 in three parts
-        monkeypatch.setattr(f"nnrobust.nearest.shards.{name}", value)
+        monkeypatch.setattr(f"nnrobust.nearest.dataset.shards.{name}", value)
     data, indexes = tmp_path / "data", tmp_path / "index"
     for folder in (data, indexes):
         folder.mkdir()

@@ -5,7 +5,10 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nnrobust import KNearestNeighbor, OneNearestNeighbor
-from nnrobust.nearest import distances, radius, voting_checker, voting_search
+from nnrobust.nearest.distances import measured as distances
+from nnrobust.nearest.proofs import voting_checker
+from nnrobust.nearest.search import radius
+from nnrobust.nearest.voting import search as voting_search
 from nnrobust.runtime.threads import in_threads, on_one_thread
 
 

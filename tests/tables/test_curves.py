@@ -10,7 +10,7 @@ from nnrobust.data.datasets import Pair, save_dataset
 from nnrobust.experiments.growth import Growth, growth_table, part_of
 from nnrobust.figures.curves import LINES, certificates_figure, epsilon_figure, growth_figure
 from nnrobust.figures.style import WIDE, style
-from nnrobust.nearest.screening import Effort
+from nnrobust.nearest.distances.screening import Effort
 from nnrobust.runtime.machine import Local
 from nnrobust.tables.accuracy import epsilon_curves
 from nnrobust.threat import ThreatModel

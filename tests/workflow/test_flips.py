@@ -11,7 +11,7 @@ from made.records import certified
 from nnrobust.data.datasets import SPLITS, Dataset, Pair, load_dataset, save_dataset, select_pairs
 from nnrobust.errors import NnrobustError
 from nnrobust.examples import Examples
-from nnrobust.nearest.neighbors import build_indexes, load_indexes, save_indexes
+from nnrobust.nearest.dataset.neighbors import build_indexes, load_indexes, save_indexes
 from nnrobust.networks.storage import load_networks, save_networks, stored_pairs
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.seals import load_arrays, save_arrays

@@ -84,8 +84,8 @@ def test_no_module_imports_itself_in_a_circle():
 
 
 def test_a_proof_is_checked_by_three_modules_without_a_solver():
-    upstream = GRAPH.find_upstream_modules("nnrobust.nearest.checker")
-    assert upstream == {"nnrobust.threat", "nnrobust.nearest.halfspace", "nnrobust.nearest.rigorous"}
+    upstream = GRAPH.find_upstream_modules("nnrobust.nearest.proofs.checker")
+    assert upstream == {"nnrobust.threat", "nnrobust.nearest.proofs.halfspace", "nnrobust.nearest.proofs.rigorous"}
 
 
 def test_params_are_read_without_numpy_and_torch():
