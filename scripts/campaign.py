@@ -44,7 +44,8 @@ from benchmarks.training import FORWARDS, Load, compare
 from nnrobust.config.profiles import read_profile
 from nnrobust.data.datasets import AllClasses, Dataset, Pair, select_pairs
 from nnrobust.data.read import Request
-from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Unit
+from nnrobust.experiments.campaign import BudgetSpentError, Campaign
+from nnrobust.experiments.plan import Plan, Unit
 from nnrobust.experiments.run_folder import calls_of, check_alike, code_hash, data_hash, write_provenance
 from nnrobust.runtime.machine import describe, machine, precision_of
 from nnrobust.runtime.memory import keep_freed_memory
@@ -233,7 +234,7 @@ def noted(options: argparse.Namespace, profile: dict[str, Any], dataset: Dataset
         "data_sha256": data_hash(dataset),
         "image_shape": list(dataset.image_shape),
         "settings": blocks | {"attacks": profile["attack"]["attacks"], "seed": profile["attack"]["seed"],
-                              "n_attacked_per_class": plan.n_attacked},
+                              "n_attacked_per_class": plan.n_attacked, "bounds": sorted(plan.bounded)},
         "recipes": {name: plan.content(name) for name in plan.recipes},
         "left_out": [name for name in profile["variants"] if name not in plan.recipes],
         "profile": profile,

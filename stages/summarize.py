@@ -12,7 +12,6 @@ from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import run_stage
 from nnrobust.tables.accuracy import (
     accuracy_table,
-    certified_table,
     check_certificates,
     check_threat_models,
     epsilon_curves,
@@ -27,7 +26,6 @@ from nnrobust.tables.zoo import (
     Expected,
     about_networks,
     about_zoo,
-    certified_records,
     published_table,
     zoo_counts,
     zoo_records,
@@ -35,8 +33,8 @@ from nnrobust.tables.zoo import (
 )
 
 RECORDS, METRICS = Path("data/records"), Path("metrics")
-NOTHING = pd.DataFrame()
-"""Of curves of networks of others, whose lines would hide the ones that are compared; of what a certificate adds to no table."""
+NO_CURVES = pd.DataFrame()
+"""Of networks of others, whose lines would hide the ones that are compared."""
 Found = dict[str, pd.DataFrame | None]
 
 
@@ -53,8 +51,9 @@ def pretrained_records(params: Params, n_dimensions: int) -> tuple[Found, Found]
     found: tuple[Found, Found] = ({}, {})
     for folder, names in (("models", params.models), ("zoo", params.zoo.models)):
         for into, expected, without in ((found[0], on_all, "pairs"), (found[1], on_pairs, "all_classes")):
-            wanted = [name for name in names if params.pretrained[name] != without]
-            into.update(zoo_records(RECORDS / folder, wanted, expected, is_of_pairs=expected is on_pairs))
+            for name in (name for name in names if params.pretrained[name] != without):
+                place = RECORDS / ("bounds" if name in params.bounds.models else folder)
+                into.update(zoo_records(place, [name], expected, is_of_pairs=expected is on_pairs))
     return found
 
 
@@ -72,7 +71,7 @@ def main() -> None:
     nearest = pd.read_csv(RECORDS / "nearest_training.csv")
     duplicates = near_duplicates(nearest, params.duplicates.threshold)
     for name in params.measured:
-        records = read_records(RECORDS / f"{name}.parquet")
+        records = read_records((RECORDS / "bounds" if name in params.bounds.variants else RECORDS) / f"{name}.parquet")
         if name not in params.variants:
             whole.append(records[records["pair"] == ALL_CLASSES])
         check_threat_models(records, dataset.n_dimensions)
@@ -82,11 +81,7 @@ def main() -> None:
     pretrained, on_pairs = pretrained_records(params, dataset.n_dimensions)
     for found in (*pretrained.values(), *on_pairs.values()):
         if found is not None:
-            parts.append((*accuracies(found, confidence, duplicates), NOTHING))
-    for name in params.bounds.models:
-        attacked = [found[name] for found in (pretrained, on_pairs) if found.get(name) is not None]
-        proven = certified_records(RECORDS / "bounds" / f"{name}.parquet", attacked)
-        parts.append((certified_table(proven, confidence), NOTHING, NOTHING, NOTHING))
+            parts.append((*accuracies(found, confidence, duplicates), NO_CURVES))
     table, unions, kept, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
     zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)

@@ -1,5 +1,6 @@
 """By how much the label of an image wins over each other class at least, wherever in the ball an adversary goes."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -7,13 +8,13 @@ import numpy as np
 import torch
 
 from nnrobust.bounds.backward import Ball, Chain
-from nnrobust.bounds.layers import Layer
+from nnrobust.bounds.layers import Dense, Layer
 from nnrobust.threat import ThreatModel
 
 BEYOND = 1 + 1e-9
 """Of epsilon: how far a proof is taken, as the radius of an image that is robust in a closed ball is more than that."""
-BLOCK = 8
-"""Images at once: more are no faster, and take more memory."""
+_MOST, _VALUES = 64, 2**23
+"""Images at once, and the coefficients that they may have: more are no faster, and take more memory."""
 
 
 @contextmanager
@@ -43,10 +44,18 @@ def margins(layers: Sequence[Layer], images: np.ndarray, labels: np.ndarray, thr
     (n_classes,) = layers[-1].after
     unit = torch.eye(n_classes, dtype=torch.float64)
     found = np.empty((len(images), n_classes))
-    for start in range(0, len(images), BLOCK):
-        rows = slice(start, start + BLOCK)
+    size = _at_once(layers)
+    for start in range(0, len(images), size):
+        rows = slice(start, start + size)
         chain = Chain(list(layers), Ball.around(torch.from_numpy(pixels[rows]), threat)).bound_relus()
         wanted = unit[torch.from_numpy(labels[rows]).long()][:, None] - unit
         found[rows] = chain.least(len(layers), wanted).numpy()
     found[np.arange(len(images)), labels] = np.inf
     return found
+
+
+def _at_once(layers: Sequence[Layer]) -> int:
+    """How many images are bounded together: each has coefficients, for each output of a linear layer, of the widest layer."""
+    n_rows = max(layer.after[0] for layer in layers if isinstance(layer, Dense))
+    n_values = max(math.prod(layer.before) for layer in layers)
+    return max(1, min(_MOST, _VALUES // (2 * n_rows * n_values)))

@@ -1,137 +1,209 @@
-"""What linear bounds say of the images that a network was attacked on: records of kind `certified` beside the attacked ones."""
+"""What linear bounds prove of the images that a network was attacked on: the `radius_lower` of its attacked records."""
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from nnrobust.bounds.layers import Layer, layers_of
-from nnrobust.bounds.margins import BEYOND, BLOCK, margins
-from nnrobust.data.datasets import SPLITS, Prepared, opened
+from nnrobust.bounds.margins import BEYOND, margins
+from nnrobust.config.recipes import Recipe
+from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, Problem, opened
 from nnrobust.errors import DataError, RecordError
 from nnrobust.models.blocks import Model
 from nnrobust.models.load import load_block
-from nnrobust.records import ALL_CLASSES, to_frame
-from nnrobust.runtime.machine import Engine
+from nnrobust.networks.architectures import builder
+from nnrobust.networks.storage import load_networks
+from nnrobust.records import ALL_CLASSES
+from nnrobust.runtime.machine import Engine, Local
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.threat import ThreatModel
 
-METHOD = "linear bounds"
-Margins = dict[int, np.ndarray]
-"""By the position of an image in its split, the lower bounds (classes,) on its label's margins."""
+_IMAGES = 64
+"""Of a piece of work."""
+Item = tuple[str, str, ThreatModel, list[int]]
+"""The problem that a network is of (`Networks.key`), a split, a threat model, and images by their positions in the split."""
+
+
+class Networks(Protocol):
+    """The networks that records are of: one of all classes, measured on any problem, or one of each pair."""
+
+    def __hash__(self) -> int: ...
+
+    def key(self, problem: str) -> str:
+        """The problem, as records name it, that the network was made for which `problem` is measured with."""
+
+    def layers(self, key: str) -> list[Layer]:
+        """Those of the network of a problem.
+
+        Raises:
+            DataError: when there are no linear bounds for it.
+        """
 
 
 @dataclass(frozen=True)
-class Work:
-    """The margins of images by split, threat model and positions: of the model in `folder`, on the dataset in `prepared`."""
+class FromFile:
+    """The network of others whose file lies in `folder`; its outputs are the dataset's `classes`."""
 
     model: Model
     folder: Path
-    prepared: Path
+    classes: tuple[str, ...]
 
-    def __call__(self, item: tuple[str, ThreatModel, Sequence[int]]) -> Margins:
-        split, threat, indices = item
-        part = getattr(opened(self.prepared).dataset, split)
-        found = margins(_layers(self), np.asarray(part.images[indices]), part.labels[indices], threat)
+    def key(self, problem: str) -> str:
+        return ALL_CLASSES
+
+    def layers(self, key: str) -> list[Layer]:
+        try:
+            return layers_of(load_block(self.model, self.folder, self.classes), self.model.shape)
+        except DataError as error:
+            raise DataError(f"{self.model.name}: {error}; take it out of bounds.models") from error
+
+
+@dataclass(frozen=True)
+class OfVariant:
+    """The networks of a variant in the file at `path`, of the dataset prepared in `prepared`; `is_whole`: one of all classes."""
+
+    path: Path
+    prepared: Path
+    recipe: Recipe
+    is_whole: bool
+
+    def key(self, problem: str) -> str:
+        return ALL_CLASSES if self.is_whole else problem
+
+    def layers(self, key: str) -> list[Layer]:
+        prepared = opened(self.prepared)
+        problem = _problem(key, prepared.dataset)
+        network = builder(prepared, self.recipe, len(problem.class_ids()))()
+        network.load_state_dict(load_networks(self.path, [problem], self.recipe.checkpoint)[0])
+        return _of_variant(network.eval(), prepared.dataset.image_shape, self.path.stem)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """One network, as it is, that was made for the problem `made_for`, for images of this shape."""
+
+    name: str
+    network: nn.Module
+    made_for: str
+    shape: tuple[int, int, int]
+
+    def key(self, problem: str) -> str:
+        return self.made_for
+
+    def layers(self, key: str) -> list[Layer]:
+        return _of_variant(self.network, self.shape, self.name)
+
+
+def _of_variant(network: nn.Module, shape: tuple[int, ...], name: str) -> list[Layer]:
+    try:
+        return layers_of(network, shape)
+    except DataError as error:
+        raise DataError(f"{name}: {error}; take it out of bounds.variants") from error
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """Takes the bounds of images, in whichever process: `data` is the dataset, or the folder it was prepared in."""
+
+    networks: Networks
+    data: Dataset | Path
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.data if isinstance(self.data, Dataset) else opened(self.data).dataset
+
+    def __call__(self, item: Item) -> dict[int, np.ndarray]:
+        """By position, the lower bounds (outputs,) on the margins of each image."""
+        key, split, threat, indices = item
+        part, problem = getattr(self.dataset, split), _problem(key, self.dataset)
+        targets = problem.targets(part.labels[indices])
+        found = margins(_layers(self.networks, key), np.asarray(part.images[indices]), targets, threat)
         return dict(zip(indices, found, strict=True))
 
 
+def _problem(name: str, dataset: Dataset) -> Problem:
+    return AllClasses(len(dataset.classes)) if name == ALL_CLASSES else Pair(*map(int, name.split("-")))
+
+
 @lru_cache(maxsize=1)
-def _layers(work: Work) -> list[Layer]:
-    found = load_block(work.model, work.folder, opened(work.prepared).dataset.classes)
-    try:
-        return layers_of(found, work.model.shape)
-    except DataError as error:
-        raise DataError(f"{work.model.name}: {error}; take it out of bounds.models") from error
+def _layers(networks: Networks, key: str) -> list[Layer]:
+    return networks.layers(key)
 
 
-def bound_all(
-    work: Work, attacked: pd.DataFrame, threats: Sequence[ThreatModel], engine: Engine, progress: Progress = silent
-) -> Iterator[pd.DataFrame]:
-    """The certified records of a model's attacked ones, by threat model, the smaller ball first.
+def with_proofs(
+    proofs: Proofs, attacked: pd.DataFrame, engine: Engine | None = None, progress: Progress = silent
+) -> pd.DataFrame:
+    """The attacked records of a network with its proofs: `radius_lower` is above epsilon where an image is proven robust.
 
-    Of an image that no attack left standing, and in a ball that contains one in which nothing was proven of it, there is nothing
-    to prove, and no bound is taken.
+    An image that no attack left standing has nothing to prove, nor has one in a ball around another in which nothing was
+    proven.
 
     Raises:
         DataError: when there are no linear bounds for the network.
-        RecordError: when what is proven robust was fooled, or is no right prediction.
+        RecordError: when what is proven robust fell, on another problem on which it stands, or is not right unperturbed.
     """
-    prepared = opened(work.prepared)
-    _layers(work)
-    proven: dict[str, tuple[ThreatModel, pd.DataFrame]] = {}
-    for threat in sorted(
-        threats, key=lambda one: sum(one.contains(other, prepared.dataset.n_dimensions) for other in threats)
-    ):
-        mine = attacked[(attacked["norm"] == threat.norm) & (attacked["epsilon"] == threat.epsilon)]
-        left = mine[mine["is_robust"]]
-        for smaller, records in proven.values():
-            if threat.contains(smaller, prepared.dataset.n_dimensions):
-                left = left.merge(records.loc[records["is_robust"], ["split", "pair", "index"]])
+    found = attacked.reset_index(drop=True)
+    places = found[["split", "pair", "norm"]].astype(str).assign(index=found["index"], epsilon=found["epsilon"])
+    places["key"] = places["pair"].map({name: proofs.networks.key(name) for name in places["pair"].unique()})
+    lower, is_open = np.zeros(len(found)), found["is_robust"].to_numpy(copy=True)
+    done: list[tuple[ThreatModel, set[tuple[str, str, int]]]] = []
+    for threat in _smallest_first(places, proofs.dataset.n_dimensions):
+        mine = places[(places["norm"] == threat.norm) & (places["epsilon"] == threat.epsilon)]
+        left = mine[is_open[mine.index]]
+        for smaller, proven in done:
+            if threat.contains(smaller, proofs.dataset.n_dimensions):
+                left = left[[place in proven for place in zip(left["split"], left["pair"], left["index"], strict=True)]]
         beyond = ThreatModel(threat.norm, threat.epsilon * BEYOND)
-        indices = {split: np.unique(left.loc[left["split"] == split, "index"]).tolist() for split in SPLITS}
-        items = [
-            (split, beyond, those[start : start + BLOCK])
-            for split, those in indices.items()
-            for start in range(0, len(those), BLOCK)
-        ]
-        found: dict[str, Margins] = {split: {} for split in SPLITS}
-        mapped = engine.map(work, items)
-        for _, (number, margins_of) in zip(progress(items, f"bounds in {threat.norm}"), mapped, strict=True):
-            found[items[number][0]].update(margins_of)
-        frame = certified_records(mine, found, prepared, beyond)
-        proven[threat.norm] = (threat, frame)
-        yield frame
-
-
-def certified_records(
-    attacked: pd.DataFrame, found: Mapping[str, Margins], prepared: Prepared, reached: ThreatModel
-) -> pd.DataFrame:
-    """One record for each attacked one: robust where every other class of its problem has a margin above 0.
-
-    Raises:
-        RecordError: as `bound_all`.
-    """
-    ids = {str(pair): pair.class_ids() for pair in prepared.pairs}
-    ids[ALL_CLASSES] = np.arange(len(prepared.dataset.classes))
-    is_proven, unknown = np.zeros(len(attacked), dtype=bool), np.full(len(prepared.dataset.classes), -np.inf)
-    places = attacked.reset_index(drop=True).astype({"split": str, "pair": str})
-    for (split, pair), rows in places.groupby(["split", "pair"]):
-        least = np.array([found[split].get(index, unknown)[ids[pair]].min() for index in rows["index"]])
-        is_proven[rows.index] = least > 0
-    wrong = attacked[is_proven & ~attacked["is_robust"].to_numpy()]
+        bounds = _bounds(proofs, left, beyond, engine or Local(), progress)
+        lower[mine.index] = np.where(_is_proven(mine, bounds, proofs.dataset), beyond.epsilon, 0.0)
+        is_mine = lower[mine.index] > 0
+        columns = (mine.loc[is_mine, name] for name in ("split", "pair", "index"))
+        done.append((threat, set(zip(*columns, strict=True))))
+    wrong = found[(lower > 0) & ~is_open]
     if len(wrong):
         raise RecordError(
             f"{len(wrong)} images are proven robust and yet fell, or are not right unperturbed, which says that the proof or the "
             f"attack is not of this network; the first: {wrong.iloc[0].to_dict()}"
         )
-    kept = (
-        "dataset",
-        "split",
-        "classifier",
-        "pair",
-        "index",
-        "label",
-        "prediction",
-        "norm",
-        "epsilon",
-        "is_correct",
-        "status",
-    )
-    nothing = ("radius_half_gap", "radius_bisector", "box_radius_lower", "box_radius_upper", "perturbation_norm")
-    return to_frame(
-        {
-            **{name: attacked[name].to_numpy() for name in kept},
-            **dict.fromkeys(nothing, np.nan),
-            "kind": "certified",
-            "method": METHOD,
-            "attacks": "",
-            "note": "",
-            "is_robust": is_proven,
-            "radius_lower": np.where(is_proven, reached.epsilon, 0.0),
-            "radius_upper": np.where(attacked["is_correct"], np.inf, 0.0),
-        }
-    )
+    return found.assign(radius_lower=lower)
+
+
+def _smallest_first(places: pd.DataFrame, n_dimensions: int) -> list[ThreatModel]:
+    """The threat models, each behind those whose balls its own contains."""
+    rows = places[["norm", "epsilon"]].drop_duplicates().itertuples(index=False)
+    threats = [ThreatModel(str(norm), float(epsilon)) for norm, epsilon in rows]
+    return sorted(threats, key=lambda one: sum(one.contains(other, n_dimensions) for other in threats))
+
+
+Bounds = dict[tuple[str, str], dict[int, np.ndarray]]
+"""By the problem of the network and the split, what `Proofs` gives."""
+
+
+def _bounds(proofs: Proofs, places: pd.DataFrame, threat: ThreatModel, engine: Engine, progress: Progress) -> Bounds:
+    items: list[Item] = []
+    for split in SPLITS:
+        for key, rows in places[places["split"] == split].groupby("key"):
+            indices = np.unique(rows["index"]).tolist()
+            parts = (indices[start : start + _IMAGES] for start in range(0, len(indices), _IMAGES))
+            items += [(str(key), split, threat, part) for part in parts]
+    found: Bounds = {}
+    mapped = engine.map(proofs, items)
+    for _, (number, bounds) in zip(progress(items, f"bounds in {threat.norm}"), mapped, strict=True):
+        found.setdefault(items[number][:2], {}).update(bounds)
+    return found
+
+
+def _is_proven(places: pd.DataFrame, bounds: Bounds, dataset: Dataset) -> np.ndarray:
+    """Where (n,) every other class of an image's problem has a margin above 0."""
+    is_proven = np.zeros(len(places), dtype=bool)
+    for (key, split, name), rows in places.reset_index(drop=True).groupby(["key", "split", "pair"]):
+        known, problem = bounds.get((key, split), {}), _problem(name, dataset)
+        # The outputs that tell the classes of the problem apart.
+        outputs = problem.class_ids() if key == ALL_CLASSES else np.arange(len(problem.class_ids()))
+        is_proven[rows.index] = [index in known and bool((known[index][outputs] > 0).all()) for index in rows["index"]]
+    return is_proven

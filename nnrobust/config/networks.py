@@ -10,9 +10,13 @@ from nnrobust.config.checks import CLASSES, check_each_once
 from nnrobust.config.rosters import no_bare_word
 
 if TYPE_CHECKING:
-    from nnrobust.config.blocks import Data
+    from nnrobust.config.blocks import Data, Variant
 
 Share = Annotated[Number, Field(ge=0, le=1)]
+
+
+CHAINS = ("cnn_a", "small_cnn")
+"""The architectures of variants that linear bounds go through."""
 
 
 class Network(Block):
@@ -40,20 +44,28 @@ class Network(Block):
 
 class Bounds(Block):
     models: Annotated[list[str], BeforeValidator(no_bare_word)]
+    variants: Annotated[list[str], BeforeValidator(no_bare_word)]
 
 
-def check_bounds(bounds: Bounds, models: Mapping[str, Network]) -> None:
-    """Networks that are there, each once.
+def check_bounds(bounds: Bounds, models: Mapping[str, Network], variants: "Mapping[str, Variant]") -> None:
+    """Networks that are there, each once, and of architectures that are chains of layers.
 
     Raises:
         ValueError: naming the key, expected and got.
     """
-    check_each_once("bounds.models", bounds.models)
-    for name in bounds.models:
-        if name not in models:
-            known = ", ".join(models) or "none"
+    for key, names, there in (("models", bounds.models, list(models)), ("variants", bounds.variants, list(variants))):
+        check_each_once(f"bounds.{key}", names)
+        for name in names:
+            if name not in there:
+                known = ", ".join(there) or "none"
+                raise ValueError(
+                    f"bounds.{key}: expected names of {key}, which are {known}, got {name[:60]!r}; add its block, or take it out"
+                )
+    for name in bounds.variants:
+        if variants[name].architecture not in CHAINS:
             raise ValueError(
-                f"bounds.models: expected names of models, which are {known}, got {name[:60]!r}; add its block, or take it out"
+                f"bounds.variants: expected variants of an architecture {' or '.join(CHAINS)}, which have linear bounds, "
+                f"got {name}, of {variants[name].architecture}; take it out"
             )
 
 

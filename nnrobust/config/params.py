@@ -78,7 +78,7 @@ class Params(Block):
         check_names("classifiers", self.classifiers, {"variant": self.variants, "zoo model": self.zoo.models})
         check_names("models", self.models, {"zoo model": self.zoo.models, "classifier or variant": self.measured})
         check_networks(self.models, self.data)
-        check_bounds(self.bounds, self.models)
+        check_bounds(self.bounds, self.models, self.variants)
         check_names("variants", self.variants, {"zoo model": self.zoo.models})
         check_imported(
             self.imported,

@@ -3,101 +3,33 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 
 from nnrobust.attacks.batches import Source, attack_in_blocks
 from nnrobust.attacks.pairs import PairSource, RestrictedSource, pair_inputs, problem_records
-from nnrobust.attacks.victim import AttackSpec
+from nnrobust.bounds.records import Given, Proofs, with_proofs
 from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, Problem, channel_statistics
 from nnrobust.errors import RecordError
+from nnrobust.experiments.plan import Plan, Unit
 from nnrobust.networks.architectures import build_network
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.machine import Machine
 from nnrobust.runtime.outputs import write_csv
-from nnrobust.threat import ThreatModel, parse_epsilon
-from nnrobust.training.halving import SearchPlan
 from nnrobust.training.outcomes import history, outcomes
 from nnrobust.training.schedule import shortened, validation_norms, with_setting
 from nnrobust.training.tasks import Row, Task, Trained, TrainingSet, hold_out
 from nnrobust.training.train import Watch, train_all, train_with_retry, unwatched
-from nnrobust.training.validation import Validation
 
 
 class BudgetSpentError(Exception):
     """Raised between two epochs, or between two attacks, when no time is left."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One variant on some problems: a network for each, trained at the same time; or one of all classes, attacked on each."""
-
-    variant: str
-    problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True)
-class Searched:
-    """The variant whose settings are searched, pair by pair, and the journal in which a search that was ended goes on."""
-
-    variant: str
-    search: SearchPlan
-    journal: Path
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The blocks of a profile that training and attacks need, and how many images of each class are attacked.
-
-    `of_all_classes` are the variants that train one network for all problems; `searched` is among the other ones, if any.
-    """
-
-    recipes: dict[str, Recipe]
-    of_all_classes: frozenset[str]
-    threats: list[ThreatModel]
-    validation: Validation
-    fraction: float
-    attacks: list[AttackSpec]
-    n_attacked: dict[str, int | None]
-    searched: Searched | None = None
-
-    @classmethod
-    def of(
-        cls, profile: Mapping[str, Any], variants: list[str], n_attacked: dict[str, int | None], journal: Path
-    ) -> "Plan":
-        epsilon = {norm: parse_epsilon(value) for norm, value in profile["epsilon"].items()}
-        held, attack, blocks = profile["validation"], profile["attack"], profile["variants"]
-        search = profile["search"]
-        searched = [Searched(name, SearchPlan.of(search), journal) for name in search["variants"] if name in variants]
-        return cls(
-            {name: Recipe.of(blocks[name]) for name in variants},
-            frozenset(name for name in variants if blocks[name]["problem"] == "all_classes"),
-            [ThreatModel(norm, value) for norm, value in epsilon.items()],
-            Validation(epsilon, held["steps"], held["every"], held["seed"]),
-            held["fraction"],
-            [AttackSpec(**spec, seed=attack["seed"]) for spec in attack["attacks"]],
-            n_attacked,
-            *searched,
-        )
-
-    def search_of(self, variant: str) -> Searched | None:
-        return self.searched if self.searched and self.searched.variant == variant else None
-
-    def content(self, variant: str) -> dict[str, Any]:
-        """All that decides a variant's networks but the images, for provenance: the recipe, and the search that fills it in."""
-        problem, searched = "all_classes" if variant in self.of_all_classes else "pairs", self.search_of(variant)
-        return (
-            self.recipes[variant].content()
-            | {"problem": problem}
-            | ({"search": asdict(searched.search)} if searched else {})
-        )
 
 
 class Campaign:
@@ -139,7 +71,7 @@ class Campaign:
         )
         mine = table[(table["classifier"] == unit.variant) & is_alike]
         if len(mine):
-            return float(mine["seconds"].mean()), float(mine["attack_seconds"].mean())
+            return float(mine["seconds"].mean()), float((mine["attack_seconds"] + mine["bound_seconds"]).mean())
         training, attack = self._forwards(unit)
         return training / (self._training_rate() or rates["training"]), attack / rates["attack"]
 
@@ -191,12 +123,16 @@ class Campaign:
             self.check_time(attack_seconds)
             i, start = 0 if whole else number, time.monotonic()
             frames = self._attack(unit.variant, problem, tasks[i], trained[i])
+            attacked = time.monotonic()
+            if unit.variant in self.plan.bounded:
+                frames = [self._with_proofs(unit.variant, frames, tasks[i], trained[i])]
             is_own = tasks[i].pair == problem
             row = outcomes([tasks[i]], [trained[i]], [first_failures[i]]).assign(
                 network=str(tasks[i].pair),
                 pair=str(problem),
                 seconds=round(search_seconds + trained[i].seconds, 1) if is_own else 0.0,
-                attack_seconds=round(time.monotonic() - start, 1),
+                attack_seconds=round(attacked - start, 1),
+                bound_seconds=round(time.monotonic() - attacked, 1),
             )
             if is_own:
                 self._append("history.csv", history([tasks[i]], [trained[i]]), unit.variant, problem)
@@ -295,6 +231,14 @@ class Campaign:
                 verdicts = attack_in_blocks(source, inputs, self.plan.threats, self.plan.attacks, self.machine)
             frames += problem_records(about, inputs, [problem], verdicts, self.plan.threats)
         return frames
+
+    def _with_proofs(self, variant: str, frames: list[pd.DataFrame], task: Task, result: Trained) -> pd.DataFrame:
+        """The records of a problem with what linear bounds prove of the network that `task` trained."""
+        network = self._builder(task)()
+        if not result.failure:
+            network.load_state_dict(result.state)
+        given = Given(variant, network.cpu().eval(), str(task.pair), self.dataset.image_shape)
+        return with_proofs(Proofs(given, self.dataset), pd.concat(frames, ignore_index=True))
 
     def _append(self, name: str, table: pd.DataFrame, variant: str, problem: Problem) -> None:
         path, table = self.out / name, table.assign(classifier=variant)

@@ -14,8 +14,8 @@ from nnrobust.errors import RecordError
 from nnrobust.records import read_records
 from nnrobust.runtime.outputs import finished_file
 
-DECIDING = ("attacks", "data/datasets.py", "networks", "runtime/machine.py", "threat.py", "training")
-"""The files and folders of the package that decide a network and its attack; others place, show and judge the numbers."""
+DECIDING = ("attacks", "bounds", "data/datasets.py", "networks", "runtime/machine.py", "threat.py", "training")
+"""The files and folders of the package that decide a network, its attack and its proofs; others show and judge the numbers."""
 ALIKE = ("dataset", "data_sha256", "settings", "code")
 """What all calls of a folder have in common."""
 

@@ -15,7 +15,7 @@ CERTIFICATES = {"half gap": "radius_half_gap", "bisector": "radius_bisector"}
 LOWER_BOUND = "lower bound"
 """What is proven of a classifier without such certificates where some verdict is not exact."""
 LINEAR_BOUNDS = "linear bounds"
-"""What is proven of a network, as its records call it."""
+"""The method of what is proven of a network, whose records are attacked ones with a lower bound of the radius."""
 EXACT = {"exact": ("radius_lower", "radius_upper"), "exact in box": ("box_radius_lower", "box_radius_upper")}
 """Exact verdicts, without and with the box [0, 1], and the columns that hold the bounds of the radius."""
 SUMMARY_NAMES = {
@@ -54,7 +54,7 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
     Columns: those, `kind`, `n`, `n_correct`, `n_robust`, `clean_accuracy` and `robust_accuracy` in [0, 1], each with `_low` and
     `_high`, the ends of its Wilson interval. For kind certified the robust accuracy is the fraction proven, a lower bound; for
     attacked it is the fraction that the attacks left standing, an upper bound; for exact it is neither. Several attacks have a
-    row for the first, one for the first two (`apgd-ce + apgd-margin`), and so on.
+    row for the first, one for the first two (`apgd-ce + apgd-margin`), and so on; what `bounds` proves of a network has one too.
     Rows whose status is not `ok` are not counted.
     """
     counted = records[records["status"] == "ok"]
@@ -62,18 +62,12 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
     networks = counted[counted["kind"] == "attacked"]
     for names, part in networks.groupby(networks["attacks"].astype(str), sort=False):
         tables += _withstood(part, str(names).split(" + "))
+    bounded = networks[networks["classifier"].isin(networks.loc[networks["radius_lower"] > 0, "classifier"].unique())]
+    if len(bounded):
+        is_proven = bounded["is_correct"] & (bounded["radius_lower"] > bounded["epsilon"])
+        tables.append(_counts(bounded.assign(kind="certified"), is_proven, LINEAR_BOUNDS))
     proven = counted[counted["kind"] != "attacked"]
     tables += _proven(proven) if len(proven) else []
-    return _with_rates(tables, confidence)
-
-
-def certified_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """The columns of `accuracy_table` for the certified records of a network, whose attacked ones have a table of their own."""
-    counted = records[records["status"] == "ok"]
-    return _with_rates([_counts(counted, counted["is_robust"], LINEAR_BOUNDS)] if len(counted) else [], confidence)
-
-
-def _with_rates(tables: list[pd.DataFrame], confidence: float) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=TABLE_COLUMNS)
     table = pd.concat(tables, ignore_index=True)

@@ -1,5 +1,8 @@
 """What linear bounds make of a network's attacked records."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +13,11 @@ from made.records import columns
 from nnrobust.bounds import records as module
 from nnrobust.bounds.layers import layers_of
 from nnrobust.bounds.margins import margins
-from nnrobust.bounds.records import Work, bound_all
+from nnrobust.bounds.records import FromFile, Proofs, with_proofs
 from nnrobust.data.datasets import Dataset, Pair, Split, save_dataset
 from nnrobust.errors import DataError, RecordError
 from nnrobust.models.load import built_by, load_block
+from nnrobust.networks.restriction import Restricted
 from nnrobust.records import check_records, to_frame
 from nnrobust.runtime.machine import Local
 from nnrobust.runtime.processes import Processes
@@ -25,7 +29,7 @@ LINF, L2, SMALL_L2 = ThreatModel("Linf", 0.004), ThreatModel("L2", 0.004 * 192**
 
 
 @pytest.fixture
-def work(tmp_path):
+def proofs(tmp_path):
     generator = np.random.default_rng(0)
     splits = [
         Split(generator.integers(0, 256, (n, *SHAPE), dtype=np.uint8), np.arange(n) % 3, [f"{i}.png" for i in range(n)])
@@ -34,22 +38,22 @@ def work(tmp_path):
     (tmp_path / "prepared").mkdir()
     save_dataset(Dataset("made", CLASSES, *splits), PAIRS, tmp_path / "prepared")
     torch.save(network().state_dict(), tmp_path / "mine.pt")
-    return Work(block(), tmp_path, tmp_path / "prepared")
+    return Proofs(FromFile(block(), tmp_path, tuple(CLASSES)), tmp_path / "prepared")
 
 
-def logits_of(work, split):
-    part = getattr(module.opened(work.prepared).dataset, split)
+def logits_of(proofs, split):
+    part = getattr(proofs.dataset, split)
     with torch.no_grad():
-        return part, load_block(work.model, work.folder, CLASSES)(
+        return part, load_block(block(), proofs.networks.folder, CLASSES)(
             torch.from_numpy(np.array(part.images) / 255).float()
         ).numpy()
 
 
-def attacked(work, threats):
+def attacked(proofs, threats):
     """Records of both problems, as those of an attack that fools no image that is right."""
     frames = []
     for split in ("train", "test"):
-        part, logits = logits_of(work, split)
+        part, logits = logits_of(proofs, split)
         for pair in [*PAIRS, None]:
             ids = np.arange(3) if pair is None else pair.class_ids()
             rows = np.flatnonzero(np.isin(part.labels, ids))
@@ -64,64 +68,80 @@ def attacked(work, threats):
     return pd.concat(frames, ignore_index=True)
 
 
-def expected(work, split, threat):
+def expected(proofs, split, threat):
     """The margins of all images of a split."""
-    part, _ = logits_of(work, split)
-    found = load_block(work.model, work.folder, CLASSES)
+    part, _ = logits_of(proofs, split)
+    found = load_block(block(), proofs.networks.folder, CLASSES)
     layers = layers_of(found, SHAPE)
     return margins(layers, np.array(part.images), part.labels, ThreatModel(threat.norm, threat.epsilon * (1 + 1e-9)))
 
 
-def test_an_image_is_proven_where_its_label_wins_over_every_other_class_of_its_problem(work):
-    records = attacked(work, [LINF, SMALL_L2])
-    for frame, threat in zip(bound_all(work, records, [SMALL_L2, LINF], Local()), [SMALL_L2, LINF], strict=True):
-        check_records(frame, "here")
-        assert set(frame["norm"]) == {threat.norm}
-        assert len(frame) == len(records) // 2
+@pytest.mark.parametrize("engine", [Local(), Processes(2)], ids=["here", "processes"])
+def test_an_image_is_proven_where_its_label_wins_over_every_other_class_of_its_problem(proofs, engine):
+    records = attacked(proofs, [LINF, SMALL_L2])
+    found = with_proofs(proofs, records, engine)
+    check_records(found, "here")
+    pd.testing.assert_frame_equal(found.assign(radius_lower=0.0), records)
+    for threat in (LINF, SMALL_L2):
         proven = []
         for split in ("train", "test"):
-            bounds = expected(work, split, threat)
+            bounds = expected(proofs, split, threat)
             for pair in [*PAIRS, "all"]:
-                rows = frame[(frame["split"] == split) & (frame["pair"] == str(pair))]
+                rows = found[(found["split"] == split) & (found["pair"] == str(pair)) & (found["norm"] == threat.norm)]
                 ids = np.arange(3) if pair == "all" else pair.class_ids()
                 wins = (bounds[rows["index"]][:, ids] > 0).all(axis=1)
-                assert (rows["is_robust"] == wins).all()
+                assert (rows["radius_lower"] == np.where(wins, threat.epsilon * (1 + 1e-9), 0)).all()
                 proven.append(wins.mean())
         assert 0.02 < np.mean(proven) < 0.9
-        assert (frame.loc[frame["is_robust"], "radius_lower"] > threat.epsilon).all()
-        assert set(frame.loc[~frame["is_robust"], "radius_lower"]) == {0.0}
 
 
-def test_processes_find_the_same(work):
-    records = attacked(work, [LINF])
-    (here,), (there,) = (list(bound_all(work, records, [LINF], engine)) for engine in (Local(), Processes(2)))
-    pd.testing.assert_frame_equal(here, there)
+@dataclass(frozen=True)
+class OfPairs:
+    """A network of each pair: the two logits of one of all classes, as a network of its own."""
+
+    folder: Path
+
+    def key(self, problem):
+        return problem
+
+    def layers(self, key):
+        found = load_block(block(), self.folder, CLASSES)
+        return layers_of(Restricted(found, [int(one) for one in key.split("-")]), SHAPE)
 
 
-def test_where_there_is_nothing_to_prove_no_bound_is_taken(work, monkeypatch):
-    records = attacked(work, [LINF, L2])
+def test_networks_of_pairs_prove_what_the_two_logits_of_one_network_do(proofs):
+    records = attacked(proofs, [LINF])
+    records = records[records["pair"] != "all"].reset_index(drop=True)
+    of_pairs = with_proofs(Proofs(OfPairs(proofs.networks.folder), proofs.dataset), records)
+    found = with_proofs(proofs, records)
+    assert (found["radius_lower"] > 0).any()
+    pd.testing.assert_frame_equal(of_pairs, found)
+
+
+def test_where_there_is_nothing_to_prove_no_bound_is_taken(proofs, monkeypatch):
+    records = attacked(proofs, [L2, LINF])
     records.loc[records["split"] == "train", "is_robust"] = False
     asked = []
     monkeypatch.setattr(module, "margins", lambda layers, images, labels, threat: asked.append((threat.norm, len(images)))
                         or margins(layers, images, labels, threat))  # fmt: skip
-    frames = list(bound_all(work, records, [L2, LINF], Local()))
-    assert [frame["norm"].iloc[0] for frame in frames] == ["Linf", "L2"]  # the ball that the other contains comes first
+    found = with_proofs(proofs, records)
+    assert asked[0][0] == "Linf"  # the ball that the other contains comes first
     of_norm = {norm: sum(n for name, n in asked if name == norm) for norm in ("Linf", "L2")}
     standing = records[records["is_robust"] & (records["norm"] == "Linf")]
     assert of_norm["Linf"] == len(standing[["split", "index"]].drop_duplicates()) < 42
-    assert of_norm["L2"] == len(frames[0].loc[frames[0]["is_robust"], ["split", "index"]].drop_duplicates())
+    proven = found[(found["radius_lower"] > 0) & (found["norm"] == "Linf")]
+    assert of_norm["L2"] == len(proven[["split", "index"]].drop_duplicates()) > 0
 
 
-def test_an_image_that_is_proven_robust_and_fell_is_an_error(work):
-    records = attacked(work, [LINF])
-    (frame,) = bound_all(work, records, [LINF], Local())
-    row = np.flatnonzero(frame["is_robust"] & (frame["pair"] == "all"))[0]
+def test_an_image_that_is_proven_robust_and_fell_is_an_error(proofs):
+    records = attacked(proofs, [LINF])
+    found = with_proofs(proofs, records)
+    row = np.flatnonzero((found["radius_lower"] > 0) & (found["pair"] == "all"))[0]
     records.loc[row, "is_robust"] = False  # among all classes; on pairs it still stands, so its bounds are taken
     with pytest.raises(RecordError, match="1 images are proven robust and yet fell"):
-        list(bound_all(work, records, [LINF], Local()))
+        with_proofs(proofs, records)
 
 
-NO_RECORDS = to_frame(columns(0))
 WITH_SIGMOID = """
 from torch import nn
 def build():
@@ -129,10 +149,11 @@ def build():
 """
 
 
-def test_a_network_without_linear_bounds_is_named_with_what_to_do(work, monkeypatch):
-    monkeypatch.chdir(work.folder)
-    (work.folder / "sigmoid.py").write_text(WITH_SIGMOID)
+def test_a_network_without_linear_bounds_is_named_with_what_to_do(proofs, monkeypatch):
+    folder, records = proofs.networks.folder, attacked(proofs, [LINF])
+    monkeypatch.chdir(folder)
+    (folder / "sigmoid.py").write_text(WITH_SIGMOID)
     model = block(architecture="sigmoid.py:build")
-    torch.save(built_by(model.architecture).state_dict(), work.folder / "mine.pt")
+    torch.save(built_by(model.architecture).state_dict(), folder / "mine.pt")
     with pytest.raises(DataError, match="mine: .*, got Sigmoid; .*take it out of bounds.models"):
-        list(bound_all(Work(model, work.folder, work.prepared), NO_RECORDS, [LINF], Local()))
+        with_proofs(Proofs(FromFile(model, folder, tuple(CLASSES)), proofs.data), records)

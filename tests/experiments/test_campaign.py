@@ -10,8 +10,10 @@ from made.training import CPU, TRADES, VALIDATION, recipe, training_set
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.data.datasets import AllClasses, Pair, channel_statistics
 from nnrobust.errors import RecordError
-from nnrobust.experiments.campaign import BudgetSpentError, Campaign, Plan, Searched, Unit
+from nnrobust.experiments.campaign import BudgetSpentError, Campaign
+from nnrobust.experiments.plan import Plan, Searched, Unit
 from nnrobust.networks.architectures import build_network
+from nnrobust.records import read_records
 from nnrobust.runtime.machine import Machine
 from nnrobust.threat import ThreatModel
 from nnrobust.training.halving import SearchPlan
@@ -33,7 +35,9 @@ def test_training_is_planned_by_the_rate_of_what_is_done_and_before_that_by_the_
         ("S", "1-2", "all", 0.0),
         ("another", "0-1", "0-1", 99.0),
     ]
-    table = pd.DataFrame(rows, columns=["classifier", "pair", "network", "seconds"]).assign(attack_seconds=1.0)
+    table = pd.DataFrame(rows, columns=["classifier", "pair", "network", "seconds"]).assign(
+        attack_seconds=1.0, bound_seconds=0.5
+    )
     table.to_csv(tmp_path / "training.csv", index=False)
     # Of an image S takes 3 passes, T_R with three steps 1 + 2 * 3 + 6 = 13: S took 3 s a pair, with the last row's of another profile.
     measured, _ = campaign.seconds_a_problem(unit, guess)
@@ -57,6 +61,27 @@ def test_problems_of_one_network_are_not_added_to_those_of_another_training_of_i
         campaign.run(Unit("S", (Pair(0, 2),)), 0.0)
     assert campaign.done()["pair"].tolist() == ["all", "0-1"]
     assert (tmp_path / "S.parquet").read_bytes() == before["S.parquet"]
+
+
+def test_of_bounded_variants_records_have_what_is_proven_of_them_and_the_seconds_that_took(dataset, tmp_path):
+    plan = Plan({"S": recipe(epochs=2), "E_S": recipe(epochs=2)}, frozenset({"E_S"}), [ThreatModel("Linf", 0.01), ThreatModel("L2", 0.02)],
+                VALIDATION, 0.2, [AttackSpec("apgd-ce", 2, 1, 0)], {"train": 2, "test": 2}, bounded=frozenset({"S", "E_S"}))  # fmt: skip
+    folders = {}
+    for name, chosen in (("with", plan), ("without", replace(plan, bounded=frozenset()))):
+        folders[name] = tmp_path / name
+        folders[name].mkdir()
+        campaign = Campaign(folders[name], dataset, chosen, Machine(CPU, 1, 100), float("inf"))
+        for unit in (Unit("S", (Pair(0, 1),)), Unit("E_S", (AllClasses(3),)), Unit("E_S", (Pair(0, 1), Pair(1, 2)))):
+            campaign.run(unit, 0.0)
+    for name in ("S", "E_S"):
+        found, attacked = (read_records(folders[one] / f"{name}.parquet") for one in ("with", "without"))
+        pd.testing.assert_frame_equal(found.assign(radius_lower=0.0), attacked)
+        is_proven = found["radius_lower"] > found["epsilon"]
+        assert is_proven.any()
+        assert found.loc[is_proven, "is_robust"].all()
+    seconds = pd.read_csv(folders["with"] / "training.csv")["bound_seconds"]
+    assert len(seconds) == 4
+    assert (seconds >= 0).all()
 
 
 SPACE = {
