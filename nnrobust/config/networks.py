@@ -7,16 +7,12 @@ from pydantic import BeforeValidator, Field
 
 from nnrobust.config.blocks import Block, Count, Number, Positive, Problems
 from nnrobust.config.checks import CLASSES, check_each_once
-from nnrobust.config.rosters import no_bare_word
+from nnrobust.config.rosters import CHAINS, no_bare_word
 
 if TYPE_CHECKING:
     from nnrobust.config.blocks import Data, Variant
 
 Share = Annotated[Number, Field(ge=0, le=1)]
-
-
-CHAINS = ("cnn_a", "small_cnn")
-"""The architectures of variants that linear bounds go through."""
 
 
 class Network(Block):
@@ -62,10 +58,10 @@ def check_bounds(bounds: Bounds, models: Mapping[str, Network], variants: "Mappi
                     f"bounds.{key}: expected names of {key}, which are {known}, got {name[:60]!r}; add its block, or take it out"
                 )
     for name in bounds.variants:
-        if variants[name].architecture not in CHAINS:
+        if variants[name].architecture not in CHAINS["variants"]:
             raise ValueError(
-                f"bounds.variants: expected variants of an architecture {' or '.join(CHAINS)}, which have linear bounds, "
-                f"got {name}, of {variants[name].architecture}; take it out"
+                f"bounds.variants: expected variants of {' or '.join(CHAINS['variants'])}, which have linear bounds, got "
+                f"{name}, of {variants[name].architecture}; take it out"
             )
 
 

@@ -4,7 +4,8 @@
 place of what is there, and `{}` empties a mapping. Under `variants`, `"*"` comes first and changes all of them, and a new one
 may be `like` another: a copy of it, with changes. Only the mappings of `OPEN` take new keys, and `null` takes one out.
 `zoo.models` may be the name of a roster, which stands for its list. `models` may be `verification`, the networks of the
-roster for `data.source`, or `verification:DATASET`; or have that under `"*"`, beside what is changed of some of them.
+roster for `data.source`, or `verification:DATASET`; or have that under `"*"`, beside what is changed of some of them. `all` under
+`bounds` stands for those of an architecture that linear bounds go through.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nnrobust.config.reader import read_text, read_yaml
-from nnrobust.config.rosters import TABLES, did_you_mean, networks, rows
+from nnrobust.config.rosters import CHAINS, TABLES, did_you_mean, networks, rows
 from nnrobust.errors import ParamError
 
 OPEN = ("classifiers", "variants", "imported", "models", "examples.classifiers")
@@ -34,7 +35,9 @@ def read_profile(path: Path | str) -> dict[str, Any]:
     Raises:
         ParamError: when a file is missing or no YAML, or a key of an overlay is unknown.
     """
-    return _composed(Path(path), _load_plain)
+    content: dict[str, Any] = _composed(Path(path), _load_plain)
+    _name_chains(content)
+    return content
 
 
 def compose(path: Path | str) -> str:
@@ -50,6 +53,7 @@ def compose(path: Path | str) -> str:
     missing = [key for key in ("profile", "zoo") if key not in content]
     if missing:
         raise ParamError(f"{path}: {missing[0]}: expected this key, got none; start it with `extends: base`")
+    _name_chains(content)
     _add_footnotes(content)
     _set_lists_flat(content)
     stream = io.StringIO()
@@ -125,6 +129,16 @@ def _add_networks(whole: Any, overlay: Any, file: str) -> None:
         whole["models"][network] = block | {"allowance": ALLOWANCE, "problems": "both"}
 
 
+def _name_chains(whole: Any) -> None:
+    """Puts the names of all that linear bounds go through in the place of `all`."""
+    bounds = whole.get("bounds")
+    for key, architectures in CHAINS.items() if isinstance(bounds, Mapping) else ():
+        there = whole.get(key)
+        if bounds.get(key) == "all" and isinstance(there, Mapping):
+            blocks = {name: block for name, block in there.items() if isinstance(block, Mapping)}
+            bounds[key] = [name for name, block in blocks.items() if block.get("architecture") in architectures]
+
+
 def _merge(there: Any, overlay: Mapping[str, Any], file: str, place: str) -> None:
     """Changes the mapping `there`, at the key `place` of the file, as the overlay says."""
     is_open = place in OPEN
@@ -198,9 +212,14 @@ def _round_trip() -> Any:
 
 
 def _set_lists_flat(content: Any) -> None:
-    """Writes the lists of `models` in one line each."""
+    """Writes the lists of `models` and of `bounds` in one line each."""
     from ruamel.yaml.comments import CommentedSeq
 
+    bounds = content.get("bounds")
+    for key, value in bounds.items() if isinstance(bounds, Mapping) else ():
+        if isinstance(value, list):
+            bounds[key] = CommentedSeq(value)
+            bounds[key].fa.set_flow_style()
     for block in content["models"].values() if isinstance(content.get("models"), Mapping) else ():
         for key, value in block.items() if isinstance(block, Mapping) else ():
             if isinstance(value, list):

@@ -41,6 +41,13 @@ def _stated(row: dict[str, str]) -> dict[str, Any]:
     }
 
 
+CHAINS = {
+    "variants": ("cnn_a", "small_cnn"),
+    "models": ("wide", "wide-p0", "base", "deep", "marabou-8", "marabou-32", "madry-tiny"),
+}
+"""The architectures, of variants and of `models`, that are known to be chains of layers that linear bounds go through."""
+
+
 def did_you_mean(key: str, known: list[str]) -> str:
     """A hint for an unknown key: the known one that is spelled most like it, or all of them."""
     close = difflib.get_close_matches(key, known, n=1)
@@ -79,7 +86,7 @@ def no_bare_word(value: object) -> object:
     """
     if isinstance(value, str):
         raise ValueError(
-            f"expected a list of names, got the word {value!r}; write it in a profile, `published` or `newer`, from which "
-            "`make profile` writes the names"
+            f"expected a list of names, got the word {value!r}; write it in a profile, `published` or `newer`, or `all` "
+            "under bounds, from which `make profile` writes the names"
         )
     return value

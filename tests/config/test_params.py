@@ -99,6 +99,7 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["data"].update(sha256="0" * 64), r"data\.sha256: expected null, as it is for the archive of an image_folder, got one for digits"),
         (lambda c: c["data"].update(n_train_per_class=10**20), r"data\.n_train_per_class: expected less than or equal to 100000000, got 10{20}"),
         (lambda c: c["bounds"].update(models=["mine"]), r"bounds\.models: expected names of models, which are none, got 'mine'"),
+        (lambda c: c["variants"]["S"].update(architecture="mnist_cnn"), r"bounds\.variants: expected variants of cnn_a or small_cnn, .*got S, of mnist_cnn"),
         (lambda c: c["bounds"].update(models="mine"), r"bounds\.models: expected a list"),
         (lambda c: c["growth"].update(classifiers=["svm"]), r"growth\.classifiers: expected names of classifiers, which are .*linear_L2.*, got 'svm'"),
         (lambda c: c["imported"].update(S="results/x/records"), r"imported: expected names that no variant has, as records go by name, got 'S'"),
@@ -203,6 +204,7 @@ def with_network(content, **changes):
         [],
         {"1NN": "data/prepared"},
     )
+    content["bounds"]["variants"] = []
     content["models"] = {"kw_mnist": networks("mnist")["kw_mnist"] | {"allowance": 0.05, "problems": "both"} | changes}
 
 

@@ -36,8 +36,18 @@ def test_every_profile_is_valid_and_has_the_same_values_with_and_without_comment
 
 
 def test_the_base_alone_is_a_complete_file():
-    text = (PROFILES / "base.yaml").read_text()
-    assert parse_params(text, "base.yaml") == params_of("embedded")
+    assert parse_params(compose(PROFILES / "base.yaml"), "base.yaml") == params_of("embedded")
+
+
+def test_all_under_bounds_are_those_that_linear_bounds_go_through(tmp_path):
+    text = "extends: base\nvariants: {E_S: null, T_R_again: {like: T_R}, S: {architecture: mnist_cnn}}\nmodels: verification:cifar10\n"
+    (tmp_path / "base.yaml").write_text((PROFILES / "base.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text(text)
+    bounds = read_profile(tmp_path / "mine.yaml")["bounds"]
+    assert bounds["variants"] == ["T_R", "T_B", "T_B_A", "T_L2", "T_R_again"]
+    assert len(bounds["models"]) == 14
+    assert {"wide_kw", "small_8px"} <= set(bounds["models"])
+    assert not {"resnet2b", "conv_small_sigmoid"} & set(bounds["models"])
 
 
 def test_every_key_of_the_base_is_in_a_composed_file_with_its_comment():
