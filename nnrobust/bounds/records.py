@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from torch import nn
+from torch import Tensor, nn
 
 from nnrobust.bounds.layers import Layer, layers_of
 from nnrobust.bounds.margins import BEYOND, margins
@@ -17,7 +17,7 @@ from nnrobust.errors import DataError, RecordError
 from nnrobust.models.blocks import Model
 from nnrobust.models.load import load_block
 from nnrobust.networks.architectures import builder
-from nnrobust.networks.storage import load_networks
+from nnrobust.networks.storage import load_networks, stored_pairs
 from nnrobust.records import ALL_CLASSES
 from nnrobust.runtime.machine import Engine, Local
 from nnrobust.runtime.progress import Progress, silent
@@ -79,8 +79,16 @@ class OfVariant:
         prepared = opened(self.prepared)
         problem = _problem(key, prepared.dataset)
         network = builder(prepared, self.recipe, len(problem.class_ids()))()
-        network.load_state_dict(load_networks(self.path, [problem], self.recipe.checkpoint)[0])
+        network.load_state_dict(_stored(self)[key])
         return _of_variant(network.eval(), prepared.dataset.image_shape, self.path.stem)
+
+
+@lru_cache(maxsize=1)
+def _stored(networks: OfVariant) -> dict[str, dict[str, Tensor]]:
+    """The weights of every network in the file, which is read and checked once."""
+    dataset, keys = opened(networks.prepared).dataset, sorted(stored_pairs(networks.path))
+    problems = [_problem(key, dataset) for key in keys]
+    return dict(zip(keys, load_networks(networks.path, problems, networks.recipe.checkpoint), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
