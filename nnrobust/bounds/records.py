@@ -1,6 +1,6 @@
 """What linear bounds prove of the images that a network was attacked on: the `radius_lower` of its attacked records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -114,12 +114,20 @@ def _of_variant(network: nn.Module, shape: tuple[int, ...], name: str) -> list[L
         raise DataError(f"{name}: {error}; take it out of bounds.variants") from error
 
 
+Bounds = dict[tuple[str, str], dict[int, np.ndarray]]
+"""By the problem of a network and the split, the lower bounds (outputs,) on the margins of images, by their positions."""
+
+
 @dataclass(frozen=True)
 class Proofs:
-    """Takes the bounds of images, in whichever process: `data` is the dataset, or the folder it was prepared in."""
+    """Takes the bounds of images, in whichever process: `data` is the dataset, or the folder it was prepared in.
+
+    `known` are those taken before, by threat model: a network of all classes has the same for every pair.
+    """
 
     networks: Networks
     data: Dataset | Path
+    known: dict[ThreatModel, Bounds] = field(default_factory=dict, compare=False)
 
     @property
     def dataset(self) -> Dataset:
@@ -188,19 +196,15 @@ def _smallest_first(places: pd.DataFrame, n_dimensions: int) -> list[ThreatModel
     return sorted(threats, key=lambda one: sum(one.contains(other, n_dimensions) for other in threats))
 
 
-Bounds = dict[tuple[str, str], dict[int, np.ndarray]]
-"""By the problem of the network and the split, what `Proofs` gives."""
-
-
 def _bounds(proofs: Proofs, places: pd.DataFrame, threat: ThreatModel, engine: Engine, progress: Progress) -> Bounds:
     items: list[Item] = []
+    found = proofs.known.setdefault(threat, {})
     for split in SPLITS:
         for key, rows in places[places["split"] == split].groupby("key"):
-            indices = np.unique(rows["index"]).tolist()
+            indices = sorted({*rows["index"].tolist()} - {*found.get((str(key), split), {})})
             parts = (indices[start : start + _IMAGES] for start in range(0, len(indices), _IMAGES))
             items += [(str(key), split, threat, part) for part in parts]
-    found: Bounds = {}
-    mapped = engine.map(proofs, items)
+    mapped = engine.map(replace(proofs, known={}), items)
     for _, (number, bounds) in zip(progress(items, f"bounds in {threat.norm}"), mapped, strict=True):
         found.setdefault(items[number][:2], {}).update(bounds)
     return found

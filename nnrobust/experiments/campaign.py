@@ -119,13 +119,14 @@ class Campaign:
         trained, first_failures = train_with_retry(tasks, self._train)
         if whole and whole not in unit.problems:
             self._check_is_the_same(unit.variant, tasks[0], trained[0])
+        proofs = [self._proofs(unit.variant, *one) for one in zip(tasks, trained, strict=True)]
         for number, problem in enumerate(unit.problems):
             self.check_time(attack_seconds)
             i, start = 0 if whole else number, time.monotonic()
             frames = self._attack(unit.variant, problem, tasks[i], trained[i])
             attacked = time.monotonic()
             if unit.variant in self.plan.bounded:
-                frames = [self._with_proofs(unit.variant, frames, tasks[i], trained[i])]
+                frames = [with_proofs(proofs[i], pd.concat(frames, ignore_index=True))]
             is_own = tasks[i].pair == problem
             row = outcomes([tasks[i]], [trained[i]], [first_failures[i]]).assign(
                 network=str(tasks[i].pair),
@@ -232,13 +233,12 @@ class Campaign:
             frames += problem_records(about, inputs, [problem], verdicts, self.plan.threats)
         return frames
 
-    def _with_proofs(self, variant: str, frames: list[pd.DataFrame], task: Task, result: Trained) -> pd.DataFrame:
-        """The records of a problem with what linear bounds prove of the network that `task` trained."""
+    def _proofs(self, variant: str, task: Task, result: Trained) -> Proofs:
+        """What linear bounds prove of the network that `task` trained, on whichever problem."""
         network = self._builder(task)()
         if not result.failure:
             network.load_state_dict(result.state)
-        given = Given(variant, network.cpu().eval(), str(task.pair), self.dataset.image_shape)
-        return with_proofs(Proofs(given, self.dataset), pd.concat(frames, ignore_index=True))
+        return Proofs(Given(variant, network.cpu().eval(), str(task.pair), self.dataset.image_shape), self.dataset)
 
     def _append(self, name: str, table: pd.DataFrame, variant: str, problem: Problem) -> None:
         path, table = self.out / name, table.assign(classifier=variant)

@@ -118,6 +118,19 @@ def test_networks_of_pairs_prove_what_the_two_logits_of_one_network_do(proofs):
     pd.testing.assert_frame_equal(of_pairs, found)
 
 
+def test_what_was_bounded_for_one_problem_is_known_for_the_next(proofs, monkeypatch):
+    records = attacked(proofs, [LINF])
+    whole, asked = with_proofs(proofs, records), []
+    monkeypatch.setattr(
+        module, "margins", lambda layers, images, *args: asked.append(len(images)) or margins(layers, images, *args)
+    )
+    again, parts = Proofs(proofs.networks, proofs.data), []
+    for _, part in records.groupby("pair", observed=True):
+        parts.append(with_proofs(again, part).set_axis(part.index))
+    pd.testing.assert_frame_equal(pd.concat(parts).sort_index(), whole)
+    assert sum(asked) == len(records.loc[records["is_robust"], ["split", "index"]].drop_duplicates())
+
+
 def test_where_there_is_nothing_to_prove_no_bound_is_taken(proofs, monkeypatch):
     records = attacked(proofs, [L2, LINF])
     records.loc[records["split"] == "train", "is_robust"] = False
