@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from nnrobust.bounds.records import FromFile, Proofs, with_proofs
+from nnrobust.bounds.files import FromFile
+from nnrobust.bounds.records import Proofs, with_proofs
 from nnrobust.config.params import read_params
 from nnrobust.data.datasets import load_dataset
 from nnrobust.models.blocks import Model

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from nnrobust.bounds.records import OfVariant, Proofs, with_proofs
+from nnrobust.bounds.files import OfVariant
+from nnrobust.bounds.records import Proofs, with_proofs
 from nnrobust.config.params import read_params
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.cluster import engine_of

@@ -7,17 +7,12 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from torch import Tensor, nn
+from torch import nn
 
 from nnrobust.bounds.layers import Layer, layers_of
 from nnrobust.bounds.margins import BEYOND, margins
-from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, Problem, opened
 from nnrobust.errors import DataError, RecordError
-from nnrobust.models.blocks import Model
-from nnrobust.models.load import load_block
-from nnrobust.networks.architectures import builder
-from nnrobust.networks.storage import load_networks, stored_pairs
 from nnrobust.records import ALL_CLASSES
 from nnrobust.runtime.machine import Engine, Local
 from nnrobust.runtime.progress import Progress, silent
@@ -45,52 +40,6 @@ class Networks(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class FromFile:
-    """The network of others whose file lies in `folder`; its outputs are the dataset's `classes`."""
-
-    model: Model
-    folder: Path
-    classes: tuple[str, ...]
-
-    def key(self, problem: str) -> str:
-        return ALL_CLASSES
-
-    def layers(self, key: str) -> list[Layer]:
-        try:
-            return layers_of(load_block(self.model, self.folder, self.classes), self.model.shape)
-        except DataError as error:
-            raise DataError(f"{self.model.name}: {error}; take it out of bounds.models") from error
-
-
-@dataclass(frozen=True)
-class OfVariant:
-    """The networks of a variant in the file at `path`, of the dataset prepared in `prepared`; `is_whole`: one of all classes."""
-
-    path: Path
-    prepared: Path
-    recipe: Recipe
-    is_whole: bool
-
-    def key(self, problem: str) -> str:
-        return ALL_CLASSES if self.is_whole else problem
-
-    def layers(self, key: str) -> list[Layer]:
-        prepared = opened(self.prepared)
-        problem = _problem(key, prepared.dataset)
-        network = builder(prepared, self.recipe, len(problem.class_ids()))()
-        network.load_state_dict(_stored(self)[key])
-        return _of_variant(network.eval(), prepared.dataset.image_shape, self.path.stem)
-
-
-@lru_cache(maxsize=1)
-def _stored(networks: OfVariant) -> dict[str, dict[str, Tensor]]:
-    """The weights of every network in the file, which is read and checked once."""
-    dataset, keys = opened(networks.prepared).dataset, sorted(stored_pairs(networks.path))
-    problems = [_problem(key, dataset) for key in keys]
-    return dict(zip(keys, load_networks(networks.path, problems, networks.recipe.checkpoint), strict=True))
-
-
 @dataclass(frozen=True, eq=False)
 class Given:
     """One network, as it is, that was made for the problem `made_for`, for images of this shape."""
@@ -104,14 +53,7 @@ class Given:
         return self.made_for
 
     def layers(self, key: str) -> list[Layer]:
-        return _of_variant(self.network, self.shape, self.name)
-
-
-def _of_variant(network: nn.Module, shape: tuple[int, ...], name: str) -> list[Layer]:
-    try:
-        return layers_of(network, shape)
-    except DataError as error:
-        raise DataError(f"{name}: {error}; take it out of bounds.variants") from error
+        return chain_of(self.network, self.shape, self.name, "variants")
 
 
 Bounds = dict[tuple[str, str], dict[int, np.ndarray]]
@@ -136,13 +78,26 @@ class Proofs:
     def __call__(self, item: Item) -> dict[int, np.ndarray]:
         """By position, the lower bounds (outputs,) on the margins of each image."""
         key, split, threat, indices = item
-        part, problem = getattr(self.dataset, split), _problem(key, self.dataset)
+        part, problem = getattr(self.dataset, split), problem_of(key, self.dataset)
         targets = problem.targets(part.labels[indices])
         found = margins(_layers(self.networks, key), np.asarray(part.images[indices]), targets, threat)
         return dict(zip(indices, found, strict=True))
 
 
-def _problem(name: str, dataset: Dataset) -> Problem:
+def chain_of(network: nn.Module, shape: tuple[int, ...], name: str, place: str) -> list[Layer]:
+    """The layers of the network of that name, which is in `place` of `bounds`.
+
+    Raises:
+        DataError: when there are no linear bounds for it.
+    """
+    try:
+        return layers_of(network, shape)
+    except DataError as error:
+        raise DataError(f"{name}: {error}; take it out of bounds.{place}") from error
+
+
+def problem_of(name: str, dataset: Dataset) -> Problem:
+    """The problem that records call so."""
     return AllClasses(len(dataset.classes)) if name == ALL_CLASSES else Pair(*map(int, name.split("-")))
 
 
@@ -214,7 +169,7 @@ def _is_proven(places: pd.DataFrame, bounds: Bounds, dataset: Dataset) -> np.nda
     """Where (n,) every other class of an image's problem has a margin above 0."""
     is_proven = np.zeros(len(places), dtype=bool)
     for (key, split, name), rows in places.reset_index(drop=True).groupby(["key", "split", "pair"]):
-        known, problem = bounds.get((key, split), {}), _problem(name, dataset)
+        known, problem = bounds.get((key, split), {}), problem_of(name, dataset)
         # The outputs that tell the classes of the problem apart.
         outputs = problem.class_ids() if key == ALL_CLASSES else np.arange(len(problem.class_ids()))
         is_proven[rows.index] = [index in known and bool((known[index][outputs] > 0).all()) for index in rows["index"]]

@@ -11,9 +11,10 @@ import torch
 from made.pretrained import SHAPE, block, network
 from made.records import columns
 from nnrobust.bounds import records as module
+from nnrobust.bounds.files import FromFile
 from nnrobust.bounds.layers import layers_of
 from nnrobust.bounds.margins import margins
-from nnrobust.bounds.records import FromFile, Proofs, with_proofs
+from nnrobust.bounds.records import Proofs, with_proofs
 from nnrobust.data.datasets import Dataset, Pair, Split, save_dataset
 from nnrobust.errors import DataError, RecordError
 from nnrobust.models.load import built_by, load_block
