@@ -10,6 +10,7 @@ import jinja2
 import pandas as pd
 
 from nnrobust.claims.judge import VERDICTS
+from nnrobust.records import name_on_pairs
 from nnrobust.report.published import existing, read_run
 from nnrobust.tables.leaderboard import MEASURES, leaderboard
 
@@ -134,6 +135,7 @@ def runs_page(folders: list[Path]) -> str:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda value: "" if pd.isna(value) else f"{100 * value:.1f}"
+    environment.filters["without_pairs"] = lambda classifier: classifier.removesuffix(name_on_pairs(""))
     runs = [published_run(folder) for folder in folders]
     page = environment.get_template("runs.html.j2")
     return page.render(runs=runs, boards=boards(folders), measures=MEASURES) + "\n"

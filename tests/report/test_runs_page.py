@@ -66,8 +66,15 @@ def test_the_page_names_each_run_with_its_verdicts_and_files_escaped(tmp_path):
 
 def test_a_number_says_its_kind_beside_it(tmp_path):
     page = runs_page([run(tmp_path, "one", {"1NN": ("exact", ["0-1"], 0.5), "T_R": ("attacked", ["0-1"], 0.6)})])
-    rows = dict(re.findall(r'<tr class="(\w+)"><th scope="row">(\w+)', page))
-    assert rows == {"exact": "1NN", "attacked": "T_R"}
+    rows = dict(re.findall(r'<tr class="(\w+)"><th scope="row">(.*?)</th>', page))
+    assert rows == {"exact": "1NN", "attacked": "T_<wbr>R"}
+
+
+def test_a_name_breaks_where_its_words_do_and_a_model_of_all_classes_has_its_own_on_pairs(tmp_path):
+    page = runs_page(
+        [run(tmp_path, "one", {"a_net|pairs": ("attacked", ["0-1"], 0.5), "a<b": ("exact", ["0-1"], 0.4)})]
+    )
+    assert re.findall(r'<th scope="row">(.*?)</th>', page) == ["a_<wbr>net", "a&lt;b"]
 
 
 @pytest.mark.slow
