@@ -12,6 +12,7 @@ from nnrobust.runtime.outputs import write_csv, write_json
 from nnrobust.runtime.process import run_stage
 from nnrobust.tables.accuracy import (
     accuracy_table,
+    certified_table,
     check_certificates,
     check_threat_models,
     epsilon_curves,
@@ -22,11 +23,20 @@ from nnrobust.tables.accuracy import (
 from nnrobust.tables.duplicates import duplicate_counts, duplicates_table, near_duplicates, without_them
 from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import Details, counts, fit_counts, fits_table
-from nnrobust.tables.zoo import Expected, about_networks, about_zoo, published_table, zoo_counts, zoo_records, zoo_table
+from nnrobust.tables.zoo import (
+    Expected,
+    about_networks,
+    about_zoo,
+    certified_records,
+    published_table,
+    zoo_counts,
+    zoo_records,
+    zoo_table,
+)
 
 RECORDS, METRICS = Path("data/records"), Path("metrics")
-NO_CURVES = pd.DataFrame()
-"""Of networks of others, whose lines would hide the ones that are compared."""
+NOTHING = pd.DataFrame()
+"""Of curves of networks of others, whose lines would hide the ones that are compared; of what a certificate adds to no table."""
 Found = dict[str, pd.DataFrame | None]
 
 
@@ -72,7 +82,11 @@ def main() -> None:
     pretrained, on_pairs = pretrained_records(params, dataset.n_dimensions)
     for found in (*pretrained.values(), *on_pairs.values()):
         if found is not None:
-            parts.append((*accuracies(found, confidence, duplicates), NO_CURVES))
+            parts.append((*accuracies(found, confidence, duplicates), NOTHING))
+    for name in params.bounds.models:
+        attacked = [found[name] for found in (pretrained, on_pairs) if found.get(name) is not None]
+        proven = certified_records(RECORDS / "bounds" / f"{name}.parquet", attacked)
+        parts.append((certified_table(proven, confidence), NOTHING, NOTHING, NOTHING))
     table, unions, kept, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
     zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)

@@ -23,7 +23,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 N_DIMENSIONS = {"digits": 64, "cifar10": 3072, "mnist": 784, "fashion_mnist": 784}
 MOST_DIMENSIONS = 3 * 2**20
 """Pixel values of an image, where the source has the same size always; else the most that an image may have."""
-RESERVED = ("1nn", "zoo", "models", "all", "strength", "training", "history", "examples", "fits")
+RESERVED = ("1nn", "zoo", "models", "all", "strength", "training", "history", "examples", "fits", "bounds")
 """Names, in small letters, that no variant may have: folders of records, and words of tables, are called so."""
 WHOLE = "_all_classes"
 """How the name ends under which the summary has a classifier's accuracies on all classes."""

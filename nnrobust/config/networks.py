@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from nnrobust.config.blocks import Block, Count, Number, Positive, Problems
 from nnrobust.config.checks import CLASSES, check_each_once
+from nnrobust.config.rosters import no_bare_word
 
 if TYPE_CHECKING:
     from nnrobust.config.blocks import Data
@@ -35,6 +36,25 @@ class Network(Block):
     published: str
     allowance: Share
     problems: Problems
+
+
+class Bounds(Block):
+    models: Annotated[list[str], BeforeValidator(no_bare_word)]
+
+
+def check_bounds(bounds: Bounds, models: Mapping[str, Network]) -> None:
+    """Networks that are there, each once.
+
+    Raises:
+        ValueError: naming the key, expected and got.
+    """
+    check_each_once("bounds.models", bounds.models)
+    for name in bounds.models:
+        if name not in models:
+            known = ", ".join(models) or "none"
+            raise ValueError(
+                f"bounds.models: expected names of models, which are {known}, got {name[:60]!r}; add its block, or take it out"
+            )
 
 
 def check_networks(models: Mapping[str, Network], data: "Data") -> None:

@@ -39,7 +39,7 @@ from nnrobust.config.checks import (
     check_variants,
 )
 from nnrobust.config.classifiers import KINDS, Classifier
-from nnrobust.config.networks import Network, check_networks
+from nnrobust.config.networks import Bounds, Network, check_bounds, check_networks
 from nnrobust.config.reader import read_text, read_yaml, shortened
 from nnrobust.config.rosters import did_you_mean
 from nnrobust.errors import ParamError
@@ -62,6 +62,7 @@ class Params(Block):
     attack: Attack
     models: dict[str, Network]
     zoo: Zoo
+    bounds: Bounds
     plane: Plane
     summary: Summary
     duplicates: Duplicates
@@ -77,6 +78,7 @@ class Params(Block):
         check_names("classifiers", self.classifiers, {"variant": self.variants, "zoo model": self.zoo.models})
         check_names("models", self.models, {"zoo model": self.zoo.models, "classifier or variant": self.measured})
         check_networks(self.models, self.data)
+        check_bounds(self.bounds, self.models)
         check_names("variants", self.variants, {"zoo model": self.zoo.models})
         check_imported(
             self.imported,

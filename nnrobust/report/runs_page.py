@@ -12,7 +12,7 @@ import pandas as pd
 from nnrobust.claims.judge import VERDICTS
 from nnrobust.records import name_on_pairs
 from nnrobust.report.published import existing, read_run
-from nnrobust.tables.leaderboard import MEASURES, leaderboard
+from nnrobust.tables.leaderboard import MEASURES, PROVEN, leaderboard
 
 PUBLISHED = ["classifier", "n", "clean_accuracy", "robust_accuracy"]
 """The columns of published accuracies that a leaderboard needs."""
@@ -112,9 +112,9 @@ def _rows(folder: Path, pairs: pd.DataFrame) -> pd.DataFrame:
     published = folder / "published.csv"
     stated = pd.read_csv(published) if published.exists() else pd.DataFrame(columns=PUBLISHED)
     rows = leaderboard(pairs, pd.read_csv(existing(folder / "unions.csv")), stated)
-    return rows.reindex(columns=[*rows.columns, *(name for name in MEASURES if name not in rows)]).assign(
-        runs=folder.name
-    )
+    return rows.reindex(
+        columns=[*rows.columns, *(name for name in (*MEASURES, *PROVEN.values()) if name not in rows)]
+    ).assign(runs=folder.name)
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -138,4 +138,4 @@ def runs_page(folders: list[Path]) -> str:
     environment.filters["without_pairs"] = lambda classifier: classifier.removesuffix(name_on_pairs(""))
     runs = [published_run(folder) for folder in folders]
     page = environment.get_template("runs.html.j2")
-    return page.render(runs=runs, boards=boards(folders), measures=MEASURES) + "\n"
+    return page.render(runs=runs, boards=boards(folders), measures=MEASURES, proven=PROVEN) + "\n"

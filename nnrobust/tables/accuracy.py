@@ -14,12 +14,15 @@ CERTIFICATES = {"half gap": "radius_half_gap", "bisector": "radius_bisector"}
 """The certificates of 1NN, weakest first, and the column that holds each one's radius."""
 LOWER_BOUND = "lower bound"
 """What is proven of a classifier without such certificates where some verdict is not exact."""
+LINEAR_BOUNDS = "linear bounds"
+"""What is proven of a network, as its records call it."""
 EXACT = {"exact": ("radius_lower", "radius_upper"), "exact in box": ("box_radius_lower", "box_radius_upper")}
 """Exact verdicts, without and with the box [0, 1], and the columns that hold the bounds of the radius."""
 SUMMARY_NAMES = {
     "half gap": "half_gap_accuracy",
     "bisector": "certified_accuracy",
     LOWER_BOUND: "certified_accuracy",
+    LINEAR_BOUNDS: "certified_accuracy",
     "exact": "exact_accuracy",
     "exact in box": "exact_in_box_accuracy",
 }
@@ -61,6 +64,16 @@ def accuracy_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
         tables += _withstood(part, str(names).split(" + "))
     proven = counted[counted["kind"] != "attacked"]
     tables += _proven(proven) if len(proven) else []
+    return _with_rates(tables, confidence)
+
+
+def certified_table(records: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """The columns of `accuracy_table` for the certified records of a network, whose attacked ones have a table of their own."""
+    counted = records[records["status"] == "ok"]
+    return _with_rates([_counts(counted, counted["is_robust"], LINEAR_BOUNDS)] if len(counted) else [], confidence)
+
+
+def _with_rates(tables: list[pd.DataFrame], confidence: float) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=TABLE_COLUMNS)
     table = pd.concat(tables, ignore_index=True)

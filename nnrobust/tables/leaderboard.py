@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 
 from nnrobust.records import ALL_CLASSES
-from nnrobust.tables.comparison import headline
+from nnrobust.tables.accuracy import LINEAR_BOUNDS, LOWER_BOUND
+from nnrobust.tables.comparison import HEADLINE, headline
 
 MEASURES = ("clean", "Linf", "L2", "union")
-COLUMNS = ["classifier", "problem", "kind", "n_pairs", "n", *MEASURES, "note"]
+PROVEN = {"Linf": "Linf_proven", "L2": "L2_proven"}
+"""The column that has, by norm, what is proven of a classifier: of an exact one its accuracy, of a network a lower bound."""
+COLUMNS = ["classifier", "problem", "kind", "n_pairs", "n", *MEASURES, *PROVEN.values(), "note"]
 ON_PAIRS, ON_ALL = "pairs", "all classes"
 PUBLISHED_NOTE = "AutoAttack, original images; RobustBench's"
 
@@ -17,14 +20,17 @@ def leaderboard(table: pd.DataFrame, unions: pd.DataFrame, published: pd.DataFra
 
     From an `accuracy_table`, a `union_table` and a `published_table`, of which what is measured on all classes is left out.
     Accuracies are in [0, 1]; `union` is robust in all norms at once; `kind` the weakest of the robust ones: exact, certified (a
-    lower bound), attacked (an upper one); or published. `n` counts images, of each pair anew. The most robust in union come
+    lower bound), attacked (an upper one); or published. `Linf_proven` and `L2_proven` are lower bounds by proof, missing where
+    there is none. `n` counts images, of each pair anew. The most robust in union come
     first, of those without one in Linf.
     """
     rows = headline(table[table["split"] == "test"])
     rows = rows.assign(problem=np.where(rows["pair"] == ALL_CLASSES, ON_ALL, ON_PAIRS))
+    proven = _proven(table[table["split"] == "test"])
     both = unions[unions["split"] == "test"].set_index(["classifier", "pair"])["robust_accuracy"]
     found = [
-        _row(str(name), str(problem), mine, both) for (name, problem), mine in rows.groupby(["classifier", "problem"])
+        _row(str(name), str(problem), mine, both) | proven.get((str(name), str(problem)), {})
+        for (name, problem), mine in rows.groupby(["classifier", "problem"])
     ]
     measured = {str(row["classifier"]) for row in found if row["problem"] == ON_ALL}
     for row in published.itertuples():
@@ -36,6 +42,19 @@ def leaderboard(table: pd.DataFrame, unions: pd.DataFrame, published: pd.DataFra
     return joined.sort_values(
         ["problem", "union", "Linf", "clean", "classifier"], ascending=[False, False, False, False, True], kind="stable",
     ).reset_index(drop=True)  # fmt: skip
+
+
+def _proven(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+    """By classifier and problem, the columns `PROVEN`: means over pairs of what its headline proves, or linear bounds."""
+    lines = table[table["method"].isin([*HEADLINE, LINEAR_BOUNDS])]
+    lines = headline(lines.assign(method=lines["method"].replace(LINEAR_BOUNDS, LOWER_BOUND)))
+    lines = lines.assign(problem=np.where(lines["pair"] == ALL_CLASSES, ON_ALL, ON_PAIRS))
+    means = lines.groupby(["classifier", "problem", "norm"])["robust_accuracy"].mean()
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for (name, problem, norm), value in means.items():
+        if norm in PROVEN:
+            found.setdefault((str(name), str(problem)), {})[PROVEN[str(norm)]] = float(value)
+    return found
 
 
 def _row(name: str, problem: str, rows: pd.DataFrame, unions: pd.Series) -> dict[str, object]:

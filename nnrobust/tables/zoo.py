@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnrobust.config.checks import CLASSES
+from nnrobust.errors import RecordError
 from nnrobust.records import ALL_CLASSES, read_records
 from nnrobust.tables.accuracy import TABLE_COLUMNS, accuracy_table, check_threat_models
 from nnrobust.zoo.models import IMAGE_SHAPE, find, newer, roster
@@ -61,6 +62,31 @@ def zoo_records(
         is_current = records is not None and (_are_of_pairs if is_of_pairs else _are_current)(records, expected)
         found[name] = records if is_current else None
     return found
+
+
+def certified_records(path: Path, attacked: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The certified records of a network in the file at `path`, a record for each of its attacked ones.
+
+    Raises:
+        RecordError: when they are of other images or epsilons than those, or say that an image is robust which fell.
+    """
+    key = ["split", "pair", "norm", "epsilon", "index"]
+    as_text = dict.fromkeys(key[:3], str)
+    proven = read_records(path)
+    if not attacked:
+        return proven[:0]
+    mine = pd.concat(attacked, ignore_index=True)[[*key, "is_robust"]].astype(as_text)
+    both = mine.merge(proven.astype(as_text), on=key, how="left", suffixes=("_under_attack", ""))
+    if both["is_robust"].isna().any():
+        raise RecordError(f"{path}: expected one for each of {len(mine)} attacked records, of the same images and epsilons, got "
+                          f"{int(both['is_robust'].notna().sum())}; run `dvc repro`")  # fmt: skip
+    is_proven = both["is_robust"].astype(bool)
+    fell = both[is_proven & ~both["is_robust_under_attack"]]
+    if len(fell):
+        raise RecordError(
+            f"{path}: {len(fell)} images are proven robust and yet fell; the first: {fell.iloc[0].to_dict()}"
+        )
+    return both[proven.columns].assign(is_robust=is_proven)
 
 
 def _are_current(records: pd.DataFrame, expected: Expected) -> bool:

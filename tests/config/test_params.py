@@ -98,6 +98,8 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["data"].update(path=" "), r"data\.path: expected 1 to 1,000 characters"),
         (lambda c: c["data"].update(sha256="0" * 64), r"data\.sha256: expected null, as it is for the archive of an image_folder, got one for digits"),
         (lambda c: c["data"].update(n_train_per_class=10**20), r"data\.n_train_per_class: expected less than or equal to 100000000, got 10{20}"),
+        (lambda c: c["bounds"].update(models=["mine"]), r"bounds\.models: expected names of models, which are none, got 'mine'"),
+        (lambda c: c["bounds"].update(models="mine"), r"bounds\.models: expected a list"),
         (lambda c: c["growth"].update(classifiers=["svm"]), r"growth\.classifiers: expected names of classifiers, which are .*linear_L2.*, got 'svm'"),
         (lambda c: c["imported"].update(S="results/x/records"), r"imported: expected names that no variant has, as records go by name, got 'S'"),
         (lambda c: c["imported"].update(T="../records"), r"imported\.T: expected a folder in the repository, .*got '\.\./records'"),

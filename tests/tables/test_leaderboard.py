@@ -5,7 +5,7 @@ import pytest
 
 from made.records import attacked, exact
 from nnrobust.config.checks import CLASSES
-from nnrobust.tables.accuracy import accuracy_table, union_table
+from nnrobust.tables.accuracy import accuracy_table, certified_table, summary, union_table
 from nnrobust.tables.leaderboard import COLUMNS, leaderboard
 from nnrobust.tables.zoo import PUBLISHED, published_table
 
@@ -37,6 +37,26 @@ def test_a_classifier_has_a_row_for_its_pairs_and_one_for_all_classes():
     whole = table[(table["classifier"] == "1NN") & (table["method"] == "exact") & (table["pair"] != "all")]
     assert mine["L2"] == pytest.approx(whole.loc[whole["norm"] == "L2", "robust_accuracy"].mean())
     assert mine["union"] <= min(mine["L2"], mine["Linf"])
+
+
+def test_what_is_proven_of_a_network_stands_beside_what_attacks_leave():
+    parts = [both_norms(exact, pair) for pair in ("0-1", "0-2")]
+    parts += [both_norms(attacked, pair, classifier="S|pairs") for pair in ("0-1", "0-2")]
+    table, unions = tables(pd.concat(parts[:2], ignore_index=True), pd.concat(parts[2:], ignore_index=True))
+    proven = pd.concat(
+        [attacked(norm="Linf", pair=pair, robust=(False, False, False, True)) for pair in ("0-1", "0-2")]
+    )
+    proven = proven.assign(classifier="S|pairs", kind="certified", method="linear bounds")
+    lines = certified_table(proven, 0.95)
+    assert set(lines["kind"]) == {"certified"}
+    assert set(lines["method"]) == {"linear bounds"}
+    joined = pd.concat([table, lines], ignore_index=True)
+    board = leaderboard(joined, unions, NOTHING).set_index("classifier")
+    assert board.loc["S|pairs", ["kind", "Linf", "Linf_proven"]].tolist() == ["attacked", 0.5, 0.25]
+    assert pd.isna(board.loc["S|pairs", "L2_proven"])
+    assert board.loc["1NN", "Linf_proven"] == board.loc["1NN", "Linf"]
+    found = summary(joined, 4)["S|pairs"]["test"]
+    assert (found["Linf_certified_accuracy"], found["Linf_robust_accuracy"]) == (0.25, 0.5)
 
 
 def test_published_numbers_stand_apart_until_their_model_is_measured():

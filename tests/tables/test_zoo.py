@@ -6,7 +6,7 @@ import pytest
 
 from made.records import attacked, exact
 from nnrobust.config.checks import CLASSES
-from nnrobust.errors import DataError
+from nnrobust.errors import DataError, RecordError
 from nnrobust.records import write_records
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.tables.zoo import (
@@ -15,6 +15,7 @@ from nnrobust.tables.zoo import (
     Expected,
     about_networks,
     about_zoo,
+    certified_records,
     published_table,
     zoo_counts,
     zoo_records,
@@ -150,6 +151,41 @@ def test_networks_on_pairs_are_read_apart_from_all_classes_and_only_with_the_att
     assert found(1) is None
     assert found(None, attacks="fmn") is None
     assert set(found(4, is_of_pairs=False)["pair"]) == {"all"}
+
+
+def of_bounds(path, robust, **changes):
+    """The certified records of `attacked`, of which these are proven robust, in a file."""
+    proven = np.array(robust)
+    records = attacked(pair="all", robust=[True] * 4).assign(
+        classifier=WHOLE,
+        kind="certified",
+        method="linear bounds",
+        attacks="",
+        is_robust=proven,
+        radius_lower=np.where(proven, 0.6, 0.0),
+    )
+    write_records([records.assign(**changes)], path)
+    return path
+
+
+def test_certified_records_are_those_of_the_attacked_ones_there_are(tmp_path):
+    stands = attacked(pair="all").assign(classifier=WHOLE)
+    path = of_bounds(tmp_path / "mine.parquet", [True, False, False, False])
+    assert certified_records(path, [stands])["is_robust"].tolist() == [True, False, False, False]
+    assert certified_records(path, [stands[:2]])["index"].tolist() == [0, 1]
+    assert certified_records(path, []).empty
+
+
+def test_certified_records_of_other_images_or_of_images_that_fell_are_refused(tmp_path):
+    stands = attacked(pair="all").assign(classifier=WHOLE)
+    path = of_bounds(tmp_path / "mine.parquet", [True, False, False, False], index=np.arange(2, 6, dtype=np.int32))
+    with pytest.raises(
+        RecordError, match="one for each of 4 attacked records, of the same images and epsilons, got 2; run"
+    ):
+        certified_records(path, [stands])
+    path = of_bounds(tmp_path / "mine.parquet", [True, True, False, False])
+    with pytest.raises(RecordError, match="1 images are proven robust and yet fell"):
+        certified_records(path, [stands])
 
 
 def test_published_accuracies_are_of_the_official_images_at_one_epsilon():

@@ -118,16 +118,21 @@ def test_every_key_of_params_is_used():
     assert {name for name in fields if not re.search(rf"\.{name}\b", text)} == set()
 
 
+def each_of(paths):
+    """The paths of a stage; that it is one for each name of a list, or of a block, makes no difference."""
+    return [path.replace("${item}", "${key}") for path in paths_of(paths)]
+
+
 def test_every_output_is_written_by_its_script_and_every_input_is_some_output():
     outs = {}
     for name, stage in pipeline().items():
-        for path in paths_of(stage.get("outs", []) + stage.get("metrics", [])):
+        for path in each_of(stage.get("outs", []) + stage.get("metrics", [])):
             # `fit` and `attack` write files by name, and params refuse a name that a classifier and a variant have.
             assert path not in outs or "${key}" in path
             outs[path] = name
     for name, stage in pipeline().items():
-        for dep in stage["deps"]:
-            if dep.startswith(("stages/", "nnrobust/")) or dep in {"${data.path}", "${item}"}:
+        for dep in each_of(stage["deps"]):
+            if dep.startswith(("stages/", "nnrobust/")) or dep in {"${data.path}", "${key}"}:
                 continue
             made = [out for out in outs if out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/")]
             assert made, f"{name} depends on {dep}, which no stage writes"

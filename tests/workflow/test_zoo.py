@@ -14,6 +14,7 @@ from made.project import copy_project, dvc, environment, profile, write_profile,
 from made.zoo import SMALL, import_zoo, write_checkpoints
 from nnrobust.errors import FetchError
 from nnrobust.models.architectures import ARCHITECTURES
+from nnrobust.records import read_records
 from nnrobust.zoo.load import zoo_module
 from nnrobust.zoo.models import find, newer, roster
 
@@ -144,13 +145,16 @@ def network_block(**changes):
 
 @pytest.fixture
 def with_network(workspace):
-    """The workspace with a network of random weights in place of the zoo's model."""
+    """The workspace with a network of random, small weights in place of the zoo's model."""
     params = yaml.safe_load((workspace / "params.yaml").read_text())
     params["models"] = {"mine": network_block()}
+    params["bounds"]["models"] = ["mine"]
     params["zoo"]["models"], params["examples"]["classifiers"] = [], {"1NN": "data/prepared"}
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
     torch.manual_seed(0)
-    torch.save(ARCHITECTURES["base"]((3, 32, 32), 10).state_dict(), workspace / "weights" / "mine.pt")
+    states = ARCHITECTURES["base"]((3, 32, 32), 10).state_dict()
+    states["0.weight"] /= 100  # so that pixels matter little, and something can be proven
+    torch.save(states, workspace / "weights" / "mine.pt")
     return workspace
 
 
@@ -168,6 +172,16 @@ def test_a_network_of_a_block_is_fetched_attacked_on_all_classes_and_on_pairs_an
     assert {("mine", "all classes"), ("mine|pairs", "pairs"), ("1NN", "pairs"), ("1NN", "all classes")} == set(
         zip(board["classifier"], board["problem"], strict=True)
     )
+    # Of each record there is what linear bounds prove, which is no more than what attacks leave.
+    proven, stands = (
+        read_records(with_network / f"data/records/{folder}/mine.parquet") for folder in ("bounds", "models")
+    )
+    assert len(proven) == len(stands)
+    assert set(proven["kind"]) == {"certified"}
+    assert 0 < proven["is_robust"].sum() <= stands["is_robust"].sum()
+    for row in board[board["classifier"].str.startswith("mine")].itertuples():
+        assert 0 <= row.Linf_proven <= row.Linf
+        assert 0 <= row.L2_proven <= row.L2
     assert pd.read_csv(metrics / "published.csv").empty
     assert "mine|pairs" in set(pd.read_csv(metrics / "paired.csv")["second"])
     assert "mine|pairs" in set(pd.read_csv(with_network / "plots" / "tables" / "figure_5.csv")["classifier"])
