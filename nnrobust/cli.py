@@ -64,6 +64,9 @@ def _add_evaluate(add: Callable[..., argparse.ArgumentParser]) -> None:
     sizes = "in units of pixels in [0, 1], as often as there are threat models (default: Linf=8/255)"
     parser.add_argument("--threat", action="append", metavar="NORM=EPSILON", help=sizes)
     parser.add_argument("--attacks", default="default", choices=("default", "autoattack"))
+    parser.add_argument(
+        "--bounds", action="store_true", help="certified lower bounds of the networks too, by linear bounds"
+    )
     parser.add_argument("--stated", type=float, help="the clean accuracy in [0, 1] that is said of the first model")
     parser.add_argument("--allowance", type=float, default=0.05, help="how far below that it may be (default: 0.05)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -102,6 +105,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     X, y = read_arrays(options.data)  # noqa: N806
     models: dict[str, Any] = _models(options)
+    bounds = list(models) if options.bounds else []
     if options.references:
         from nnrobust.nearest.estimator import OneNearestNeighbor
 
@@ -112,7 +116,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     stated = {} if options.stated is None else {next(iter(models)): options.stated}
     result = evaluate(
         models, X, y, dict(map(_threat, options.threat or ["Linf=8/255"])), attacks=options.attacks, stated=stated,
-        allowance=options.allowance, device=options.device, seed=options.seed, batch_size=options.batch_size, progress=True,
+        allowance=options.allowance, device=options.device, seed=options.seed, batch_size=options.batch_size, bounds=bounds,
+        progress=True,
     )  # fmt: skip
     print(result)
     if options.out:

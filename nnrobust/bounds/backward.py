@@ -23,7 +23,7 @@ _FEW = 32
 
 @dataclass(frozen=True)
 class Ball:
-    """All images in [0, 1] that are at most epsilon from one of the images (m, channels, height, width), float64."""
+    """All images in [0, 1] that are at most epsilon from one of the images (m, channels, height, width) or (m, d), float64."""
 
     images: Tensor
     threat: ThreatModel
@@ -106,6 +106,8 @@ class Chain:
 
     def _ranges(self, number: int) -> tuple[Tensor, Tensor]:
         """What the inputs (m, ...) of a ReLU can be."""
+        if number == 0:
+            return self.ball.low, self.ball.high
         n = number - 1 if isinstance(self.layers[number - 1], Flatten) else number
         shape = self.layers[n - 1].after
         unit = torch.eye(shape[0], dtype=torch.float64)

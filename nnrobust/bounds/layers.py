@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nnrobust.errors import DataError
+from nnrobust.models.load import Pretrained
 from nnrobust.networks.architectures import Normalize, Widen
 from nnrobust.networks.restriction import Restricted
 
@@ -210,7 +211,7 @@ class Relu(Layer):
 
 
 def layers_of(network: nn.Module, shape: tuple[int, ...]) -> list[Layer]:
-    """The layers of a network in eval mode that takes images (n, *shape), in their order.
+    """The layers of a network in eval mode that takes images or points (n, *shape), in their order.
 
     Normalisation, convolutions, linear layers, ReLU and batch normalisation, one after the other.
 
@@ -232,6 +233,9 @@ def _walk(module: nn.Module) -> Iterator[Layer]:
             yield from _walk(part)
     elif isinstance(module, Restricted):
         yield from _restricted(module)
+    elif isinstance(module, Pretrained) and module.about.layout == "NCHW":
+        yield from _walk(module.normalize)
+        yield from _walk(module.network)
     elif isinstance(module, Normalize):
         std = module.std.double()
         yield Scale(1 / std, -module.mean.double() / std)
@@ -246,8 +250,13 @@ def _walk(module: nn.Module) -> Iterator[Layer]:
     elif isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (1, -1):
         yield Flatten()
     elif not isinstance(module, (nn.Identity, nn.Dropout, Widen)):
+        got = (
+            f"{type(module).__name__} in the layout {module.about.layout}"
+            if isinstance(module, Pretrained)
+            else type(module).__name__
+        )
         raise DataError(f"network: expected convolutions, linear layers, ReLU, Flatten, batch normalisation and Normalize, one "
-                        f"after the other, got {type(module).__name__}; no linear bounds are known here for it")  # fmt: skip
+                        f"after the other, got {got}; no linear bounds are known here for it")  # fmt: skip
 
 
 def _restricted(module: Restricted) -> Iterator[Layer]:

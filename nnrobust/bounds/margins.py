@@ -1,6 +1,7 @@
 """By how much the label of an image wins over each other class at least, wherever in the ball an adversary goes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -9,10 +10,24 @@ from nnrobust.bounds.backward import Ball, Chain
 from nnrobust.bounds.layers import Layer
 from nnrobust.threat import ThreatModel
 
+BEYOND = 1 + 1e-9
+"""Of epsilon: how far a proof is taken, as the radius of an image that is robust in a closed ball is more than that."""
 BLOCK = 8
 """Images at once: more are no faster, and take more memory."""
 
 
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Products here are small: beside other processes two threads take ten times as long as one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_on_one_thread()
 @torch.no_grad()
 def margins(layers: Sequence[Layer], images: np.ndarray, labels: np.ndarray, threat: ThreatModel) -> np.ndarray:
     """Lower bounds (n, classes) on the difference of the label's logit and each other one, over the ball of `threat`.
@@ -21,7 +36,7 @@ def margins(layers: Sequence[Layer], images: np.ndarray, labels: np.ndarray, thr
 
     Args:
         layers: of `layers_of`.
-        images: (n, channels, height, width), uint8 as stored, or floats in [0, 1].
+        images: (n, channels, height, width) or (n, d), uint8 as stored, or floats in [0, 1].
         labels: (n,), positions of logits.
     """
     pixels = images / 255 if images.dtype == np.uint8 else images.astype(np.float64)

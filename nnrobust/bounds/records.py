@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from nnrobust.bounds.layers import Layer, layers_of
-from nnrobust.bounds.margins import BLOCK, margins
+from nnrobust.bounds.margins import BEYOND, BLOCK, margins
 from nnrobust.data.datasets import SPLITS, Prepared, opened
 from nnrobust.errors import DataError, RecordError
 from nnrobust.models.blocks import Model
@@ -21,8 +20,6 @@ from nnrobust.runtime.progress import Progress, silent
 from nnrobust.threat import ThreatModel
 
 METHOD = "linear bounds"
-_BEYOND = 1 + 1e-9
-"""Of epsilon: how far a proof reaches, as the distance of a closed ball is less than the radius."""
 Margins = dict[int, np.ndarray]
 """By the position of an image in its split, the lower bounds (classes,) on its label's margins."""
 
@@ -44,12 +41,9 @@ class Work:
 
 @lru_cache(maxsize=1)
 def _layers(work: Work) -> list[Layer]:
-    if work.model.layout != "NCHW":
-        raise DataError(f"{work.model.name}: expected a network of images in the layout NCHW, got {work.model.layout}; "
-                        "take it out of bounds.models")  # fmt: skip
     found = load_block(work.model, work.folder, opened(work.prepared).dataset.classes)
     try:
-        return layers_of(nn.Sequential(found.normalize, found.network), work.model.shape)
+        return layers_of(found, work.model.shape)
     except DataError as error:
         raise DataError(f"{work.model.name}: {error}; take it out of bounds.models") from error
 
@@ -77,7 +71,7 @@ def bound_all(
         for smaller, records in proven.values():
             if threat.contains(smaller, prepared.dataset.n_dimensions):
                 left = left.merge(records.loc[records["is_robust"], ["split", "pair", "index"]])
-        beyond = ThreatModel(threat.norm, threat.epsilon * _BEYOND)
+        beyond = ThreatModel(threat.norm, threat.epsilon * BEYOND)
         indices = {split: np.unique(left.loc[left["split"] == split, "index"]).tolist() for split in SPLITS}
         items = [
             (split, beyond, those[start : start + BLOCK])

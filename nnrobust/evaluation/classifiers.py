@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from nnrobust.attacks.batches import attack_in_blocks
 from nnrobust.attacks.verdicts import AttackInputs, Verdicts
 from nnrobust.attacks.victim import AttackSpec, Victim, checked_logits, of_network
+from nnrobust.bounds.layers import layers_of
+from nnrobust.bounds.margins import BEYOND, margins
 from nnrobust.errors import AttackError, AttackMemoryError, DataError
 from nnrobust.evaluation.data import Data
 from nnrobust.linear.radius import linear_radius
@@ -155,6 +157,20 @@ def _attack_records(name: str, data: Data, verdicts: Verdicts, threat: ThreatMod
         "status": verdicts.status,
     }
     return _frame(name, data, threat, found)
+
+
+def with_bounds(found: pd.DataFrame, network: nn.Module, data: Data) -> pd.DataFrame:
+    """The records of an attacked network with what linear bounds prove of the images left standing as `radius_lower`.
+
+    Raises:
+        DataError: when there are no linear bounds for the network.
+    """
+    layers, proven = layers_of(network, data.images.shape[1:]), found["radius_lower"].to_numpy(copy=True)
+    for (norm, epsilon), part in found[found["is_robust"]].groupby(["norm", "epsilon"], sort=False):
+        beyond, rows = ThreatModel(str(norm), float(epsilon) * BEYOND), part["index"].to_numpy()
+        least = margins(layers, data.images[rows], data.labels[rows], beyond).min(axis=1)
+        proven[part.index] = np.where(least > 0, beyond.epsilon, 0.0)
+    return found.assign(radius_lower=proven)
 
 
 def has_radius(model: Any) -> bool:

@@ -9,7 +9,8 @@ import pandas as pd
 
 _KINDS = (
     "Robust accuracy in percent with 95 % Wilson intervals, of images perturbed within [0, 1]. exact: proven from both sides; "
-    "certified: a lower bound; attacked: what the attacks left standing, an upper bound. union: robust under all threat models."
+    "certified: a lower bound; attacked: what the attacks left standing, an upper bound; >=: what linear bounds prove of "
+    "a network. union: robust under all threat models."
 )
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">

@@ -14,7 +14,7 @@ from nnrobust.tables.accuracy import check_threat_models, wilson_interval
 
 CLEAN, UNION = "clean", "union"
 CONFIDENCE = 0.95
-TABLE = ["classifier", "measure", "epsilon", "kind", "method", "n", "accuracy", "low", "high", "stated"]
+TABLE = ["classifier", "measure", "epsilon", "kind", "method", "n", "accuracy", "low", "high", "proven", "stated"]
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,30 @@ class Evaluation:
         """One row for each classifier and measure: `clean`, each norm, and `union`, robust under all threat models at once.
 
         Columns `TABLE`: `kind` of the number: exact; certified, a lower bound; attacked, an upper one. `accuracy` in [0, 1] with
-        the ends of its 95 % Wilson interval; `stated`, what others say of the clean accuracy.
+        the ends of its 95 % Wilson interval; `proven`, the share of images that a proof says are robust, missing for networks
+        without `bounds`; `stated`, what others say of the clean accuracy.
         """
         rows = []
         for name, mine in self.records.groupby("classifier", sort=False):
             parts = list(mine.groupby(["norm", "epsilon"], sort=False))
             is_correct, stated = parts[0][1]["is_correct"], self.stated.get(str(name), np.nan)
-            rows.append(_row((name, CLEAN, np.nan, "exact", ""), is_correct, stated))
+            is_proven = mine["radius_lower"] > mine["epsilon"] if self._has_proofs(mine) else None
+            rows.append(_row((name, CLEAN, np.nan, "exact", ""), is_correct, None, stated))
             rows += [
-                _row((name, norm, epsilon, part["kind"].min(), _method(part)), part["is_robust"], np.nan)
+                _row((name, norm, epsilon, part["kind"].min(), _method(part)), part["is_robust"],
+                     None if is_proven is None else is_proven[part.index], np.nan)
                 for (norm, epsilon), part in parts
-            ]
+            ]  # fmt: skip
             # In the alphabet as in strength: attacked, certified, exact. So the least of several kinds is the weakest.
             is_robust = mine.groupby("index")["is_robust"].all()
-            rows.append(_row((name, UNION, np.nan, mine["kind"].min(), ""), is_robust, np.nan))
+            both = None if is_proven is None else is_proven.groupby(mine["index"]).all()
+            rows.append(_row((name, UNION, np.nan, mine["kind"].min(), ""), is_robust, both, np.nan))
         return pd.DataFrame(rows, columns=TABLE)
+
+    def _has_proofs(self, records: pd.DataFrame) -> bool:
+        """Whether something was to be proven of this classifier."""
+        with_bounds: Any = self.about["bounds"]
+        return records["kind"].iloc[0] != "attacked" or records["classifier"].iloc[0] in with_bounds
 
     def __str__(self) -> str:
         return self.wide().to_string(index=False)
@@ -51,7 +60,10 @@ class Evaluation:
     def wide(self) -> pd.DataFrame:
         """A row for each classifier, texts as people read them: accuracies in percent with their intervals."""
         frame = self.to_frame()
-        texts = [f"{100 * row.accuracy:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]" for row in frame.itertuples()]
+        texts = [
+            f"{100 * row.accuracy:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]{_proven(row)}"
+            for row in frame.itertuples()
+        ]
         sizes = frame["epsilon"].map(lambda value: "" if np.isnan(value) else f" {value:.4g}")
         frame = frame.assign(text=texts, measure=frame["measure"] + sizes)
         found = frame.pivot(index="classifier", columns="measure", values="text")
@@ -94,7 +106,15 @@ def _method(part: pd.DataFrame) -> str:
     return str(part["method"].iloc[0] if part["kind"].iloc[0] != "attacked" else part["attacks"].iloc[0])
 
 
-def _row(about: tuple[object, ...], is_true: pd.Series, stated: float) -> tuple[object, ...]:
+def _proven(row: Any) -> str:
+    """What is proven of a network, beside what attacks left standing."""
+    return f" >= {100 * row.proven:.1f}" if row.kind == "attacked" and not np.isnan(row.proven) else ""
+
+
+def _row(
+    about: tuple[object, ...], is_true: pd.Series, is_proven: pd.Series | None, stated: float
+) -> tuple[object, ...]:
     n, n_true = len(is_true), int(is_true.sum())
     low, high = wilson_interval(np.array(n_true), np.array(n), CONFIDENCE)
-    return (*about, n, n_true / n, float(low), float(high), stated)
+    proven = np.nan if is_proven is None else float(is_proven.mean())
+    return (*about, n, n_true / n, float(low), float(high), proven, stated)

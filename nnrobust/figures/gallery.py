@@ -99,12 +99,16 @@ def _overview(run: Run) -> Drawing:
     shown = list(dict.fromkeys(on_pairs["classifier"]))
     whole = overview.whole_table(run.tables["pairs"], run.tables["unions"], shown)
     published = overview.published_rows(run.tables["published"], set(run.tables["pairs"]["classifier"]))
-    table = pd.concat([one for one in (on_pairs, whole, published) if len(one)], ignore_index=True)
+    proven = overview.proven_table(run.tables["pairs"], [*names, *shown], run.confidence)
+    proven["classifier"] = proven["classifier"].map(accuracies.shown_name)
+    table = pd.concat([one for one in (on_pairs, whole, published, proven) if len(one)], ignore_index=True)
     caption = (
         f"Test images, {number_of(int(on_pairs['n_pairs'].max()), 'pair')}. Lines are {run.confidence:.0%} intervals: over pairs "
         "Student's of the mean, on all classes at once Wilson's. "
         "Filled dots are exact or certified, hollow ones attacked: an upper bound."
     )
+    if len(proven):
+        caption += " Of a network that has both, the filled one is what is proven, a lower bound."
     if len(published):
         best, n = ", ".join(dict.fromkeys(published["classifier"])), len(run.tables["published"])
         caption += f" Grey: the strongest of the {n} models that RobustBench publishes ({best})."

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from nnrobust.figures.accuracies import dot, emphasize, kind_handles, means_table, ranked, shown_name
 from nnrobust.figures.style import MEASURES, Layout, number_of
 from nnrobust.records import ALL_CLASSES
-from nnrobust.tables.comparison import headline
+from nnrobust.tables.accuracy import LINEAR_BOUNDS
+from nnrobust.tables.comparison import headline, mean_interval
 from nnrobust.tables.leaderboard import ON_ALL, ON_PAIRS
 
 _ROW = 0.25
@@ -52,6 +53,31 @@ def _percent(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     accuracies = {"accuracy": rows[name], "low": rows[f"{name}_low"], "high": rows[f"{name}_high"]}
     numbers = {column: (100 * values.astype(float)).round(4) for column, values in accuracies.items()}
     return rows.assign(**numbers, problem=ON_ALL, n_pairs=0).reindex(columns=COLUMNS)
+
+
+def proven_table(pairs: pd.DataFrame, classifiers: list[str], confidence: float) -> pd.DataFrame:
+    """The same columns for what linear bounds prove of networks on test images, on pairs and on all classes, where they do."""
+    rows = pairs[
+        (pairs["method"] == LINEAR_BOUNDS) & (pairs["split"] == "test") & pairs["classifier"].isin(classifiers)
+    ]
+    rows = rows.assign(measure=rows["norm"])
+    parts = [_percent(rows[rows["pair"] == ALL_CLASSES], "robust_accuracy")]
+    for (name, norm), mine in rows[rows["pair"] != ALL_CLASSES].groupby(["classifier", "norm"], sort=False):
+        low, high = mean_interval(mine["robust_accuracy"].to_numpy(), confidence)
+        about = {
+            "classifier": name,
+            "problem": ON_PAIRS,
+            "measure": norm,
+            "kind": "certified",
+            "n_pairs": len(mine),
+            "n": 0,
+        }
+        ends = {"accuracy": mine["robust_accuracy"].mean(), "low": max(low, 0.0), "high": min(high, 1.0)}
+        parts.append(
+            pd.DataFrame([about | {key: round(100 * float(value), 4) for key, value in ends.items()}])[COLUMNS]
+        )
+    table = pd.concat([part for part in parts if len(part)], ignore_index=True) if any(map(len, parts)) else parts[0]
+    return table[table["accuracy"] > 0].reset_index(drop=True)
 
 
 def published_rows(published: pd.DataFrame, measured: Collection[str]) -> pd.DataFrame:

@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from made.pretrained import block
 from nnrobust.bounds.layers import Convolution, Window, layers_of
 from nnrobust.errors import DataError
 from nnrobust.models.architectures import ARCHITECTURES as PUBLISHED
+from nnrobust.models.load import Pretrained
 from nnrobust.networks.architectures import build_network
 from nnrobust.networks.restriction import Restricted
 
@@ -94,6 +96,7 @@ def test_coefficients_go_back_through_a_window_as_the_gradient_does(
         (nn.Sequential(nn.Conv2d(3, 3, 3, padding="same")), "padding=same"),
         (PUBLISHED["resnet2b"]((3, 32, 32), 10), "one after the other, got "),
         (nn.Sequential(nn.BatchNorm2d(3)), "BatchNorm2d"),
+        (Pretrained(block(layout="NHWC"), nn.Linear(3, 2)), "Pretrained in the layout NHWC"),
     ],
 )
 def test_what_has_no_linear_bounds_here_is_refused_by_name(network, got):

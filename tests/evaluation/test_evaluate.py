@@ -136,13 +136,47 @@ def test_the_table_has_counts_intervals_and_kinds():
     assert kinds["net", "union"] == kinds["net", "Linf"] == "attacked"
 
 
+def test_what_is_proven_of_a_network_is_no_more_than_what_attacks_leave_and_of_a_linear_one_the_exact_share():
+    torch.manual_seed(0)
+    mlp = nn.Sequential(nn.Flatten(), nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 2)).eval()
+    with torch.no_grad():
+        mlp[3].bias[0] += 0.3
+    models = {"exact": linear(), "net": as_module(linear(), torch.float64).float(), "mlp": mlp, "without": mlp}
+    result = evaluate(models, X, Y, {"Linf": 0.02, "L2": 0.08}, attacks=FEW, bounds=["net", "mlp"])
+    frame = result.to_frame().set_index(["classifier", "measure"])
+    for measure in ("Linf", "L2", "union"):
+        assert frame.loc[("exact", measure), "proven"] == frame.loc[("exact", measure), "accuracy"]
+        assert 0 < frame.loc[("mlp", measure), "proven"] <= frame.loc[("mlp", measure), "accuracy"]
+        assert np.isnan(frame.loc[("without", measure), "proven"])
+    assert frame.loc[("net", "Linf"), "proven"] == frame.loc[("exact", "Linf"), "accuracy"]
+    assert f">= {100 * frame.loc[('mlp', 'Linf'), 'proven']:.1f}" in str(result)
+    records = result.records[result.records["radius_lower"] > 0]
+    assert (records["radius_lower"] <= records["radius_upper"]).all()
+    assert result.about["bounds"] == ["net", "mlp"]
+
+
+@pytest.mark.parametrize("bounds", [["1NN"], ["other"], "net"])
+def test_bounds_are_of_networks_by_name(bounds):
+    models = {"net": as_module(linear()), "1NN": OneNearestNeighbor().fit(X, Y)}
+    with pytest.raises(DataError, match="bounds: expected a list of names of networks in models, got "):
+        evaluate(models, X, Y, THREATS, attacks=FEW, bounds=bounds)
+
+
+def test_a_network_without_linear_bounds_is_refused_before_it_is_attacked():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(9, 4), nn.Tanh(), nn.Linear(4, 2)).eval()
+    with pytest.raises(DataError, match="net: network: expected convolutions, .*, got Tanh"):
+        evaluate({"net": network}, X, Y, THREATS, attacks=FEW, bounds=["net"])
+
+
 def test_the_files_of_an_evaluation_say_what_its_frame_does(tmp_path):
     result = evaluate(
         {"1NN <b>": OneNearestNeighbor().fit(X[::2], Y[::2]), "net": as_module(linear())}, X, Y, THREATS, attacks=FEW
     )
     result.save(tmp_path / "out")
     pd.testing.assert_frame_equal(
-        pd.read_csv(tmp_path / "out" / "table.csv", keep_default_na=False, na_values={"epsilon": "", "stated": ""}),
+        pd.read_csv(
+            tmp_path / "out" / "table.csv", keep_default_na=False, na_values={"epsilon": "", "stated": "", "proven": ""}
+        ),
         result.to_frame(),
     )
     records = pd.read_parquet(tmp_path / "out" / "records.parquet")
