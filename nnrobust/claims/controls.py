@@ -5,7 +5,8 @@ on both sides. They are no claims of the paper, and are counted apart from those
 measured any number of them, but not blindly: a trial of a linear classifier on one pair and on ten classes of CIFAR-10 was known.
 
 Where a run has networks of others, attacked on pairs by their two logits, 1NN is compared with these as well. That rule came
-after a few such networks had been measured.
+after a few such networks had been measured. So did the one on what is proven of them, after one had been proven: attacks bound
+a network from above and can only say that it is no better than so, proofs say that it is no worse.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import pandas as pd
 from nnrobust.claims.measures import Evidence, Measured, difference, least, least_lead
 from nnrobust.claims.paper import Claim, Measure
 from nnrobust.records import is_on_pairs
-from nnrobust.tables.comparison import difference_interval, paired, sign_test, signed_ranks
+from nnrobust.tables.comparison import PROVEN, difference_interval, paired, sign_test, signed_ranks
 
 CONTROLS = ("linear", "linear_L2", "linear_Linf", "mean", "prototypes", "1NN_metric")
 """The simple classifiers, by the names that params give them; no control judges others."""
@@ -85,16 +86,24 @@ def _control(split: str, measure: str, problem: str) -> Claim:
 
 def lead_over_networks(evidence: Evidence, split: str, measure: str) -> Measured | None:
     """The least lead of 1NN over a network of others on pairs, of means over pairs."""
-    return least_lead(evidence, ["1NN"], _networks(evidence), split, measure)
+    return least_lead(evidence, ["1NN"], _networks(evidence.scores), split, measure)
 
 
-def _networks(evidence: Evidence) -> list[str]:
-    return [name for name in dict.fromkeys(evidence.scores["classifier"]) if is_on_pairs(name)]
+def lead_over_proofs(evidence: Evidence, split: str, norm: str) -> Measured | None:
+    """The least lead of 1NN over what is proven of a network of others on pairs, of means over pairs."""
+    proven = evidence.scores[evidence.scores["measure"] == PROVEN[norm]]
+    return least_lead(evidence, ["1NN"], _networks(proven), split, PROVEN[norm])
+
+
+def _networks(scores: pd.DataFrame) -> list[str]:
+    return [name for name in dict.fromkeys(scores["classifier"]) if is_on_pairs(name)]
 
 
 def controls_of(evidence: Evidence) -> tuple[Claim, ...]:
     """The controls that a run's classifiers call for: those of simple classifiers, and of networks of others where it has any."""
-    return CONTROL_CLAIMS + (NETWORK_CONTROLS if _networks(evidence) else ())
+    scores = evidence.scores
+    found = CONTROL_CLAIMS + (NETWORK_CONTROLS if _networks(scores) else ())
+    return found + (PROOF_CONTROLS if _networks(scores[scores["measure"].isin(PROVEN.values())]) else ())
 
 
 def _network_control(split: str, measure: str) -> Claim:
@@ -106,6 +115,15 @@ def _network_control(split: str, measure: str) -> Claim:
     )
 
 
+def _proof_control(split: str, norm: str) -> Claim:
+    images = {"test": "test", "train": "training"}[split]
+    sentence = (
+        f"no network of others is proven to be as robust as 1NN {MEASURES[norm]} on {images} images, by two logits"
+    )
+    measure_it: Measure = partial(_without_margin, lead_over_proofs, split, norm)
+    return Claim(f"control_{split}_proven_{norm}", "mean over pairs", sentence, "", "points", (0.001, None), measure_it)
+
+
 def _without_margin(measured: Callable, split: str, measure: str, evidence: Evidence, margin: float) -> Measured | None:
     return measured(evidence, split, measure)
 
@@ -115,3 +133,4 @@ CONTROL_CLAIMS = tuple(
     for split, problem, measure in product(("test", "train"), ("mean", "pairs", "whole"), MEASURES)
 )
 NETWORK_CONTROLS = tuple(_network_control(split, measure) for split, measure in product(("test", "train"), MEASURES))
+PROOF_CONTROLS = tuple(_proof_control(split, norm) for split, norm in product(("test", "train"), PROVEN))

@@ -7,11 +7,13 @@ import pandas as pd
 from scipy.special import bdtr, stdtrit
 
 from nnrobust.records import ALL_CLASSES
-from nnrobust.tables.accuracy import LOWER_BOUND, strongest, wilson_interval
+from nnrobust.tables.accuracy import LINEAR_BOUNDS, LOWER_BOUND, strongest, wilson_interval
 
 HEADLINE = ("exact", "bisector", LOWER_BOUND)
 """The proofs whose numbers stand for a classifier, the first there is. For networks it is all attacks together."""
 NORMS = ("Linf", "L2")
+PROVEN = {norm: f"{norm} proven" for norm in NORMS}
+"""By norm, the measure of what is proven: of a classifier with exact radii its accuracy, of a network a lower bound."""
 MEASURES = ("clean", *NORMS, "mean", "union")
 """`mean`: of both norms' robust accuracies, half of the sum that the paper plots. `union`: robust in both at once."""
 
@@ -44,7 +46,8 @@ def scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
     """One row for each classifier, split, pair and measure of `MEASURES`: `value` in [0, 1] and its `kind`.
 
     From an `accuracy_table` and a `union_table`, by their counts, as stored rates are rounded. The kind of `mean` names both
-    where they differ; what was measured in one norm alone has no mean.
+    where they differ; what was measured in one norm alone has no mean. Where something is proven of networks, there are the
+    measures `PROVEN` too.
     """
     key = ["classifier", "split", "pair"]
     mine = headline(table[table["pair"] != ALL_CLASSES])
@@ -59,10 +62,24 @@ def scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame({"value": whole["n_robust"] / whole["n"], "kind": whole["kind"], "measure": "union"}),
     ]
     parts += [pd.DataFrame({"value": robust[norm], "kind": proofs[norm], "measure": norm}) for norm in NORMS]
-    rows = pd.concat([part.reset_index() for part in parts], ignore_index=True)[[*key, "measure", "kind", "value"]]
-    order = rows["measure"].map({name: place for place, name in enumerate(MEASURES)})
+    rows = pd.concat([part.reset_index() for part in parts] + _proven(table), ignore_index=True)[
+        [*key, "measure", "kind", "value"]
+    ]
+    order = rows["measure"].map({name: place for place, name in enumerate((*MEASURES, *PROVEN.values()))})
     rows = rows.assign(value=rows["value"].astype(float), order=order).dropna(subset="value")
     return rows.sort_values([*key, "order"], kind="stable").drop(columns="order").reset_index(drop=True)
+
+
+def _proven(table: pd.DataFrame) -> list[pd.DataFrame]:
+    if not (table["method"] == LINEAR_BOUNDS).any():
+        return []
+    lines = table[
+        table["method"].isin([*HEADLINE, LINEAR_BOUNDS]) & (table["pair"] != ALL_CLASSES) & table["norm"].isin(NORMS)
+    ]
+    # Exact ones first, where a classifier has both.
+    rank = lines["method"].map({name: place for place, name in enumerate((*HEADLINE, LINEAR_BOUNDS))})
+    lines = lines.iloc[rank.to_numpy().argsort(kind="stable")].drop_duplicates(["classifier", "pair", "split", "norm"])
+    return [lines.assign(measure=lines["norm"].map(PROVEN), value=lines["n_robust"] / lines["n"])]
 
 
 def whole_scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,14 @@ import pytest
 from made.evidence import MARGIN, SCORES, cells, made, scores_of
 from made.project import params_of
 from made.records import exact
-from nnrobust.claims.controls import CONTROL_CLAIMS, CONTROLS, NETWORK_CONTROLS, controls_of, share_ahead_of_all
+from nnrobust.claims.controls import (
+    CONTROL_CLAIMS,
+    CONTROLS,
+    NETWORK_CONTROLS,
+    PROOF_CONTROLS,
+    controls_of,
+    share_ahead_of_all,
+)
 from nnrobust.claims.judge import CANNOT_TELL, FAILS, HOLDS, NOT_RUN, ledger
 from nnrobust.claims.paper import CLAIMS
 from nnrobust.tables.accuracy import accuracy_table, union_table
@@ -113,3 +120,18 @@ def test_networks_of_others_are_judged_on_pairs_where_a_run_has_them_and_trained
     }
     assert {entry["note"] for entry in entries if "test" in str(entry["id"])} == {"1NN minus strong|pairs"}
     assert {entry["kind"] for entry in entries} == {"exact against attacked"}
+
+
+def test_what_is_proven_of_networks_has_controls_of_its_own_which_attacks_do_not_decide():
+    networks = {("strong|pairs", "attacked"): STRONG, ("other|pairs", "attacked"): STRONG}
+    proven = {("1NN", "exact"): {("test", "Linf proven"): 0.3, ("train", "Linf proven"): 1.0, ("test", "L2 proven"): 0.2},
+              ("strong|pairs", "certified"): {("test", "Linf proven"): 0.6, ("train", "Linf proven"): 0.6, ("test", "L2 proven"): 0}}  # fmt: skip
+    evidence = made(scores=pd.concat([scores_of(NEAREST | networks), scores_of(proven)], ignore_index=True))
+    assert controls_of(evidence) == CONTROL_CLAIMS + NETWORK_CONTROLS + PROOF_CONTROLS
+    entries = {str(entry["id"]): entry for entry in ledger(evidence, MARGIN, "made", PROOF_CONTROLS)}
+    assert {name: entry["verdict"] for name, entry in entries.items()} == {
+        "control_test_proven_Linf": FAILS, "control_test_proven_L2": HOLDS, "control_train_proven_Linf": HOLDS,
+        "control_train_proven_L2": NOT_RUN,
+    }  # fmt: skip
+    found = entries["control_test_proven_Linf"]
+    assert (found["kind"], found["note"]) == ("exact against certified", "1NN minus strong|pairs")

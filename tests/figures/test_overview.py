@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from nnrobust.figures.overview import answer, overview_figure, overview_table, published_rows, whole_table
+from nnrobust.figures.overview import answer, overview_figure, overview_table, proven_table, published_rows, whole_table
 from nnrobust.figures.style import WIDE, style
 
 
@@ -76,3 +76,28 @@ def test_all_classes_at_once_have_a_panel_with_published_models_in_grey(scores):
     greys = [line for line in right.lines if line.get_marker() == "s" and line.get_markerfacecolor() == "0.6"]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in greys] == [(60, 5), (50, 5), (30, 5)]
     assert left.get_yticklabels()[5].get_text() == "3 best published"
+
+
+def test_what_is_proven_of_a_network_is_a_filled_dot_on_its_line(scores):
+    rows = [("S", pair, "test", norm, method, 0.8, value) for pair, norm, method, value in (
+        ("a", "Linf", "linear bounds", 0.04), ("b", "Linf", "linear bounds", 0.06), ("a", "L2", "linear bounds", 0.0),
+        ("b", "L2", "linear bounds", 0.0), ("all", "Linf", "linear bounds", 0.02), ("a", "Linf", "apgd-ce", 0.1),
+    )]  # fmt: skip
+    names = ["classifier", "pair", "split", "norm", "method", "clean_accuracy", "robust_accuracy"]
+    pairs = pd.DataFrame(rows, columns=names).assign(
+        kind="certified", n=100, robust_accuracy_low=0.01, robust_accuracy_high=0.07
+    )
+    proven = proven_table(pairs, ["S"], 0.95)
+    assert proven[["problem", "measure", "kind", "accuracy"]].to_numpy().tolist() == [
+        ["all classes", "Linf", "certified", 2.0], ["pairs", "Linf", "certified", 5.0],
+    ]  # fmt: skip
+    assert proven_table(pairs, ["1NN"], 0.95).empty
+    with style():
+        figure = overview_figure(pd.concat([overview_table(scores, NAMES, 0.95), proven[1:]]), WIDE)
+    (axes,) = figure.axes
+    place = [label.get_text() for label in axes.get_yticklabels()].index("S")
+    squares = [line for line in axes.lines if line.get_marker() == "s" and line.get_ydata()[0] == place]
+    assert [(line.get_xdata()[0], line.get_markerfacecolor() == "white") for line in squares] == [
+        (10, True),
+        (5, False),
+    ]

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from made.records import attacked, certified, exact
-from nnrobust.tables.accuracy import accuracy_table, mean_over_pairs, union_table
+from nnrobust.tables.accuracy import accuracy_table, certified_table, mean_over_pairs, union_table
 from nnrobust.tables.comparison import (
     MEASURES,
     PAIRED,
@@ -101,6 +101,23 @@ def test_a_mean_of_an_exact_and_a_certified_number_names_both():
     assert scored(exact(norm="Linf"), certified(norm="L2")).set_index("measure")["kind"].to_dict() == {
         "clean": "measured", "Linf": "exact", "L2": "certified", "mean": "exact and certified", "union": "certified",
     }  # fmt: skip
+
+
+def test_what_is_proven_is_a_measure_of_its_own_where_something_is_proven_of_a_network():
+    records = {norm: attacked(norm=norm, robust=(True, False, True, True)) for norm in ("Linf", "L2")}
+    stands, nearest = pd.concat(records.values()), pd.concat([exact(norm="Linf"), exact(norm="L2")])
+    parts = [accuracy_table(part, 0.95) for part in (stands, nearest)]
+    unions = pd.concat([union_table(part, 0.95) for part in (stands, nearest)])
+    assert set(scores(pd.concat(parts), unions)["measure"]) == set(MEASURES)
+    lines = certified_table(records["Linf"].assign(kind="certified", is_robust=[True, False, False, False]), 0.95)
+    found = scores(pd.concat([*parts, lines]), unions).set_index(["classifier", "measure"])
+    assert found.loc[("S", "Linf"), ["value", "kind"]].tolist() == [0.75, "attacked"]
+    assert found.loc[("S", "Linf proven"), ["value", "kind"]].tolist() == [0.25, "certified"]
+    assert (
+        found.loc[("1NN", "Linf proven"), ["value", "kind"]].tolist()
+        == found.loc[("1NN", "Linf"), ["value", "kind"]].tolist()
+    )
+    assert ("S", "L2 proven") not in found.index
 
 
 def test_the_problem_of_all_classes_is_no_pair():
