@@ -216,14 +216,20 @@ def layers_of(network: nn.Module, shape: tuple[int, ...]) -> list[Layer]:
     Normalisation, convolutions, linear layers, ReLU and batch normalisation, one after the other.
 
     Raises:
-        DataError: naming the first layer of another kind, or that is not one after the other.
+        DataError: naming the first layer of another kind, or that is not one after the other; for a network of images of another
+            shape, or without logits.
     """
     layers = list(_walk(network))
     x = torch.zeros((1, *shape), dtype=torch.float64)
-    for layer in layers:
-        layer.before = tuple(x.shape[1:])
-        x = layer.forward(x)
-        layer.after = tuple(x.shape[1:])
+    try:
+        for layer in layers:
+            layer.before = tuple(x.shape[1:])
+            x = layer.forward(x)
+            layer.after = tuple(x.shape[1:])
+    except RuntimeError as error:
+        raise DataError(f"network: expected one of images {shape}, got {str(error).splitlines()[0]}") from error
+    if x.ndim != 2:
+        raise DataError(f"network: expected logits (n, classes), got outputs (n, {', '.join(map(str, x.shape[1:]))})")
     return layers
 
 

@@ -56,6 +56,6 @@ def margins(layers: Sequence[Layer], images: np.ndarray, labels: np.ndarray, thr
 
 def _at_once(layers: Sequence[Layer]) -> int:
     """How many images are bounded together: each has coefficients, for each output of a linear layer, of the widest layer."""
-    n_rows = max(layer.after[0] for layer in layers if isinstance(layer, Dense))
+    n_rows = max([len(layers[-1].after), *(layer.after[0] for layer in layers if isinstance(layer, Dense))])
     n_values = max(math.prod(layer.before) for layer in layers)
     return max(1, min(_MOST, _VALUES // (2 * n_rows * n_values)))

@@ -87,6 +87,23 @@ def test_no_point_of_the_ball_has_a_smaller_margin(seed, norm):
     assert np.median(taken / lost) > 0.15
 
 
+def test_a_network_without_a_linear_layer_and_one_of_points_have_bounds_too():
+    torch.manual_seed(0)
+    images, labels, threat = (
+        np.random.default_rng(0).uniform(size=(5, *SHAPE)),
+        np.array([0, 1, 1, 0, 1]),
+        ThreatModel("Linf", 0.01),
+    )
+    convolutions = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Conv2d(3, 2, 4), nn.Flatten()).double()
+    of_points = nn.Sequential(nn.ReLU(), nn.Linear(72, 6), nn.ReLU(), nn.Linear(6, 2)).double()
+    for module, points in ((convolutions, images), (of_points, images.reshape(5, -1))):
+        found = margins(layers_of(module, points.shape[1:]), points, labels, threat)
+        clean = _margins(module, points, labels)
+        is_other = np.isfinite(clean)
+        assert (found < clean)[is_other].all()
+        np.testing.assert_allclose(found[is_other], clean[is_other], atol=0.2)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_relu_stays_in_its_range(norm):
     module, (images, _), threat = network(3), data(3), ThreatModel(norm, EPSILON[norm])
@@ -179,7 +196,7 @@ def test_windows_and_blocks_change_nothing(norm, monkeypatch):
     module, (images, labels), threat = network(2), data(2, n=11), ThreatModel(norm, EPSILON[norm])
     found = margins(layers_of(module, SHAPE), images, labels, threat)
     monkeypatch.setattr("nnrobust.bounds.layers._SMALL", 0)
-    monkeypatch.setattr("nnrobust.bounds.margins.BLOCK", 3)
+    monkeypatch.setattr("nnrobust.bounds.margins._MOST", 3)
     np.testing.assert_allclose(margins(layers_of(module, SHAPE), images, labels, threat), found, rtol=1e-9)
 
 

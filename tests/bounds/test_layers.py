@@ -68,8 +68,8 @@ def test_coefficients_go_back_through_a_window_as_the_gradient_does(
         monkeypatch.setattr("nnrobust.bounds.layers._SMALL", 0)
     torch.manual_seed(1)
     sides = [(size - 1) * stride + kernel - 2 * padding + extra for size, extra in ((3, 0), (3, min(1, stride - 1)))]
-    network = nn.Conv2d(2, 4, kernel, stride, padding)
-    (layer,) = layers_of(network, (2, *sides))
+    network = nn.Sequential(nn.Conv2d(2, 4, kernel, stride, padding), nn.Flatten())
+    layer, _ = layers_of(network, (2, *sides))
     assert isinstance(layer, Convolution)
     assert layer.after == (4, 3, 3)
     a = torch.randn((2, 5, 4, window.height, window.width), dtype=torch.float64)
@@ -96,6 +96,8 @@ def test_coefficients_go_back_through_a_window_as_the_gradient_does(
         (nn.Sequential(nn.Conv2d(3, 3, 3, padding="same")), "padding=same"),
         (PUBLISHED["resnet2b"]((3, 32, 32), 10), "one after the other, got "),
         (nn.Sequential(nn.BatchNorm2d(3)), "BatchNorm2d"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(100, 2)), r"one of images \(3, 8, 8\), got "),
+        (nn.Conv2d(3, 4, 3), r"logits \(n, classes\), got outputs \(n, 4, 6, 6\)"),
         (Pretrained(block(layout="NHWC"), nn.Linear(3, 2)), "Pretrained in the layout NHWC"),
     ],
 )
