@@ -312,7 +312,7 @@ def test_a_changed_beta_reruns_its_variant_and_what_follows_only(workspace):
     path.write_text(f"{head}\n  T_R:{tail.replace('beta: 6.0 ', 'beta: 2.0 ', 1)}")
     ran = stages_run(dvc(workspace, "repro"))
     assert sorted(ran) == sorted(
-        ["train@T_R", "attack@T_R", "examples@1NN", "examples@T_R", "summarize", "judge", "plot"]
+        ["train@T_R", "attack@T_R", "bound_variant@T_R", "examples@1NN", "examples@T_R", "summarize", "judge", "plot"]
     )
     path.write_text(original)
     # All comes back from DVC's run-cache but the metrics and figures, which live in git.
