@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnrobust.bounds.layers import ROUNDING, Flatten, Layer, Relu, Window
+from nnrobust.bounds.layers import ROUNDING, Affine, Flatten, Layer, Relu, Window
 from nnrobust.threat import DUAL, ORDER, ThreatModel
 
 _FEW = 32
@@ -70,11 +70,11 @@ class Chain:
             layer = self.layers[number]
             slack = (layer.n_terms + _FEW) * ROUNDING
             constant -= slack * _weighed(a.abs(), _cut(self._spread(number), window))
-            if isinstance(layer, Relu):
-                a, offsets = self.lines[number].backward(a, window)
-            else:
+            if isinstance(layer, Affine):
                 offsets = layer.offsets(a)
                 a, window = layer.backward(a, window)
+            else:
+                a, offsets = self.lines[number].backward(a, window)
             constant = constant + offsets
         slack = (a.flatten(2).shape[2] + _FEW) * ROUNDING
         ones = torch.ones_like(_cut(self.ball.high, window))
@@ -83,11 +83,11 @@ class Chain:
     def _spread(self, number: int) -> Tensor:
         """|W| m + |b| (m, ...) of a layer whose inputs are at most m; of a ReLU its inputs and outputs."""
         if number not in self._spreads:
-            if number in self.lines:
-                self._spreads[number] = 2 * self.lines[number].size
+            layer = self.layers[number]
+            if isinstance(layer, Affine):
+                self._spreads[number] = layer.spread(self._size(number - 1)) * (1 + 2.0**-20)
             else:
-                before = self._size(number - 1)
-                self._spreads[number] = self.layers[number].spread(before) * (1 + 2.0**-20)
+                self._spreads[number] = 2 * self.lines[number].size
         return self._spreads[number]
 
     def _size(self, number: int) -> Tensor:

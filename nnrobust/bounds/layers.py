@@ -4,6 +4,7 @@ A *window* is a rectangle of a layer's places, all channels: (top, left, height,
 padding, which is 0 and has no bounds to go on to.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -33,8 +34,8 @@ class Window(NamedTuple):
 
 
 @dataclass
-class Layer:
-    """x -> W x + b, of inputs of the shape `before`, outputs of the shape `after`; both are (channels, height, width) or (n,)."""
+class Layer(ABC):
+    """From inputs of the shape `before` to outputs of the shape `after`, both (channels, height, width) or (n,)."""
 
     before: tuple[int, ...] = field(init=False, default=())
     after: tuple[int, ...] = field(init=False, default=())
@@ -44,33 +45,29 @@ class Layer:
         """Products that are added up for a value, at most, forward or backward."""
         return 1
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (n, *after) of inputs (n, *before)."""
-        raise NotImplementedError
 
+
+class Affine(Layer):
+    """x -> W x + b."""
+
+    @abstractmethod
     def spread(self, x: Tensor) -> Tensor:
         """|W| x + |b|, of inputs x >= 0."""
-        raise NotImplementedError
 
-    def radius(self, x: Tensor) -> Tensor:
-        """|W| x, of inputs x >= 0."""
-        raise NotImplementedError
-
-    def norms(self) -> Tensor:
-        """The l2 norm (1, *after), or of that shape by broadcasting, of each output's weights."""
-        raise NotImplementedError
-
+    @abstractmethod
     def offsets(self, a: Tensor) -> Tensor:
         """a.b (m, r), of coefficients (m, r, channels, height, width) or (m, r, n) of outputs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def backward(self, a: Tensor, window: Window | None) -> tuple[Tensor, Window | None]:
         """The coefficients of inputs that those of outputs in a window have, and the window of these inputs."""
-        raise NotImplementedError
 
 
 @dataclass
-class Scale(Layer):
+class Scale(Affine):
     """One factor and one shift for each channel."""
 
     factor: Tensor
@@ -82,12 +79,6 @@ class Scale(Layer):
     def spread(self, x: Tensor) -> Tensor:
         return x * self.factor.abs() + self.shift.abs()
 
-    def radius(self, x: Tensor) -> Tensor:
-        return x * self.factor.abs()
-
-    def norms(self) -> Tensor:
-        return self.factor.abs()[None]
-
     def offsets(self, a: Tensor) -> Tensor:
         return (a * self.shift).flatten(2).sum(2)
 
@@ -96,7 +87,7 @@ class Scale(Layer):
 
 
 @dataclass
-class Dense(Layer):
+class Dense(Affine):
     """A matrix (n_out, n_in) and a vector (n_out,)."""
 
     weight: Tensor
@@ -112,12 +103,6 @@ class Dense(Layer):
     def spread(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight.abs(), self.bias.abs())
 
-    def radius(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.abs())
-
-    def norms(self) -> Tensor:
-        return self.weight.norm(dim=1)[None]
-
     def offsets(self, a: Tensor) -> Tensor:
         return a @ self.bias
 
@@ -126,13 +111,13 @@ class Dense(Layer):
 
 
 @dataclass
-class Flatten(Layer):
+class Flatten(Affine):
     """(channels, height, width) as one axis."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)
 
-    spread = radius = forward
+    spread = forward
 
     def offsets(self, a: Tensor) -> Tensor:
         return a.new_zeros(a.shape[:2])
@@ -142,7 +127,7 @@ class Flatten(Layer):
 
 
 @dataclass
-class Convolution(Layer):
+class Convolution(Affine):
     """Kernels (n_out, n_in, k, l), a vector (n_out,), a stride and a padding with zeros, each (vertical, horizontal)."""
 
     weight: Tensor
@@ -161,13 +146,6 @@ class Convolution(Layer):
 
     def spread(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight.abs(), self.bias.abs(), self.stride, self.padding)
-
-    def radius(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight.abs(), None, self.stride, self.padding)
-
-    def norms(self) -> Tensor:
-        ones = self.weight.new_ones((1, *self.before))
-        return F.conv2d(ones, self.weight.square(), None, self.stride, self.padding).sqrt()
 
     def offsets(self, a: Tensor) -> Tensor:
         return a.sum((3, 4)) @ self.bias
@@ -206,8 +184,6 @@ class Relu(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.relu()
-
-    spread = radius = forward
 
 
 def layers_of(network: nn.Module, shape: tuple[int, ...]) -> list[Layer]:

@@ -119,13 +119,14 @@ class Campaign:
         trained, first_failures = train_with_retry(tasks, self._train)
         if whole and whole not in unit.problems:
             self._check_is_the_same(unit.variant, tasks[0], trained[0])
-        proofs = [self._proofs(unit.variant, *one) for one in zip(tasks, trained, strict=True)]
+        is_bounded = unit.variant in self.plan.bounded
+        proofs = [self._proofs(unit.variant, *one) for one in zip(tasks, trained, strict=True) if is_bounded]
         for number, problem in enumerate(unit.problems):
             self.check_time(attack_seconds)
             i, start = 0 if whole else number, time.monotonic()
             frames = self._attack(unit.variant, problem, tasks[i], trained[i])
             attacked = time.monotonic()
-            if unit.variant in self.plan.bounded:
+            if is_bounded:
                 frames = [with_proofs(proofs[i], pd.concat(frames, ignore_index=True))]
             is_own = tasks[i].pair == problem
             row = outcomes([tasks[i]], [trained[i]], [first_failures[i]]).assign(

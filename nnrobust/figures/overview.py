@@ -13,7 +13,7 @@ from nnrobust.figures.accuracies import dot, emphasize, kind_handles, means_tabl
 from nnrobust.figures.style import MEASURES, Layout, number_of
 from nnrobust.records import ALL_CLASSES
 from nnrobust.tables.accuracy import LINEAR_BOUNDS
-from nnrobust.tables.comparison import headline, mean_interval
+from nnrobust.tables.comparison import headline
 from nnrobust.tables.leaderboard import ON_ALL, ON_PAIRS
 
 _ROW = 0.25
@@ -60,23 +60,12 @@ def proven_table(pairs: pd.DataFrame, classifiers: list[str], confidence: float)
     rows = pairs[
         (pairs["method"] == LINEAR_BOUNDS) & (pairs["split"] == "test") & pairs["classifier"].isin(classifiers)
     ]
-    rows = rows.assign(measure=rows["norm"])
-    parts = [_percent(rows[rows["pair"] == ALL_CLASSES], "robust_accuracy")]
-    for (name, norm), mine in rows[rows["pair"] != ALL_CLASSES].groupby(["classifier", "norm"], sort=False):
-        low, high = mean_interval(mine["robust_accuracy"].to_numpy(), confidence)
-        about = {
-            "classifier": name,
-            "problem": ON_PAIRS,
-            "measure": norm,
-            "kind": "certified",
-            "n_pairs": len(mine),
-            "n": 0,
-        }
-        ends = {"accuracy": mine["robust_accuracy"].mean(), "low": max(low, 0.0), "high": min(high, 1.0)}
-        parts.append(
-            pd.DataFrame([about | {key: round(100 * float(value), 4) for key, value in ends.items()}])[COLUMNS]
-        )
-    table = pd.concat([part for part in parts if len(part)], ignore_index=True) if any(map(len, parts)) else parts[0]
+    rows = rows.assign(measure=rows["norm"], value=rows["robust_accuracy"])
+    whole = _percent(rows[rows["pair"] == ALL_CLASSES], "robust_accuracy")
+    names = list(dict.fromkeys(rows["classifier"]))
+    on_pairs = means_table(rows[rows["pair"] != ALL_CLASSES], "test", names, confidence).assign(problem=ON_PAIRS, n=0)
+    parts = [part for part in (whole, on_pairs[COLUMNS]) if len(part)]
+    table = pd.concat(parts, ignore_index=True) if parts else whole
     return table[table["accuracy"] > 0].reset_index(drop=True)
 
 

@@ -70,15 +70,19 @@ def scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values([*key, "order"], kind="stable").drop(columns="order").reset_index(drop=True)
 
 
+def proven_lines(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of an accuracy table that prove something, one for each problem and norm: exact ones first, then lower bounds."""
+    lines = table[table["method"].isin([*HEADLINE, LINEAR_BOUNDS]) & table["norm"].isin(NORMS)]
+    rank = lines["method"].map({name: place for place, name in enumerate((*HEADLINE, LINEAR_BOUNDS))})
+    lines = lines.iloc[rank.to_numpy().argsort(kind="stable")]
+    return lines.drop_duplicates(["classifier", "pair", "split", "norm"])
+
+
 def _proven(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """What the measures `PROVEN` add to the scores, where something is proven of networks."""
     if not (table["method"] == LINEAR_BOUNDS).any():
         return []
-    lines = table[
-        table["method"].isin([*HEADLINE, LINEAR_BOUNDS]) & (table["pair"] != ALL_CLASSES) & table["norm"].isin(NORMS)
-    ]
-    # Exact ones first, where a classifier has both.
-    rank = lines["method"].map({name: place for place, name in enumerate((*HEADLINE, LINEAR_BOUNDS))})
-    lines = lines.iloc[rank.to_numpy().argsort(kind="stable")].drop_duplicates(["classifier", "pair", "split", "norm"])
+    lines = proven_lines(table[table["pair"] != ALL_CLASSES])
     return [lines.assign(measure=lines["norm"].map(PROVEN), value=lines["n_robust"] / lines["n"])]
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from nnrobust.records import ALL_CLASSES
-from nnrobust.tables.accuracy import LINEAR_BOUNDS, LOWER_BOUND
-from nnrobust.tables.comparison import HEADLINE, headline
+from nnrobust.tables.comparison import headline, proven_lines
 
 MEASURES = ("clean", "Linf", "L2", "union")
 PROVEN = {"Linf": "Linf_proven", "L2": "L2_proven"}
@@ -46,14 +45,12 @@ def leaderboard(table: pd.DataFrame, unions: pd.DataFrame, published: pd.DataFra
 
 def _proven(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     """By classifier and problem, the columns `PROVEN`: means over pairs of what its headline proves, or linear bounds."""
-    lines = table[table["method"].isin([*HEADLINE, LINEAR_BOUNDS])]
-    lines = headline(lines.assign(method=lines["method"].replace(LINEAR_BOUNDS, LOWER_BOUND)))
+    lines = proven_lines(table)
     lines = lines.assign(problem=np.where(lines["pair"] == ALL_CLASSES, ON_ALL, ON_PAIRS))
     means = lines.groupby(["classifier", "problem", "norm"])["robust_accuracy"].mean()
     found: dict[tuple[str, str], dict[str, float]] = {}
     for (name, problem, norm), value in means.items():
-        if norm in PROVEN:
-            found.setdefault((str(name), str(problem)), {})[PROVEN[str(norm)]] = float(value)
+        found.setdefault((str(name), str(problem)), {})[PROVEN[str(norm)]] = float(value)
     return found
 
 
