@@ -13,7 +13,7 @@ import torch
 
 from nnrobust.attacks.batches import Source, attack_in_blocks
 from nnrobust.attacks.pairs import PairSource, RestrictedSource, pair_inputs, problem_records
-from nnrobust.bounds.records import Given, Proofs, with_proofs
+from nnrobust.bounds.records import Given, Proofs, problem_of, with_proofs
 from nnrobust.config.recipes import Recipe
 from nnrobust.data.datasets import SPLITS, AllClasses, Dataset, Pair, Problem, channel_statistics
 from nnrobust.errors import RecordError
@@ -81,7 +81,7 @@ class Campaign:
         passes = seconds = 0.0
         for row in table[(table["pair"] != "all") & table["classifier"].isin(self.plan.recipes)].itertuples():
             if row.network == row.pair:
-                passes += self._forwards(Unit(row.classifier, (Pair(*map(int, row.pair.split("-"))),)))[0]
+                passes += self._forwards(Unit(row.classifier, (problem_of(row.pair, self.dataset),)))[0]
                 seconds += row.seconds
         return passes / seconds if seconds else None
 

@@ -160,8 +160,8 @@ def test_claims_are_cards_by_the_part_of_the_paper_and_those_not_run_are_folded(
 def test_an_exact_number_is_not_repeated_as_its_interval():
     claims = claims_of({"ours": "47.5 %", "interval": "47.5 %"}, {"ours": "22.7 %", "interval": "20 % to 25 %"})
     page = render(replace(made_report(), claims=claims))
-    assert page.count("47.5 %") == 1
-    assert "<b>22.7 %</b> <small>20 % to 25 %</small>" in page
+    assert page.count("47.5\u00a0%") == 1
+    assert "<b>22.7\u00a0%</b> <small>20\u00a0% to 25\u00a0%</small>" in page
 
 
 def test_controls_are_a_section_of_their_own_and_not_counted_among_the_claims():
