@@ -72,8 +72,20 @@ def _check_equal(expected: str, there: Any, new: Any) -> None:
 
 def write_provenance(folder: Path, call: Mapping[str, Any]) -> None:
     """Adds this call to those before it in `provenance.json`."""
-    with finished_file(folder / "provenance.json") as temporary:
-        temporary.write_text(json.dumps({"calls": [*calls_of(folder), call]}, indent=2) + "\n", encoding="utf-8")
+    _add(folder, "calls", call)
+
+
+def write_proofs(folder: Path, note: Mapping[str, Any]) -> None:
+    """Adds to `provenance.json` what proved something of a variant's networks after their campaign."""
+    _add(folder, "proofs", note)
+
+
+def _add(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
+    path = folder / "provenance.json"
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    content[name] = [*content.get(name, []), entry]
+    with finished_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def imported_records(place: Path, name: str, dataset: Dataset, epsilon: Mapping[str, float]) -> pd.DataFrame:

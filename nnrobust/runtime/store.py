@@ -6,6 +6,7 @@ import json
 import pickle
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,18 +48,16 @@ class WorkStore:
             DataError: when the file cannot be read, or is not what was saved under it, to the bit.
         """
         path = self._path(key)
-        if not path.exists():
-            return None
-        try:
-            head, _, body = path.read_bytes().partition(b"\n")
-            if head != _head(path, body):
-                raise ValueError("another file than was saved under this name, or one with changed bytes")
-            content: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            raise DataError(
-                f"{path}: expected saved work, got {error}; delete the file to do that work again"
-            ) from error
-        return content
+        return _read(path) if path.exists() else None
+
+    def contents(self) -> Iterator[dict[str, Any]]:
+        """All that was saved in the folder, whatever code made it.
+
+        Raises:
+            DataError: when a file cannot be read, or is not what was saved under its name, to the bit.
+        """
+        for path in sorted(self.folder.glob("*.pt")):
+            yield _read(path)
 
     def found(self, key: str) -> dict[str, Any] | None:
         """What `load` gives; a damaged file is deleted, and its work is to be done again, as if it had not been there.
@@ -92,6 +91,17 @@ class WorkStore:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{fingerprint(self.code, key)}.pt"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        head, _, body = path.read_bytes().partition(b"\n")
+        if head != _head(path, body):
+            raise ValueError("another file than was saved under this name, or one with changed bytes")
+        content: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path}: expected saved work, got {error}; delete the file to do that work again") from error
+    return content
 
 
 def _head(path: Path, body: bytes) -> bytes:

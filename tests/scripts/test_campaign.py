@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from made.project import ROOT, profile
-from nnrobust.records import read_records
+from nnrobust.records import read_records, write_records
 
 ABSENT = [
     "dvc",
@@ -145,6 +145,25 @@ def test_on_pairs_a_network_of_all_classes_answers_by_two_of_its_logits(finished
     whole = records[(records["pair"] == "all") & records["is_correct"]].set_index(key)
     pairs = records[records["pair"] != "all"].set_index(key)
     assert pairs.loc[pairs.index.isin(whole.index), "is_correct"].all()
+
+
+@pytest.mark.slow
+def test_networks_are_proven_once_more_from_where_the_campaign_keeps_them(finished, images, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "out")
+    proven = read_records(folder / "T_R_10.parquet")
+    write_records([proven.assign(radius_lower=0.0)], folder / "T_R_10.parquet")
+    command = [sys.executable, "scripts/prove.py", str(folder), "T_R_10", "--work", str(finished.parent / f"{finished.name}.work")]  # fmt: skip
+    done = subprocess.run([*command, "--images", str(images)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pd.testing.assert_frame_equal(read_records(folder / "T_R_10.parquet"), proven)
+    before, after = (json.loads((one / "provenance.json").read_text()) for one in (finished, folder))
+    assert after["calls"] == before["calls"]
+    assert [note["variant"] for note in after["proofs"]] == ["T_R_10"]
+    images_of_others = shutil.copytree(images, tmp_path / "images")
+    next(images_of_others.rglob("*.png")).unlink()
+    refused = subprocess.run([*command, "--images", str(images_of_others)], cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
+    assert refused.returncode == 1
+    assert "expected the images of the campaign" in refused.stderr
 
 
 @pytest.mark.slow
