@@ -152,7 +152,8 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
             if found:
                 (out / file).write_text(found[0].read_text())
         about = [{key: value for key, value in call.items() if key != "profile"} for call in calls]
-        origin = {"commit": call["code"], "calls": about, "profile": call["profile"], "note": note}
+        proofs = [one for folder in folders for one in run_folder.proofs_of(folder)]
+        origin = {"commit": call["code"], "calls": about, "proofs": proofs, "profile": call["profile"], "note": note}
         for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
             write_json(out / f"{file}.json", value)
         draw(out, score, history, call["dataset"], call["profile"])

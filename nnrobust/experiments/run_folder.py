@@ -41,8 +41,17 @@ def data_hash(dataset: Dataset) -> str:
 
 def calls_of(folder: Path) -> list[dict[str, Any]]:
     """What each call noted; none where there was none."""
+    return _noted(folder).get("calls", [])
+
+
+def proofs_of(folder: Path) -> list[dict[str, Any]]:
+    """What was noted by those who proved something after the campaign."""
+    return _noted(folder).get("proofs", [])
+
+
+def _noted(folder: Path) -> dict[str, list[dict[str, Any]]]:
     path = folder / "provenance.json"
-    return json.loads(path.read_text(encoding="utf-8"))["calls"] if path.exists() else []
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def check_alike(calls: Iterable[Mapping[str, Any]], where: Path) -> None:
@@ -81,10 +90,9 @@ def write_proofs(folder: Path, note: Mapping[str, Any]) -> None:
 
 
 def _add(folder: Path, name: str, entry: Mapping[str, Any]) -> None:
-    path = folder / "provenance.json"
-    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    content[name] = [*content.get(name, []), entry]
-    with finished_file(path) as temporary:
+    content = _noted(folder)
+    content[name] = [*content.get(name, []), dict(entry)]
+    with finished_file(folder / "provenance.json") as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
