@@ -58,13 +58,14 @@ def main() -> None:
             f"{data_hash(dataset)}; name them with --images"
         )
     history, store = pd.read_csv(options.folder / "history.csv"), WorkStore(options.work.resolve(), "")
+    code = {"commit": commit(ROOT), "code": code_hash()}  # that was loaded, whatever is there in an hour
     for name in options.variants:
         start, path = time.monotonic(), options.folder / f"{name}.parquet"
         proofs = Proofs(Kept.of(name, history, store, dataset), dataset)
         found = with_proofs(proofs, read_records(path), progress=shown)
         write_records([found], path)
         seconds = round(time.monotonic() - start, 1)
-        write_proofs(options.folder, {"variant": name, "commit": commit(ROOT), "code": code_hash(), "seconds": seconds})
+        write_proofs(options.folder, {"variant": name, **code, "seconds": seconds})
         n_proven = int((found["radius_lower"] > found["epsilon"]).sum())
         print(f"{name}: {n_proven} of {len(found)} records are proven robust", flush=True)
 
