@@ -79,6 +79,11 @@ def main() -> None:
         check_certificates(records)
         curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
         parts.append((*accuracies(records, confidence, duplicates), curves))
+        networks = records[records["kind"] == "attacked"]
+        is_proven = networks["is_correct"] & (networks["radius_lower"] > networks["epsilon"])
+        if is_proven.any():
+            proven = certified_table(networks.assign(kind="certified", is_robust=is_proven), confidence)
+            parts.append((proven, NOTHING, NOTHING, NOTHING))
     pretrained, on_pairs = pretrained_records(params, dataset.n_dimensions)
     for found in (*pretrained.values(), *on_pairs.values()):
         if found is not None:
