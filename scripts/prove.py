@@ -21,7 +21,7 @@ import pandas as pd
 from nnrobust.bounds.records import Proofs, with_proofs
 from nnrobust.data.read import Request
 from nnrobust.errors import RecordError
-from nnrobust.experiments.kept import Kept
+from nnrobust.experiments.kept import kept
 from nnrobust.experiments.run_folder import calls_of, code_hash, data_hash, write_proofs
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.process import one_sentence
@@ -52,16 +52,16 @@ def main() -> None:
     if options.images:
         data = data | {"source": "image_folder", "path": options.images, "sha256": None}
     dataset = Request.of(data).read()
-    if data_hash(dataset) != calls[-1]["data_sha256"]:
+    digest, expected = data_hash(dataset), calls[-1]["data_sha256"]
+    if digest != expected:
         raise RecordError(
-            f"{data['path']}: expected the images of the campaign, of sha256 {calls[-1]['data_sha256']}, got "
-            f"{data_hash(dataset)}; name them with --images"
+            f"{data['path']}: expected the images of the campaign, of sha256 {expected}, got {digest}; name them with --images"
         )
     history, store = pd.read_csv(options.folder / "history.csv"), WorkStore(options.work.resolve(), "")
     code = {"commit": commit(ROOT), "code": code_hash()}  # that was loaded, whatever is there in an hour
     for name in options.variants:
         start, path = time.monotonic(), options.folder / f"{name}.parquet"
-        proofs = Proofs(Kept.of(name, history, store, dataset), dataset)
+        proofs = Proofs(kept(name, history, store, dataset), dataset)
         found = with_proofs(proofs, read_records(path), progress=shown)
         write_records([found], path)
         seconds = round(time.monotonic() - start, 1)

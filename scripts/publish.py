@@ -9,6 +9,7 @@ taken from the first. Claims about 1NN stay open there, as such folders hold net
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,18 +86,13 @@ def existing(path: Path) -> Path:
     return path
 
 
-def calls_of(folders: list[Path]) -> list[dict[str, Any]]:
-    """What each call noted, once: a resumed folder has its predecessors' notes.
-
-    Raises:
-        RecordError: when calls differ in what decides the numbers.
-    """
-    calls: list[dict[str, Any]] = []
+def noted(folders: list[Path], entries_of: Callable[[Path], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What folders noted, once: a resumed folder has its predecessors' notes."""
+    entries: list[dict[str, Any]] = []
     for folder in folders:
         existing(folder / "provenance.json")
-        calls += [call for call in run_folder.calls_of(folder) if call not in calls]
-    run_folder.check_alike(calls, folders[0])
-    return calls
+        entries += [entry for entry in entries_of(folder) if entry not in entries]
+    return entries
 
 
 def draw(out: Path, table: pd.DataFrame, history: pd.DataFrame, dataset: str, profile: dict[str, Any]) -> None:
@@ -132,7 +128,8 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
     history, training, records = (
         added_up(folders, file) for file in ("history.csv", "training.csv", "records.parquet")
     )
-    calls = calls_of(folders)
+    calls = noted(folders, run_folder.calls_of)
+    run_folder.check_alike(calls, folders[0])
     call, confidence = calls[0], calls[0]["profile"]["summary"]["confidence"]
     check_threat_models(records, math.prod(call["image_shape"]))
     table, unions = accuracy_table(records, confidence), union_table(records, confidence)
@@ -152,7 +149,7 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
             if found:
                 (out / file).write_text(found[0].read_text())
         about = [{key: value for key, value in call.items() if key != "profile"} for call in calls]
-        proofs = [one for folder in folders for one in run_folder.proofs_of(folder)]
+        proofs = noted(folders, run_folder.proofs_of)
         origin = {"commit": call["code"], "calls": about, "proofs": proofs, "profile": call["profile"], "note": note}
         for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
             write_json(out / f"{file}.json", value)

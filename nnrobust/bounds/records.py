@@ -42,18 +42,17 @@ class Networks(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """One network, as it is, that was made for the problem `made_for`, for images of this shape."""
+    """Networks as they are, by the problem that each was made for, as records name it; for images of this shape."""
 
     name: str
-    network: nn.Module
-    made_for: str
+    networks: dict[str, nn.Module]
     shape: tuple[int, int, int]
 
     def key(self, problem: str) -> str:
-        return self.made_for
+        return problem if problem in self.networks else ALL_CLASSES
 
     def layers(self, key: str) -> list[Layer]:
-        return chain_of(self.network, self.shape, self.name, "variants")
+        return chain_of(self.networks[key], self.shape, self.name, "variants")
 
 
 Bounds = dict[tuple[str, str], dict[int, np.ndarray]]

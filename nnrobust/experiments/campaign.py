@@ -239,7 +239,8 @@ class Campaign:
         network = self._builder(task)()
         if not result.failure:
             network.load_state_dict(result.state)
-        return Proofs(Given(variant, network.cpu().eval(), str(task.pair), self.dataset.image_shape), self.dataset)
+        networks = {str(task.pair): network.cpu().eval()}
+        return Proofs(Given(variant, networks, self.dataset.image_shape), self.dataset)
 
     def _append(self, name: str, table: pd.DataFrame, variant: str, problem: Problem) -> None:
         path, table = self.out / name, table.assign(classifier=variant)

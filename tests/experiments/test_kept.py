@@ -11,7 +11,7 @@ from nnrobust.bounds.records import Proofs, with_proofs
 from nnrobust.data.datasets import AllClasses, Pair
 from nnrobust.errors import DataError
 from nnrobust.experiments.campaign import Campaign
-from nnrobust.experiments.kept import Kept
+from nnrobust.experiments.kept import kept
 from nnrobust.experiments.plan import Plan, Unit
 from nnrobust.records import read_records
 from nnrobust.runtime.machine import Machine
@@ -40,16 +40,16 @@ def campaigns(dataset, tmp_path):
     return tmp_path
 
 
-def kept(folder, name, dataset):
+def found_in(folder, name, dataset):
     history = pd.read_csv(folder / "without" / "history.csv")
-    return Kept.of(name, history, WorkStore(folder / "without.work", "other code"), dataset)
+    return kept(name, history, WorkStore(folder / "without.work", "other code"), dataset)
 
 
 @pytest.mark.parametrize("name", ["S", "E_S", "S_10"])
 def test_proven_afterwards_records_are_those_of_a_campaign_that_proves_as_it_goes(campaigns, dataset, name):
     attacked = read_records(campaigns / "without" / f"{name}.parquet")
     assert not attacked["radius_lower"].any()
-    found = with_proofs(Proofs(kept(campaigns, name, dataset), dataset), attacked)
+    found = with_proofs(Proofs(found_in(campaigns, name, dataset), dataset), attacked)
     pd.testing.assert_frame_equal(found, read_records(campaigns / "as_it_goes" / f"{name}.parquet"))
     assert (found["radius_lower"] > found["epsilon"]).any()
 
@@ -60,9 +60,9 @@ def test_networks_that_are_not_those_of_the_history_are_refused(campaigns, datas
     history.loc[(history["classifier"] == "S") & (history["pair"] == "1-2"), "loss"] += 1e-6
     history.to_csv(path, index=False)
     with pytest.raises(DataError, match=r"known by its losses; got 1 of 2, without 1-2; name the folder"):
-        kept(campaigns, "S", dataset)
+        found_in(campaigns, "S", dataset)
     with pytest.raises(DataError, match=r"got 0 of 0, without any in history\.csv"):
-        kept(campaigns, "T_R", dataset)
+        found_in(campaigns, "T_R", dataset)
     next((campaigns / "without.work").glob("*.pt")).write_bytes(b"cut off")
     with pytest.raises(DataError, match="expected saved work"):
-        kept(campaigns, "E_S", dataset)
+        found_in(campaigns, "E_S", dataset)
