@@ -9,6 +9,7 @@ from made.project import ROOT, params_of, profile
 from nnrobust.config.params import parse_params
 from nnrobust.config.profiles import compose, is_edited, read_profile, write_params
 from nnrobust.errors import ParamError
+from nnrobust.experiments.run_folder import calls_of
 from nnrobust.models.blocks import Model, verification
 from nnrobust.zoo.models import find, newer, roster
 
@@ -33,6 +34,17 @@ def overlay(folder, text, name="mine"):
 def test_every_profile_is_valid_and_has_the_same_values_with_and_without_comments(name):
     assert params_of(name).profile == name
     assert yaml.safe_load(compose(PROFILES / f"{name}.yaml")) == profile(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_that_a_profile_imports_are_in_this_repository_on_its_dataset_at_its_epsilons(name):
+    params = params_of(name)
+    for network, place in params.imported.items():
+        path = ROOT / place if place.endswith(".parquet") else ROOT / place / f"{network}.parquet"
+        assert path.exists()
+        [call, *_] = calls_of(path.parent)
+        assert call["dataset"] == params.data.name
+        assert call["settings"]["epsilon"] == profile(name)["epsilon"]
 
 
 def test_the_base_alone_is_a_complete_file():
