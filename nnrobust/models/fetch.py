@@ -68,4 +68,7 @@ def fetch_model(
 def _remedy(model: Model) -> str:
     if model.is_local:
         return "place it there, or state its path in the block"
-    return f"get {model.path} of {model.source} at commit {model.commit}, and name the folder it lies in"
+    return (
+        f"get {model.path} of {model.source} at commit {model.commit}, and name the folder it lies in: zoo.local_dir in "
+        "params.yaml, or --folder of `nnrobust evaluate`"
+    )
