@@ -77,7 +77,8 @@ def test_another_file_is_refused_and_nothing_of_it_stays(server, published, tmp_
     server.content = content
     expected = "expected sha256 .*, got .*" if content else "status 404: .*"
     with pytest.raises(
-        FetchError, match=f"mine: .*{expected}; get weights/net.pt of github:someone/nets at commit {COMMIT}.* zoo.local_dir"
+        FetchError,
+        match=f"mine: .*{expected}; get weights/net.pt of github:someone/nets at commit {COMMIT}.* zoo.local_dir",
     ):
         fetch_model(public(published), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
