@@ -1,11 +1,12 @@
 """Proves afterwards what linear bounds can of the networks of a campaign, where its `--work` still has them.
 
-    python scripts/prove.py DIR VARIANT [VARIANT ...] --work .work [--images PATH]
+    python scripts/prove.py DIR VARIANT [VARIANT ...] --work .work [--images PATH] [--again]
 
-For networks whose campaign was without `bounds`, or bounds that prove more than those it had: nothing is trained or attacked
-again. In DIR, which `scripts/campaign.py` left, the records of a variant get `radius_lower` above epsilon where an image is
-proven robust, all at once, and provenance.json a note of it. Refused: networks that are not those of history.csv, other images
-than those of the campaign, an image that is proven and yet fell.
+For networks whose campaign was without `bounds`: nothing is trained or attacked again. In DIR, which `scripts/campaign.py` left,
+the records of a variant get `radius_lower` above epsilon where an image is proven robust, all at once, and provenance.json a note
+with its problems. What a note of before names stays as it is, so that a folder is proven as it grows; with `--again`, for bounds
+that prove more, that is proven too. Refused: networks that are not those of history.csv, other images than those of the campaign,
+an image that is proven and yet fell.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from nnrobust.bounds.records import Proofs, with_proofs
 from nnrobust.data.read import Request
 from nnrobust.errors import RecordError
 from nnrobust.experiments.kept import kept
-from nnrobust.experiments.run_folder import calls_of, code_hash, data_hash, write_proofs
+from nnrobust.experiments.run_folder import calls_of, code_hash, data_hash, proven_problems, write_proofs
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.process import one_sentence
 from nnrobust.runtime.progress import shown
@@ -38,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--images", help="folder or tar of {train,test}/<class>/ images, instead of the campaign's data"
     )
+    parser.add_argument("--again", action="store_true", help="also what an earlier note names")
     return parser.parse_args()
 
 
@@ -61,11 +63,20 @@ def main() -> None:
     code = {"commit": commit(ROOT), "code": code_hash()}  # that was loaded, whatever is there in an hour
     for name in options.variants:
         start, path = time.monotonic(), options.folder / f"{name}.parquet"
-        proofs = Proofs(kept(name, history, store, dataset), dataset)
-        found = with_proofs(proofs, read_records(path), progress=shown)
-        write_records([found], path)
+        records = read_records(path)
+        done = set() if options.again else proven_problems(options.folder, name)
+        is_new = ~records["pair"].astype(str).isin(done)
+        problems = [str(problem) for problem in records.loc[is_new, "pair"].unique()]
+        if not problems:
+            print(f"{name}: all {len(done)} problems have their proofs", flush=True)
+            continue
+        found = with_proofs(
+            Proofs(kept(name, problems, history, store, dataset), dataset), records[is_new], progress=shown
+        )
+        records.loc[is_new, "radius_lower"] = found["radius_lower"].to_numpy()
+        write_records([records], path)
         seconds = round(time.monotonic() - start, 1)
-        write_proofs(options.folder, {"variant": name, **code, "seconds": seconds})
+        write_proofs(options.folder, {"variant": name, "problems": problems, **code, "seconds": seconds})
         n_proven = int((found["radius_lower"] > found["epsilon"]).sum())
         print(f"{name}: {n_proven} of {len(found)} records are proven robust", flush=True)
 

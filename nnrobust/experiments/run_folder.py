@@ -49,6 +49,12 @@ def proofs_of(folder: Path) -> list[dict[str, Any]]:
     return _noted(folder).get("proofs", [])
 
 
+def proven_problems(folder: Path, variant: str) -> set[str]:
+    """The problems, as records name them, on which a variant was proven after its campaign."""
+    mine = (note["problems"] for note in proofs_of(folder) if note["variant"] == variant)
+    return {problem for problems in mine for problem in problems}
+
+
 def _noted(folder: Path) -> dict[str, list[dict[str, Any]]]:
     path = folder / "provenance.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -40,9 +40,9 @@ def campaigns(dataset, tmp_path):
     return tmp_path
 
 
-def found_in(folder, name, dataset):
+def found_in(folder, name, dataset, problems=("0-1", "1-2")):
     history = pd.read_csv(folder / "without" / "history.csv")
-    return kept(name, history, WorkStore(folder / "without.work", "other code"), dataset)
+    return kept(name, problems, history, WorkStore(folder / "without.work", "other code"), dataset)
 
 
 @pytest.mark.parametrize("name", ["S", "E_S", "S_10"])
@@ -59,9 +59,10 @@ def test_networks_that_are_not_those_of_the_history_are_refused(campaigns, datas
     history = pd.read_csv(path)
     history.loc[(history["classifier"] == "S") & (history["pair"] == "1-2"), "loss"] += 1e-6
     history.to_csv(path, index=False)
-    with pytest.raises(DataError, match=r"known by its losses; got 1 of 2, without 1-2; name the folder"):
+    with pytest.raises(DataError, match=r"known by its losses in history.csv, got 1 of 2, without 1-2; name the f"):
         found_in(campaigns, "S", dataset)
-    with pytest.raises(DataError, match=r"got 0 of 0, without any in history\.csv"):
+    assert [*found_in(campaigns, "S", dataset, ["0-1"]).networks] == ["0-1"]
+    with pytest.raises(DataError, match=r"got 0 of 1, without all; name"):
         found_in(campaigns, "T_R", dataset)
     next((campaigns / "without.work").glob("*.pt")).write_bytes(b"cut off")
     with pytest.raises(DataError, match="expected saved work"):

@@ -151,6 +151,7 @@ def test_on_pairs_a_network_of_all_classes_answers_by_two_of_its_logits(finished
 def test_networks_are_proven_once_more_from_where_the_campaign_keeps_them(finished, images, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "out")
     proven = read_records(folder / "T_R_10.parquet")
+    problems = [str(problem) for problem in proven["pair"].unique()]
     write_records([proven.assign(radius_lower=0.0)], folder / "T_R_10.parquet")
     command = [sys.executable, "scripts/prove.py", str(folder), "T_R_10", "--work", str(finished.parent / f"{finished.name}.work")]  # fmt: skip
     done = subprocess.run([*command, "--images", str(images)], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -158,7 +159,18 @@ def test_networks_are_proven_once_more_from_where_the_campaign_keeps_them(finish
     pd.testing.assert_frame_equal(read_records(folder / "T_R_10.parquet"), proven)
     before, after = (json.loads((one / "provenance.json").read_text()) for one in (finished, folder))
     assert after["calls"] == before["calls"]
-    assert [note["variant"] for note in after["proofs"]] == ["T_R_10"]
+    assert [(note["variant"], note["problems"]) for note in after["proofs"]] == [("T_R_10", problems)]
+    is_last = proven["pair"] == problems[-1]
+    write_records([proven.assign(radius_lower=proven["radius_lower"].where(~is_last, 0.0))], folder / "T_R_10.parquet")
+    again = subprocess.run([*command, "--images", str(images)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert again.stdout == f"T_R_10: all {len(problems)} problems have their proofs\n"
+    after["proofs"][0]["problems"] = problems[:-1]
+    (folder / "provenance.json").write_text(json.dumps(after))
+    grown = subprocess.run([*command, "--images", str(images)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert grown.returncode == 0, grown.stderr
+    pd.testing.assert_frame_equal(read_records(folder / "T_R_10.parquet"), proven)
+    notes = json.loads((folder / "provenance.json").read_text())["proofs"]
+    assert [note["problems"] for note in notes] == [problems[:-1], problems[-1:]]
     images_of_others = shutil.copytree(images, tmp_path / "images")
     next(images_of_others.rglob("*.png")).unlink()
     refused = subprocess.run([*command, "--images", str(images_of_others)], cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
