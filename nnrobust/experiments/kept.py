@@ -22,7 +22,7 @@ def kept(name: str, problems: Collection[str], history: pd.DataFrame, store: Wor
     """
     mine = history[history["classifier"] == name].sort_values("epoch")
     courses = {str(pair): _course(part["loss"]) for pair, part in mine.groupby("pair")}
-    keys = sorted({problem if problem in courses else ALL_CLASSES for problem in problems})
+    keys = [ALL_CLASSES] if ALL_CLASSES in courses else [*problems]
     wanted = {courses[key]: key for key in keys if key in courses}
     statistics, networks = channel_statistics(dataset.train.images), {}
     for content in store.contents():

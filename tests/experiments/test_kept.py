@@ -62,7 +62,7 @@ def test_networks_that_are_not_those_of_the_history_are_refused(campaigns, datas
     with pytest.raises(DataError, match=r"known by its losses in history.csv, got 1 of 2, without 1-2; name the f"):
         found_in(campaigns, "S", dataset)
     assert [*found_in(campaigns, "S", dataset, ["0-1"]).networks] == ["0-1"]
-    with pytest.raises(DataError, match=r"got 0 of 1, without all; name"):
+    with pytest.raises(DataError, match=r"got 0 of 2, without 0-1, 1-2; name"):
         found_in(campaigns, "T_R", dataset)
     next((campaigns / "without.work").glob("*.pt")).write_bytes(b"cut off")
     with pytest.raises(DataError, match="expected saved work"):
