@@ -19,6 +19,7 @@ from nnrobust.tables.accuracy import (
     summary,
     union_table,
 )
+from nnrobust.tables.comparison import common_scores
 from nnrobust.tables.duplicates import duplicate_counts, duplicates_table, near_duplicates, without_them
 from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import Details, counts, fit_counts, fits_table
@@ -67,13 +68,12 @@ def accuracies(
 
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset("data/prepared").dataset
-    confidence, parts, whole = params.summary.confidence, [], []
+    confidence, parts, measured = params.summary.confidence, [], dict[str, pd.DataFrame]()
     nearest = pd.read_csv(RECORDS / "nearest_training.csv")
     duplicates = near_duplicates(nearest, params.duplicates.threshold)
     for name in params.measured:
         records = read_records((RECORDS / "bounds" if name in params.bounds.variants else RECORDS) / f"{name}.parquet")
-        if name not in params.variants:
-            whole.append(records[records["pair"] == ALL_CLASSES])
+        measured[name] = records
         check_threat_models(records, dataset.n_dimensions)
         check_certificates(records)
         curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
@@ -82,16 +82,20 @@ def main() -> None:
     for found in (*pretrained.values(), *on_pairs.values()):
         if found is not None:
             parts.append((*accuracies(found, confidence, duplicates), NO_CURVES))
+    whole = pd.concat(
+        [found[found["pair"] == ALL_CLASSES] for name, found in measured.items() if name not in params.variants]
+    )
+    measured |= {name: found for name, found in on_pairs.items() if found is not None}
     table, unions, kept, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
-    zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)
+    zoo = zoo_table(pretrained, whole.reset_index(drop=True), confidence, about)
     published = published_table(dataset.image_shape, dataset.classes, params.epsilon.Linf)
     fits = fits_table(RECORDS, list(params.classifiers))
     details = Details.read(RECORDS, list(params.variants))
     tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions, "curves": curves, "zoo": zoo}
     tables |= {"training": details.training, "strength": details.strength, "fits": fits}
     tables |= {"published": published, "leaderboard": leaderboard(table, unions, published)}
-    tables["duplicates"] = duplicates_table(table, kept)
+    tables |= {"duplicates": duplicates_table(table, kept), "common": common_scores(measured, confidence)}
     for name, content in tables.items():
         write_csv(METRICS / f"{name}.csv", content.round(6))
     write_csv(METRICS / "search_trials.csv", details.trials)

@@ -32,7 +32,7 @@ from nnrobust.report.verdicts import CLAIM_COLUMNS
 from nnrobust.runtime.seals import save_arrays, seal
 from nnrobust.runtime.timing import ALONE, MANY, TRAINING
 from nnrobust.tables.accuracy import accuracy_table, epsilon_curves, mean_over_pairs, union_table
-from nnrobust.tables.comparison import paired_table, scores
+from nnrobust.tables.comparison import COMMON, paired_table, scores
 from nnrobust.tables.duplicates import duplicates_table, without_them
 from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import FITS, Run
@@ -179,7 +179,9 @@ def made(folder, networks=("S", "T_B"), models=None, illustrated=("1NN", "S"), t
     tables["changes"] = (
         pd.concat(changes) if changes else changes_table(examples_of([0, 1, 0]), "", {"Linf": 1, "L2": 1})[:0]
     )
-    tables["paired"] = paired_table(scores(tables["pairs"], tables["unions"]), "1NN", 0.95, 0.02)
+    tables["paired"] = paired_table(
+        scores(tables["pairs"], tables["unions"]), pd.DataFrame(columns=COMMON), "1NN", 0.95, 0.02
+    )
     tables["seeds"] = pd.DataFrame(
         columns=["variants", "split", "measure", "n_seeds", "mean", "lowest", "highest", "standard_deviation"]
     )

@@ -13,6 +13,7 @@ from nnrobust.claims.paper import CLAIMS, PRETRAINED_TRADES, STANDARD
 from nnrobust.experiments.plane import OVERWRITTEN
 from nnrobust.report.stopwatch import TIMES
 from nnrobust.runtime.timing import MANY, TRAINING
+from nnrobust.tables.comparison import COMMON
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 IDS = tuple(BY_ID)
@@ -182,6 +183,7 @@ def made(**changes):
 def _parts():
     return {
         "scores": scores_of(SCORES),
+        "common": pd.DataFrame(columns=COMMON),
         "whole": pd.DataFrame(),
         "published": pd.DataFrame(),
         "zoo": zoo_of((1000, 999, 43, 80), (700, 30, 600, 20), (800, 40, 700, 30), (850, 50, 780, 40)),

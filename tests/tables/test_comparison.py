@@ -8,8 +8,10 @@ from scipy import stats
 from made.records import attacked, certified, exact
 from nnrobust.tables.accuracy import accuracy_table, mean_over_pairs, union_table
 from nnrobust.tables.comparison import (
+    COMMON,
     MEASURES,
     PAIRED,
+    common_scores,
     difference_interval,
     headline,
     mean_interval,
@@ -21,6 +23,9 @@ from nnrobust.tables.comparison import (
     seed_spread,
     sign_test,
 )
+
+ALONE = pd.DataFrame(columns=COMMON)
+"""No images are shared but by those who have the same."""
 
 
 def rows(classifier, values, measure="mean", split="test", first=0):
@@ -41,7 +46,7 @@ def rows(classifier, values, measure="mean", split="test", first=0):
 def compared(difference, margin=0.02):
     """The row of `paired_table` for 1NN and a network that it is ahead of by `difference` (n,)."""
     table = pd.concat([rows("1NN", 0.5 + np.array(difference)), rows("S", np.full(len(difference), 0.5))])
-    (row,) = paired_table(table, "1NN", 0.95, margin).to_dict("records")
+    (row,) = paired_table(table, ALONE, "1NN", 0.95, margin).to_dict("records")
     return row
 
 
@@ -143,7 +148,102 @@ def test_equal_counts_are_equal_though_their_rates_are_stored_with_six_digits():
         ]
     )  # fmt: skip
     unions = table[table["norm"] == "L2"].drop(columns=["norm", "method"])
-    assert paired(scores(table, unions), "1NN", "S", "test", "mean").tolist() == [0.0]
+    assert paired(scores(table, unions), ALONE, "1NN", "S", "test", "mean").tolist() == [0.0]
+
+
+def drawn(maker, pair, n, seed, first=0):
+    """Records in both norms of n images, of which each is right and robust or not by chance."""
+    rng, parts = np.random.default_rng(seed), []
+    correct = rng.random(n) < 0.8
+    for norm in ("Linf", "L2"):
+        robust = correct & (rng.random(n) < 0.6)
+        base = maker(pair=pair, norm=norm)
+        many = pd.concat([base.iloc[:1]] * n, ignore_index=True)
+        radius = np.where(robust, 0.8, 0.2 * correct)
+        parts.append(
+            many.assign(
+                index=np.arange(first, first + n), is_correct=correct, is_robust=robust, radius_upper=radius,
+                radius_lower=radius if maker is exact else 0.0,
+            )
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def both(nearest, network):
+    """Scores and common scores of 1NN and a network."""
+    parts = {"1NN": nearest, "S": network}
+    return scored(*parts.values()), common_scores(parts, 0.95)
+
+
+def test_a_difference_is_of_the_images_that_both_have():
+    nearest = pd.concat([drawn(exact, pair, 40, n) for n, pair in enumerate(("0-1", "0-2", "1-2"))])
+    network = pd.concat([drawn(attacked, "0-1", 40, 7), drawn(attacked, "0-2", 15, 8)])
+    table, common = both(nearest, network)
+    assert set(zip(common["classifier"], common["other"], common["pair"], strict=True)) == {("1NN", "S", "0-2")}
+    joined = nearest.astype({"pair": str}).merge(
+        network.astype({"pair": str}), on=["pair", "norm", "index"], suffixes=("", "_of_s")
+    )
+    for norm in ("Linf", "L2"):
+        mine = joined[joined["norm"] == norm]
+        expected = (mine["is_robust"].astype(float) - mine["is_robust_of_s"]).groupby(mine["pair"]).mean()
+        for first, second, sign in (("1NN", "S", 1), ("S", "1NN", -1)):
+            found = paired(table, common, first, second, "test", norm)
+            np.testing.assert_allclose(found, sign * expected.to_numpy(), atol=1e-9)
+        assert paired(table, ALONE, "1NN", "S", "test", norm)[1] != pytest.approx(expected.iloc[1])
+    wide = joined.pivot(index=["pair", "index"], columns="norm", values=["is_robust", "is_robust_of_s"]).astype(bool)
+    union = wide["is_robust"].all(axis=1).astype(float) - wide["is_robust_of_s"].all(axis=1)
+    found = paired(table, common, "1NN", "S", "test", "union")
+    np.testing.assert_allclose(found, union.groupby("pair").mean().to_numpy(), atol=1e-9)
+
+
+def test_what_is_proven_of_both_is_of_the_same_images_too():
+    nearest, network = drawn(exact, "0-1", 40, 1), drawn(attacked, "0-1", 20, 2)
+    network["radius_lower"] = np.where(network["is_robust"] & (network["index"] < 10), 0.6, 0.0)
+    table, common = both(nearest, network)
+    robust = nearest[(nearest["norm"] == "Linf") & (nearest["index"] < 20)]["is_robust"].mean()
+    proven = (network[network["norm"] == "Linf"]["radius_lower"] > 0).mean()
+    found = paired(table, common, "1NN", "S", "test", "Linf proven")
+    np.testing.assert_allclose(found, [robust - proven], atol=1e-9)
+
+
+def test_a_classifier_is_compared_with_each_on_the_images_of_that_one():
+    parts = {"1NN": drawn(exact, "0-1", 40, 1)}
+    parts |= {
+        name: drawn(attacked, "0-1", n, n).assign(classifier=name)
+        for name, n in (("S", 20), ("T_R", 20), ("mine|pairs", 9))
+    }
+    found = common_scores(parts, 0.95)
+    rows = found[found["measure"] == "L2"].set_index(["classifier", "other"])["value"]
+    assert set(rows.index) == {
+        ("1NN", "S"),
+        ("1NN", "T_R"),
+        ("1NN", "mine|pairs"),
+        ("S", "mine|pairs"),
+        ("T_R", "mine|pairs"),
+    }
+    assert rows["1NN", "S"] == rows["1NN", "T_R"]
+    for (name, other), value in rows.items():
+        mine = parts[name][(parts[name]["norm"] == "L2") & (parts[name]["index"] < parts[other]["index"].max() + 1)]
+        assert value == pytest.approx(mine["is_robust"].mean())
+
+
+def test_those_with_the_same_images_share_all_and_those_with_none_are_not_compared():
+    assert both(drawn(exact, "0-1", 12, 1), drawn(attacked, "0-1", 12, 2))[1].empty
+    table, common = both(drawn(exact, "0-1", 12, 1), drawn(attacked, "0-1", 12, 2, first=12))
+    assert common["value"].isna().all()
+    for measure in MEASURES:
+        assert paired(table, common, "1NN", "S", "test", measure).tolist() == []
+    partly = drawn(attacked, "0-1", 12, 2, first=6)
+    table, common = both(drawn(exact, "0-1", 12, 1), partly)
+    assert set(common["classifier"]) == {"1NN", "S"}
+
+
+def test_an_image_without_a_verdict_is_not_shared():
+    network = drawn(attacked, "0-1", 12, 2)
+    network["status"] = np.where(network["index"] < 4, "failed", "ok")
+    _, common = both(drawn(exact, "0-1", 12, 1), network)
+    mine = drawn(exact, "0-1", 12, 1).query("norm == 'L2' and index >= 4")["is_robust"].mean()
+    assert common.set_index("measure").loc["L2", "value"] == pytest.approx(mine)
 
 
 def test_students_interval_is_that_of_a_table():
@@ -221,17 +321,17 @@ def test_the_interval_of_a_difference_turns_round_with_it():
 
 def test_a_pair_that_one_of_them_lacks_is_left_out():
     table = pd.concat([rows("1NN", [0.5, 0.6, 0.7]), rows("S", [0.4, np.nan], first=1)], ignore_index=True)
-    assert paired(table, "1NN", "S", "test", "mean").tolist() == [0.2]
-    assert paired(table, "S", "1NN", "test", "mean").tolist() == [-0.2]
-    assert paired(table, "1NN", "T_R", "test", "mean").tolist() == []
-    assert paired(table, "1NN", "S", "train", "mean").tolist() == []
+    assert paired(table, ALONE, "1NN", "S", "test", "mean").tolist() == [0.2]
+    assert paired(table, ALONE, "S", "1NN", "test", "mean").tolist() == [-0.2]
+    assert paired(table, ALONE, "1NN", "T_R", "test", "mean").tolist() == []
+    assert paired(table, ALONE, "1NN", "S", "train", "mean").tolist() == []
 
 
 def test_equal_means_differ_by_nothing_though_sums_are_inexact():
     first, second = (0.1 + 0.2) / 2, 0.3 / 2
     assert first != second
     table = pd.concat([rows("1NN", [first]), rows("S", [second])])
-    assert paired(table, "1NN", "S", "test", "mean").tolist() == [0.0]
+    assert paired(table, ALONE, "1NN", "S", "test", "mean").tolist() == [0.0]
 
 
 def test_the_sign_and_the_rank_test_are_counted_by_hand():
@@ -317,12 +417,12 @@ def test_each_other_classifier_split_and_measure_has_its_row():
             for split in ("train", "test")
         ]
     )
-    found = paired_table(table, "1NN", 0.95, 0.02)
+    found = paired_table(table, ALONE, "1NN", 0.95, 0.02)
     assert found.columns.tolist() == PAIRED
     assert len(found) == 2 * 2 * len(MEASURES)
     assert set(found["first"]) == {"1NN"}
     assert found["second"].unique().tolist() == ["S", "T_R"]
-    empty = paired_table(table[table["classifier"] == "1NN"], "1NN", 0.95, 0.02)
+    empty = paired_table(table[table["classifier"] == "1NN"], ALONE, "1NN", 0.95, 0.02)
     assert (len(empty), empty.columns.tolist()) == (0, PAIRED)
 
 
