@@ -25,6 +25,7 @@ from nnrobust.errors import RecordError
 from nnrobust.experiments.kept import kept
 from nnrobust.experiments.run_folder import calls_of, code_hash, data_hash, proven_problems, write_proofs
 from nnrobust.records import read_records, write_records
+from nnrobust.runtime.memory import keep_freed_memory
 from nnrobust.runtime.process import one_sentence
 from nnrobust.runtime.progress import shown
 from nnrobust.runtime.provenance import commit
@@ -45,6 +46,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
+    keep_freed_memory()
     calls = calls_of(options.folder)
     if not calls:
         raise RecordError(

@@ -20,8 +20,9 @@ from nnrobust.networks.restriction import Restricted
 
 ROUNDING = 2.0**-52
 """Twice the largest relative error of an operation in float64: room for the products of such errors."""
-_SMALL = 2**22
-"""Values that the matrix of a convolution on a window may have; larger windows are convolved."""
+_SMALL, _SPARSE = 2**22, 8
+"""Values that the matrix of a convolution on a window may have, and how many of them for each that is not 0: others are
+convolved, as a product with the matrix is faster for each value but takes the zeros too."""
 
 
 class Window(NamedTuple):
@@ -155,7 +156,8 @@ class Convolution(Affine):
         (n_out, n_in, *kernel), (_, *sides) = self.weight.shape, self.before
         m, r = a.shape[:2]
         height, width = ((n - 1) * step + size for n, step, size in zip(window[2:], self.stride, kernel, strict=True))
-        if n_out * window.height * window.width * n_in * height * width <= _SMALL:
+        n_values = n_out * window.height * window.width * n_in * height * width
+        if n_values <= _SMALL and height * width <= _SPARSE * kernel[0] * kernel[1]:
             found = a.flatten(2) @ self._matrix(window.height, window.width)
         else:
             found = F.conv_transpose2d(a.flatten(0, 1), self.weight, stride=self.stride)

@@ -13,8 +13,8 @@ from nnrobust.threat import ThreatModel
 
 BEYOND = 1 + 1e-9
 """Of epsilon: how far a proof is taken, as the radius of an image that is robust in a closed ball is more than that."""
-_MOST, _VALUES = 64, 2**23
-"""Images at once, and the coefficients that they may have: more are no faster, and take more memory."""
+_MOST, _VALUES = 64, 2**22
+"""Images at once, and the coefficients that they may have: more are no faster, and leave the 32 MiB that stay with a process."""
 
 
 @contextmanager
