@@ -182,7 +182,7 @@ class Convolution(Affine):
 
 @dataclass
 class Relu(Layer):
-    """max(x, 0), which is no linear layer: `slopes` has the lines that it lies between."""
+    """max(x, 0), which is no linear layer: `Chain.lines` has the lines that it lies between."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.relu()
