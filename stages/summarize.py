@@ -68,12 +68,14 @@ def accuracies(
 
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset("data/prepared").dataset
-    confidence, parts, measured = params.summary.confidence, [], dict[str, pd.DataFrame]()
+    confidence, parts, whole, measured = params.summary.confidence, [], [], []
     nearest = pd.read_csv(RECORDS / "nearest_training.csv")
     duplicates = near_duplicates(nearest, params.duplicates.threshold)
     for name in params.measured:
         records = read_records((RECORDS / "bounds" if name in params.bounds.variants else RECORDS) / f"{name}.parquet")
-        measured[name] = records
+        if name not in params.variants:
+            whole.append(records[records["pair"] == ALL_CLASSES])
+        measured.append(records)
         check_threat_models(records, dataset.n_dimensions)
         check_certificates(records)
         curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
@@ -82,13 +84,10 @@ def main() -> None:
     for found in (*pretrained.values(), *on_pairs.values()):
         if found is not None:
             parts.append((*accuracies(found, confidence, duplicates), NO_CURVES))
-    whole = pd.concat(
-        [found[found["pair"] == ALL_CLASSES] for name, found in measured.items() if name not in params.variants]
-    )
-    measured |= {name: found for name, found in on_pairs.items() if found is not None}
+    measured += [found for found in on_pairs.values() if found is not None]
     table, unions, kept, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
-    zoo = zoo_table(pretrained, whole.reset_index(drop=True), confidence, about)
+    zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)
     published = published_table(dataset.image_shape, dataset.classes, params.epsilon.Linf)
     fits = fits_table(RECORDS, list(params.classifiers))
     details = Details.read(RECORDS, list(params.variants))

@@ -1,6 +1,6 @@
 """Classifiers side by side over pairs: intervals of means and of differences, paired tests, spread over seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -102,13 +102,14 @@ def _proven(table: pd.DataFrame) -> pd.DataFrame:
     return lines.assign(measure=lines["norm"].map(PROVEN), value=lines["n_robust"] / lines["n"])
 
 
-def common_scores(records: Mapping[str, pd.DataFrame], confidence: float) -> pd.DataFrame:
+def common_scores(records: Iterable[pd.DataFrame], confidence: float) -> pd.DataFrame:
     """The scores of each classifier on the images that another one has too, on the pairs where these are not all that it has.
 
-    From the records by classifier; an image is had where there is a verdict on it. Columns: those of `scores`, and `other`, with
+    From the records of each; an image is had where there is a verdict on it. Columns: those of `scores`, and `other`, with
     whom the images are shared; where two have the pair and no image of it in common, `value` is missing.
     """
-    pairs = {name: table[(table["pair"] != ALL_CLASSES) & (table["status"] == "ok")] for name, table in records.items()}
+    known = (table[(table["pair"] != ALL_CLASSES) & (table["status"] == "ok")] for table in records)
+    pairs = {str(table["classifier"].iloc[0]): table for table in known if len(table)}
     places = _places(pairs)
     samples: dict[bytes, list[str]] = {}
     for name in pairs:
@@ -125,7 +126,7 @@ def common_scores(records: Mapping[str, pd.DataFrame], confidence: float) -> pd.
 
 def _places(records: Mapping[str, pd.DataFrame]) -> dict[str, np.ndarray]:
     """By classifier, a number for each record (n,) that is the same where problem, image and threat model are."""
-    tables = [table for table in records.values() if len(table)]
+    tables = list(records.values())
     size = 1 + max((int(table["index"].max()) for table in tables), default=0)
     places = {name: np.zeros(len(table), dtype=np.int64) for name, table in records.items()}
     for column in ("split", "pair", "norm", "epsilon"):

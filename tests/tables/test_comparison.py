@@ -171,8 +171,7 @@ def drawn(maker, pair, n, seed, first=0):
 
 def both(nearest, network):
     """Scores and common scores of 1NN and a network."""
-    parts = {"1NN": nearest, "S": network}
-    return scored(*parts.values()), common_scores(parts, 0.95)
+    return scored(nearest, network), common_scores([nearest, network], 0.95)
 
 
 def test_a_difference_is_of_the_images_that_both_have():
@@ -212,7 +211,7 @@ def test_a_classifier_is_compared_with_each_on_the_images_of_that_one():
         name: drawn(attacked, "0-1", n, n).assign(classifier=name)
         for name, n in (("S", 20), ("T_R", 20), ("mine|pairs", 9))
     }
-    found = common_scores(parts, 0.95)
+    found = common_scores(parts.values(), 0.95)
     rows = found[found["measure"] == "L2"].set_index(["classifier", "other"])["value"]
     assert set(rows.index) == {
         ("1NN", "S"),

@@ -148,6 +148,7 @@ def with_network(workspace):
     """The workspace with a network of random, small weights in place of the zoo's model."""
     params = yaml.safe_load((workspace / "params.yaml").read_text())
     params["models"] = {"mine": network_block()}
+    params["attack"]["n_train_per_class"] = 1  # of more
     params["bounds"]["models"] = ["mine"]
     params["zoo"]["models"], params["examples"]["classifiers"] = [], {"1NN": "data/prepared"}
     (workspace / "params.yaml").write_text(yaml.safe_dump(params))
@@ -185,6 +186,10 @@ def test_a_network_of_a_block_is_fetched_attacked_on_all_classes_and_on_pairs_an
     assert 0 <= row.L2_proven <= row.L2
     assert pd.read_csv(metrics / "published.csv").empty
     assert "mine|pairs" in set(pd.read_csv(metrics / "paired.csv")["second"])
+    # 1NN is measured on all images, and set against the network on those that this was attacked on.
+    common = pd.read_csv(metrics / "common.csv")
+    assert {("1NN", "mine|pairs")} <= set(zip(common["classifier"], common["other"], strict=True))
+    assert set(common["other"]) <= set(pd.read_csv(metrics / "pairs.csv")["classifier"])
     assert "mine|pairs" in set(pd.read_csv(with_network / "plots" / "tables" / "figure_5.csv")["classifier"])
     assert {"figure_6", "figure_8"} <= {path.stem for path in (with_network / "plots" / "images").iterdir()}
     assert not [path for path in with_network.rglob("*|*") if ".dvc" not in path.parts]
