@@ -20,6 +20,7 @@ from nnrobust.tables.accuracy import (
     summary,
     union_table,
 )
+from nnrobust.tables.comparison import common_scores
 from nnrobust.tables.duplicates import duplicate_counts, duplicates_table, near_duplicates, without_them
 from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import Details, counts, fit_counts, fits_table
@@ -68,13 +69,14 @@ def accuracies(
 
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset("data/prepared").dataset
-    confidence, parts, whole = params.summary.confidence, [], []
+    confidence, parts, whole, measured = params.summary.confidence, [], [], []
     nearest = pd.read_csv(RECORDS / "nearest_training.csv")
     duplicates = near_duplicates(nearest, params.duplicates.threshold)
     for name in params.measured:
         records = read_records(RECORDS / f"{name}.parquet")
         if name not in params.variants:
             whole.append(records[records["pair"] == ALL_CLASSES])
+        measured.append(records)
         check_threat_models(records, dataset.n_dimensions)
         check_certificates(records)
         curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
@@ -92,6 +94,7 @@ def main() -> None:
         attacked = [found[name] for found in (pretrained, on_pairs) if found.get(name) is not None]
         proven = certified_records(RECORDS / "bounds" / f"{name}.parquet", attacked)
         parts.append((certified_table(proven, confidence), NOTHING, NOTHING, NOTHING))
+    measured += [found for found in on_pairs.values() if found is not None]
     table, unions, kept, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
     zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)
@@ -101,7 +104,7 @@ def main() -> None:
     tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions, "curves": curves, "zoo": zoo}
     tables |= {"training": details.training, "strength": details.strength, "fits": fits}
     tables |= {"published": published, "leaderboard": leaderboard(table, unions, published)}
-    tables["duplicates"] = duplicates_table(table, kept)
+    tables |= {"duplicates": duplicates_table(table, kept), "common": common_scores(measured, confidence)}
     for name, content in tables.items():
         write_csv(METRICS / f"{name}.csv", content.round(6))
     write_csv(METRICS / "search_trials.csv", details.trials)
