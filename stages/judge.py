@@ -17,6 +17,7 @@ from nnrobust.tables.comparison import paired_table, scores, seed_spread, whole_
 from nnrobust.zoo.models import roster
 
 PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
+COMMON = Path("data/common.csv")
 
 
 def changes(params: Params) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def read(params: Params, n_dimensions: int) -> Evidence:
     )
     return Evidence(
         scores=scores(pairs, unions),
-        common=pd.read_csv(METRICS / "common.csv"),
+        common=pd.read_csv(COMMON),
         whole=whole_scores(pairs, unions),
         zoo=zoo[zoo["classifier"].isin(["1NN", *roster()])],
         published=published[published["classifier"].isin(roster())],

@@ -33,7 +33,7 @@ from nnrobust.tables.zoo import (
     zoo_table,
 )
 
-RECORDS, METRICS = Path("data/records"), Path("metrics")
+RECORDS, METRICS, COMMON = Path("data/records"), Path("metrics"), Path("data/common.csv")
 NO_CURVES = pd.DataFrame()
 """Of networks of others, whose lines would hide the ones that are compared."""
 Found = dict[str, pd.DataFrame | None]
@@ -94,10 +94,11 @@ def main() -> None:
     tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions, "curves": curves, "zoo": zoo}
     tables |= {"training": details.training, "strength": details.strength, "fits": fits}
     tables |= {"published": published, "leaderboard": leaderboard(table, unions, published)}
-    tables |= {"duplicates": duplicates_table(table, kept), "common": common_scores(measured, confidence)}
+    tables["duplicates"] = duplicates_table(table, kept)
     for name, content in tables.items():
         write_csv(METRICS / f"{name}.csv", content.round(6))
     write_csv(METRICS / "search_trials.csv", details.trials)
+    write_csv(COMMON, common_scores(measured, confidence))
     content = summary(table, params.summary.n_decimals)
     for name, ends in fit_counts(fits).items():
         content.setdefault(name, {}).update(ends)

@@ -187,7 +187,7 @@ def test_a_network_of_a_block_is_fetched_attacked_on_all_classes_and_on_pairs_an
     assert pd.read_csv(metrics / "published.csv").empty
     assert "mine|pairs" in set(pd.read_csv(metrics / "paired.csv")["second"])
     # 1NN is measured on all images, and set against the network on those that this was attacked on.
-    common = pd.read_csv(metrics / "common.csv")
+    common = pd.read_csv(with_network / "data/common.csv")
     assert {("1NN", "mine|pairs")} <= set(zip(common["classifier"], common["other"], strict=True))
     assert set(common["other"]) <= set(pd.read_csv(metrics / "pairs.csv")["classifier"])
     assert "mine|pairs" in set(pd.read_csv(with_network / "plots" / "tables" / "figure_5.csv")["classifier"])
