@@ -425,6 +425,18 @@ def test_each_other_classifier_split_and_measure_has_its_row():
     assert (len(empty), empty.columns.tolist()) == (0, PAIRED)
 
 
+def test_what_is_proven_of_a_network_is_compared_and_what_is_exact_but_once():
+    parts = [rows("1NN", [0.5, 0.6], "Linf"), rows("linear", [0.4, 0.7], "Linf"), rows("S", [0.9, 0.9], "Linf")]
+    parts += [
+        part.assign(measure="Linf proven", kind=kind)
+        for part, kind in zip(parts, ("exact", "exact", "certified"), strict=True)
+    ]
+    table = pd.concat([part.assign(value=0.2) if (part["kind"] == "certified").all() else part for part in parts])
+    found = paired_table(table, ALONE, "1NN", 0.95, 0.02).set_index(["second", "measure"])
+    assert found.index.tolist() == [("linear", "Linf"), ("S", "Linf"), ("S", "Linf proven")]
+    assert found.loc[("S", "Linf proven"), ["n_ahead", "difference"]].tolist() == [2, 0.35]
+
+
 def test_the_interval_in_the_table_is_students_of_the_differences():
     row = compared([0.1, 0.2, 0.3])
     assert (row["difference"], row["low"], row["high"]) == pytest.approx(
