@@ -33,7 +33,7 @@ def read(params: Params, n_dimensions: int) -> Evidence:
     )
     return Evidence(
         scores=scores(pairs, unions),
-        common=pd.read_csv(METRICS / "common.csv"),
+        common=pd.read_csv("data/common.csv"),
         whole=whole_scores(pairs, unions),
         zoo=zoo[zoo["classifier"].isin(["1NN", *roster()])],
         published=published[published["classifier"].isin(roster())],

@@ -104,10 +104,11 @@ def main() -> None:
     tables = {"pairs": table, "means": mean_over_pairs(table), "unions": unions, "curves": curves, "zoo": zoo}
     tables |= {"training": details.training, "strength": details.strength, "fits": fits}
     tables |= {"published": published, "leaderboard": leaderboard(table, unions, published)}
-    tables |= {"duplicates": duplicates_table(table, kept), "common": common_scores(measured, confidence)}
+    tables["duplicates"] = duplicates_table(table, kept)
     for name, content in tables.items():
         write_csv(METRICS / f"{name}.csv", content.round(6))
     write_csv(METRICS / "search_trials.csv", details.trials)
+    write_csv(Path("data/common.csv"), common_scores(measured, confidence))
     content = summary(table, params.summary.n_decimals)
     for name, ends in fit_counts(fits).items():
         content.setdefault(name, {}).update(ends)
