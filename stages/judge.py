@@ -17,6 +17,7 @@ from nnrobust.tables.comparison import paired_table, scores, seed_spread, whole_
 from nnrobust.zoo.models import roster
 
 PREPARED, METRICS, EXAMPLES = Path("data/prepared"), Path("metrics"), Path("data/records/examples")
+COMMON = Path("data/common.csv")
 
 
 def changes(params: Params) -> pd.DataFrame:
@@ -33,6 +34,7 @@ def read(params: Params, n_dimensions: int) -> Evidence:
     )
     return Evidence(
         scores=scores(pairs, unions),
+        common=pd.read_csv(COMMON),
         whole=whole_scores(pairs, unions),
         zoo=zoo[zoo["classifier"].isin(["1NN", *roster()])],
         published=published[published["classifier"].isin(roster())],
@@ -58,7 +60,7 @@ def main() -> None:
         write_json(METRICS / f"{name}.json", entries)
         write_csv(METRICS / f"{name}.csv", ledger_table(entries))
     write_csv(METRICS / "changes.csv", evidence.changes)
-    paired = paired_table(evidence.scores, "1NN", options.confidence, options.margin)
+    paired = paired_table(evidence.scores, evidence.common, "1NN", options.confidence, options.margin)
     write_csv(METRICS / "paired.csv", paired.round(6))
     variants = {name: block.model_dump() for name, block in params.variants.items() if name != params.searched}
     write_csv(METRICS / "seeds.csv", seed_spread(evidence.scores, variants).round(6))

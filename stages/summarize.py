@@ -19,6 +19,7 @@ from nnrobust.tables.accuracy import (
     summary,
     union_table,
 )
+from nnrobust.tables.comparison import common_scores
 from nnrobust.tables.duplicates import duplicate_counts, duplicates_table, near_duplicates, without_them
 from nnrobust.tables.leaderboard import leaderboard
 from nnrobust.tables.runs import Details, counts, fit_counts, fits_table
@@ -32,7 +33,7 @@ from nnrobust.tables.zoo import (
     zoo_table,
 )
 
-RECORDS, METRICS = Path("data/records"), Path("metrics")
+RECORDS, METRICS, COMMON = Path("data/records"), Path("metrics"), Path("data/common.csv")
 NO_CURVES = pd.DataFrame()
 """Of networks of others, whose lines would hide the ones that are compared."""
 Found = dict[str, pd.DataFrame | None]
@@ -67,13 +68,14 @@ def accuracies(
 
 def main() -> None:
     params, dataset = read_params("params.yaml"), load_dataset("data/prepared").dataset
-    confidence, parts, whole = params.summary.confidence, [], []
+    confidence, parts, whole, measured = params.summary.confidence, [], [], []
     nearest = pd.read_csv(RECORDS / "nearest_training.csv")
     duplicates = near_duplicates(nearest, params.duplicates.threshold)
     for name in params.measured:
         records = read_records((RECORDS / "bounds" if name in params.bounds.variants else RECORDS) / f"{name}.parquet")
         if name not in params.variants:
             whole.append(records[records["pair"] == ALL_CLASSES])
+        measured.append(records)
         check_threat_models(records, dataset.n_dimensions)
         check_certificates(records)
         curves = epsilon_curves(records, "test", params.curves.n_points, params.curves.end)
@@ -82,6 +84,7 @@ def main() -> None:
     for found in (*pretrained.values(), *on_pairs.values()):
         if found is not None:
             parts.append((*accuracies(found, confidence, duplicates), NO_CURVES))
+    measured += [found for found in on_pairs.values() if found is not None]
     table, unions, kept, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
     about = about_zoo(params.zoo.models) | about_networks({k: v.model_dump() for k, v in params.models.items()})
     zoo = zoo_table(pretrained, pd.concat(whole, ignore_index=True), confidence, about)
@@ -95,6 +98,7 @@ def main() -> None:
     for name, content in tables.items():
         write_csv(METRICS / f"{name}.csv", content.round(6))
     write_csv(METRICS / "search_trials.csv", details.trials)
+    write_csv(COMMON, common_scores(measured, confidence))
     content = summary(table, params.summary.n_decimals)
     for name, ends in fit_counts(fits).items():
         content.setdefault(name, {}).update(ends)

@@ -36,7 +36,7 @@ def share_ahead_of_all(evidence: Evidence, split: str, measure: str) -> Measured
 
     Of all the pairs there are: no sample, so no interval but where a control was not measured, which may be ahead anywhere.
     """
-    leads = {name: paired(evidence.scores, "1NN", name, split, measure) for name in CONTROLS}
+    leads = {name: paired(evidence.scores, evidence.common, "1NN", name, split, measure) for name in CONTROLS}
     known = {name: lead for name, lead in leads.items() if len(lead)}
     if not known or len({len(lead) for lead in known.values()}) > 1:
         return None

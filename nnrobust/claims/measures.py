@@ -13,21 +13,22 @@ import pandas as pd
 
 from nnrobust.runtime.timing import TRAINING
 from nnrobust.tables.accuracy import TABLE_COLUMNS
-from nnrobust.tables.comparison import mean_interval, median_interval, paired, ratio_interval, sign_test
+from nnrobust.tables.comparison import COMMON, mean_interval, median_interval, paired, ratio_interval, sign_test
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The tables of a run; a table is empty where its part was not run.
 
-    `scores` and `whole`: of `comparison.scores` and `whole_scores`. `zoo` and `published`: of `tables.zoo.zoo_table` and
-    `published_table`, the second for models that were not measured. `timings`: seconds of each
-    measurement, of `report.stopwatch`. `distances`: d0 of the run's
-    pairs, in pixel units. `changes`: one row for each image of figures 1 and 7. `plane`: the 2-D problem. `trials`: of the
-    search. `strength`: attacks alone. `epsilon`: by norm. `n_models`: pretrained models that the paper has.
+    `scores`, `common` and `whole`: of `comparison.scores`, `common_scores` and `whole_scores`. `zoo` and `published`: of
+    `tables.zoo.zoo_table` and `published_table`, the second for models that were not measured. `timings`: seconds of each
+    measurement, of `report.stopwatch`. `distances`: d0 of the run's pairs, in pixel units. `changes`: one row for each image of
+    figures 1 and 7. `plane`: the 2-D problem. `trials`: of the search. `strength`: attacks alone. `epsilon`: by norm.
+    `n_models`: pretrained models that the paper has.
     """
 
     scores: pd.DataFrame
+    common: pd.DataFrame
     whole: pd.DataFrame
     zoo: pd.DataFrame
     published: pd.DataFrame
@@ -52,6 +53,7 @@ class Evidence:
         plane, nothing = pd.DataFrame(columns=["panel"]), pd.DataFrame()
         return cls(
             scores,
+            pd.DataFrame(columns=COMMON),
             nothing,
             zoo,
             nothing,
@@ -101,8 +103,8 @@ def _weakest(kinds: pd.Series) -> str:
 
 
 def difference(evidence: Evidence, first: str, second: str, split: str, measure: str) -> Measured | None:
-    """The mean over pairs of the first classifier's accuracy minus the second's."""
-    values = paired(evidence.scores, first, second, split, measure)
+    """The mean over pairs of the first classifier's accuracy minus the second's, on the images that both have."""
+    values = paired(evidence.scores, evidence.common, first, second, split, measure)
     if not len(values):
         return None
     low, high = mean_interval(values, evidence.confidence)
@@ -159,7 +161,7 @@ def share_of_pairs(
     Of all the pairs there are: no sample, so no interval but where one of the two lacks pairs, which may fall on either
     side. The sign test's p-value is in the note.
     """
-    values = paired(evidence.scores, first, second, "test", "mean")
+    values = paired(evidence.scores, evidence.common, first, second, "test", "mean")
     about = difference(evidence, first, second, "test", "mean")
     if about is None:
         return None

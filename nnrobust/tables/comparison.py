@@ -1,13 +1,20 @@
 """Classifiers side by side over pairs: intervals of means and of differences, paired tests, spread over seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 from scipy.special import bdtr, stdtrit
 
 from nnrobust.records import ALL_CLASSES
-from nnrobust.tables.accuracy import LINEAR_BOUNDS, LOWER_BOUND, strongest, wilson_interval
+from nnrobust.tables.accuracy import (
+    LINEAR_BOUNDS,
+    LOWER_BOUND,
+    accuracy_table,
+    strongest,
+    union_table,
+    wilson_interval,
+)
 
 HEADLINE = ("exact", "bisector", LOWER_BOUND)
 """The proofs whose numbers stand for a classifier, the first there is. For networks it is all attacks together."""
@@ -17,6 +24,8 @@ PROVEN = {norm: f"{norm} proven" for norm in NORMS}
 MEASURES = ("clean", *NORMS, "mean", "union")
 """`mean`: of both norms' robust accuracies, half of the sum that the paper plots. `union`: robust in both at once."""
 
+SCORES = ["classifier", "split", "pair", "measure", "kind", "value"]
+COMMON = [*SCORES, "other"]
 PAIRED = [
     "first", "second", "split", "measure", "n_pairs", "n_ahead", "n_equal", "n_behind", "difference", "low", "high", "sign_p",
     "wilcoxon_p", "is_comparable",
@@ -49,6 +58,20 @@ def scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
     where they differ; what was measured in one norm alone has no mean. Where something is proven of networks, there are the
     measures `PROVEN` too.
     """
+    proven = [_proven(table)] if (table["method"] == LINEAR_BOUNDS).any() else []
+    return _in_order([*_measured(table, unions), *proven])
+
+
+def _in_order(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    rows = pd.concat(parts, ignore_index=True)[SCORES]
+    order = rows["measure"].map({name: place for place, name in enumerate((*MEASURES, *PROVEN.values()))})
+    rows = rows.assign(value=rows["value"].astype(float), order=order).dropna(subset="value")
+    keys = ["classifier", "split", "pair", "order"]
+    return rows.sort_values(keys, kind="stable").drop(columns="order").reset_index(drop=True)
+
+
+def _measured(table: pd.DataFrame, unions: pd.DataFrame) -> list[pd.DataFrame]:
+    """The scores of the measures `MEASURES`."""
     key = ["classifier", "split", "pair"]
     mine = headline(table[table["pair"] != ALL_CLASSES])
     mine = mine.assign(clean=mine["n_correct"] / mine["n"], robust=mine["n_robust"] / mine["n"])
@@ -62,12 +85,7 @@ def scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame({"value": whole["n_robust"] / whole["n"], "kind": whole["kind"], "measure": "union"}),
     ]
     parts += [pd.DataFrame({"value": robust[norm], "kind": proofs[norm], "measure": norm}) for norm in NORMS]
-    rows = pd.concat([part.reset_index() for part in parts] + _proven(table), ignore_index=True)[
-        [*key, "measure", "kind", "value"]
-    ]
-    order = rows["measure"].map({name: place for place, name in enumerate((*MEASURES, *PROVEN.values()))})
-    rows = rows.assign(value=rows["value"].astype(float), order=order).dropna(subset="value")
-    return rows.sort_values([*key, "order"], kind="stable").drop(columns="order").reset_index(drop=True)
+    return [part.reset_index() for part in parts]
 
 
 def proven_lines(table: pd.DataFrame) -> pd.DataFrame:
@@ -78,12 +96,63 @@ def proven_lines(table: pd.DataFrame) -> pd.DataFrame:
     return lines.drop_duplicates(["classifier", "pair", "split", "norm"])
 
 
-def _proven(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """What the measures `PROVEN` add to the scores, where something is proven of networks."""
-    if not (table["method"] == LINEAR_BOUNDS).any():
-        return []
+def _proven(table: pd.DataFrame) -> pd.DataFrame:
+    """The scores of the measures `PROVEN`."""
     lines = proven_lines(table[table["pair"] != ALL_CLASSES])
-    return [lines.assign(measure=lines["norm"].map(PROVEN), value=lines["n_robust"] / lines["n"])]
+    return lines.assign(measure=lines["norm"].map(PROVEN), value=lines["n_robust"] / lines["n"])
+
+
+def common_scores(records: Iterable[pd.DataFrame], confidence: float) -> pd.DataFrame:
+    """The scores of each classifier on the images that another one has too, on the pairs where these are not all that it has.
+
+    From the records of each; an image is had where there is a verdict on it. Columns: those of `scores`, and `other`, with
+    whom the images are shared; where two have the pair and no image of it in common, `value` is missing.
+    """
+    known = (table[(table["pair"] != ALL_CLASSES) & (table["status"] == "ok")] for table in records)
+    pairs = {str(table["classifier"].iloc[0]): table for table in known if len(table)}
+    places = _places(pairs)
+    samples: dict[bytes, list[str]] = {}
+    for name in pairs:
+        samples.setdefault(np.sort(places[name]).tobytes(), []).append(name)
+    tables = [pd.DataFrame(columns=COMMON)]
+    for name, table in pairs.items():
+        for others in samples.values():
+            if name not in others:
+                is_shared = np.isin(places[name], places[others[0]])
+                found = _on_shared(table, is_shared, pairs[others[0]], confidence)
+                tables += [found.assign(other=other) for other in others if len(found)]
+    return pd.concat(tables[1:], ignore_index=True)[COMMON] if tables[1:] else tables[0]
+
+
+def _places(records: Mapping[str, pd.DataFrame]) -> dict[str, np.ndarray]:
+    """By classifier, a number for each record (n,) that is the same where problem, image and threat model are."""
+    tables = list(records.values())
+    size = 1 + max((int(table["index"].max()) for table in tables), default=0)
+    places = {name: np.zeros(len(table), dtype=np.int64) for name, table in records.items()}
+    for column in ("split", "pair", "norm", "epsilon"):
+        values = {
+            value: n for n, value in enumerate(sorted({one for table in tables for one in table[column].unique()}))
+        }
+        for name, table in records.items():
+            places[name] = places[name] * len(values) + table[column].map(values).to_numpy(np.int64)
+    return {name: places[name] * size + table["index"].to_numpy(np.int64) for name, table in records.items()}
+
+
+def _on_shared(table: pd.DataFrame, is_shared: np.ndarray, other: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """The scores on the shared ones of the records (n,), for the pairs that `other` has too and where they are not all."""
+    key = ["split", "pair"]
+    mine, theirs = (one[key].astype(str) for one in (table, other))
+    n_shared = mine.assign(is_shared=is_shared).groupby(key, sort=False)["is_shared"].agg(["sum", "size"])
+    has_both = n_shared.index.isin(pd.MultiIndex.from_frame(theirs.drop_duplicates()))
+    partly = n_shared[has_both & (n_shared["sum"] < n_shared["size"])]
+    nothing = partly.index[partly["sum"] == 0].to_frame(index=False)
+    without = nothing.assign(classifier=table["classifier"].iloc[0], kind="", value=np.nan) if len(nothing) else nothing
+    missing = [without.assign(measure=measure) for measure in (*MEASURES, *PROVEN.values()) if len(nothing)]
+    rows = table[is_shared & pd.MultiIndex.from_frame(mine).isin(partly.index)]
+    if len(rows):
+        accuracies = accuracy_table(rows, confidence)
+        missing.insert(0, _in_order([*_measured(accuracies, union_table(rows, confidence)), _proven(accuracies)]))
+    return pd.concat(missing, ignore_index=True)[SCORES] if missing else pd.DataFrame(columns=SCORES)
 
 
 def whole_scores(table: pd.DataFrame, unions: pd.DataFrame) -> pd.DataFrame:
@@ -152,15 +221,22 @@ def difference_interval(first: tuple[int, int], second: tuple[int, int], confide
     )
 
 
-def paired(table: pd.DataFrame, first: str, second: str, split: str, measure: str) -> np.ndarray:
-    """`first` minus `second`, of each pair that both have, out of `scores`."""
+def paired(table: pd.DataFrame, common: pd.DataFrame, first: str, second: str, split: str, measure: str) -> np.ndarray:
+    """`first` minus `second`, of each pair that both have, on the images that both have: of `scores` and `common_scores`."""
     mine = table[(table["split"] == split) & (table["measure"] == measure)]
     wide = mine.pivot(index="pair", columns="classifier", values="value").reindex(columns=[first, second])
+    shared = common[(common["split"] == split) & (common["measure"] == measure)] if len(common) else common
+    for one, other in ((first, second), (second, first)) if len(shared) else ():
+        part = shared[(shared["classifier"] == one) & (shared["other"] == other)].set_index("pair")["value"]
+        part = part[part.index.isin(wide.index)]
+        wide.loc[part.index, one] = part.astype(float)
     return (wide[first] - wide[second]).dropna().round(9).to_numpy()  # so that equal means are equal
 
 
-def paired_table(table: pd.DataFrame, first: str, confidence: float, margin: float) -> pd.DataFrame:
-    """`first` against every other classifier over the pairs, by split and measure: a row each.
+def paired_table(
+    table: pd.DataFrame, common: pd.DataFrame, first: str, confidence: float, margin: float
+) -> pd.DataFrame:
+    """`first` against every other classifier over the pairs, by split and measure, on the images that both have: a row each.
 
     Columns: `first`, `second`, `split`, `measure`, `n_pairs`, `n_ahead`, `n_equal`, `n_behind`, `difference` (mean, in [-1, 1]),
     `low`, `high` (Student's interval), `sign_p` (sign test without ties), `wilcoxon_p` (signed ranks), both two-sided, and
@@ -171,7 +247,7 @@ def paired_table(table: pd.DataFrame, first: str, confidence: float, margin: flo
     for second in [name for name in dict.fromkeys(table["classifier"]) if name != first]:
         for split in dict.fromkeys(table["split"]):
             for measure in MEASURES:
-                difference = paired(table, first, second, split, measure)
+                difference = paired(table, common, first, second, split, measure)
                 if len(difference):
                     about = {"first": first, "second": second, "split": split, "measure": measure}
                     rows.append(about | _tests(difference, confidence, margin))
