@@ -33,7 +33,8 @@ ZOO = ["classifier", "architecture", "split", "norm", "kind", "method", "n", "cl
 MEANS_CAPTION = "Accuracies in percent by classifier, split, norm and method; errors are standard errors over pairs."
 PAIRED_CAPTION = (
     "Differences in points over the pairs, on the images that both have, with Student's intervals; sign test and Wilcoxon's "
-    "signed ranks, two-sided, without a correction for their number. Pairs share classes: the tests describe these pairs."
+    "signed ranks, two-sided, without a correction for their number; where it says proven, against what linear bounds "
+    "prove of a network. Pairs share classes: the tests describe these pairs."
 )
 CHANGES_CAPTION = (
     "The images of figures 1 and 7: l2 distance, largest change of a pixel value, structural similarity (SSIM; 1: equal images), "

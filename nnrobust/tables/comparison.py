@@ -240,13 +240,16 @@ def paired_table(
 
     Columns: `first`, `second`, `split`, `measure`, `n_pairs`, `n_ahead`, `n_equal`, `n_behind`, `difference` (mean, in [-1, 1]),
     `low`, `high` (Student's interval), `sign_p` (sign test without ties), `wilcoxon_p` (signed ranks), both two-sided, and
-    `is_comparable`: the whole interval lies within `margin`. Pairs share classes, so the tests take for independent what is not
-    quite: they describe these pairs, and no population of tasks.
+    `is_comparable`: the whole interval lies within `margin`. Measures: `MEASURES`, and `PROVEN` where it says something else.
+    Pairs share classes, so the tests take for independent what is not quite: they describe these pairs, and no population of
+    tasks.
     """
     rows = []
     for second in [name for name in dict.fromkeys(table["classifier"]) if name != first]:
+        proofs = table[(table["classifier"] == second) & table["measure"].isin(PROVEN.values())]
+        measures = (*MEASURES, *PROVEN.values()) if (proofs["kind"] != "exact").any() else MEASURES
         for split in dict.fromkeys(table["split"]):
-            for measure in MEASURES:
+            for measure in measures:
                 difference = paired(table, common, first, second, split, measure)
                 if len(difference):
                     about = {"first": first, "second": second, "split": split, "measure": measure}
