@@ -59,7 +59,6 @@ class Chain:
     ball: Ball
     lines: dict[int, "Lines"] = field(default_factory=dict)
     _spreads: dict[int, Tensor] = field(default_factory=dict)
-    _errors: dict[int, Tensor] = field(default_factory=dict)
 
     def least(self, n: int, a: Tensor, window: Window | None = None) -> Tensor:
         """Lower bounds (m, r) of a.z over the ball, z the outputs of the first n layers, whose ReLUs have lines.
@@ -68,47 +67,29 @@ class Chain:
             a: coefficients (m or 1, r, channels, height, width) of the outputs in a window, or (m or 1, r, outputs).
         """
         constant = a.new_zeros((len(self.ball.images), a.shape[1]))
-        is_counted = False  # what rounding adds at the next affine layer
         for number in range(n - 1, -1, -1):
             layer = self.layers[number]
-            if isinstance(layer, Flatten):
-                a, window = layer.backward(a, window)
-            elif isinstance(layer, Affine):
-                if not is_counted:
-                    constant = constant - _weighed(a.abs(), _cut(self._error(number), window))
-                constant, is_counted = constant + layer.offsets(a), False
+            # Offsets are added up over all outputs.
+            slack = (max(layer.n_terms, math.prod(layer.after)) + _FEW) * ROUNDING
+            constant -= slack * _weighed(a.abs(), _cut(self._spread(number), window))
+            if isinstance(layer, Affine):
+                offsets = layer.offsets(a)
                 a, window = layer.backward(a, window)
             else:
-                a, offsets = self.lines[number].backward(a, window, self._error(number))
-                constant, is_counted = constant + offsets, True
+                a, offsets = self.lines[number].backward(a, window)
+            constant = constant + offsets
         slack = (a.flatten(2).shape[2] + _FEW) * ROUNDING
         ones = torch.ones_like(_cut(self.ball.high, window))
         return self.ball.least(a, window) + constant - slack * _weighed(a.abs(), ones)
 
-    def _error(self, number: int) -> Tensor:
-        """What rounding may add to a sum at a layer, for each unit of an output's coefficient (m, ...).
-
-        At a ReLU also what it adds at the affine layer before, whose outputs have no larger coefficients.
-        """
-        if number not in self._errors:
-            layer = self.layers[number]
-            if isinstance(layer, Relu):
-                error = (math.prod(layer.after) + _FEW) * ROUNDING * 2 * self.lines[number].size
-                before = number - 2 if number > 0 and isinstance(self.layers[number - 1], Flatten) else number - 1
-                if before >= 0:
-                    error = error + self._error(before).reshape(error.shape)
-            else:
-                n_terms = max(layer.n_terms, math.prod(layer.after))
-                error = (n_terms + _FEW) * ROUNDING * self._spread(number)
-            self._errors[number] = error
-        return self._errors[number]
-
     def _spread(self, number: int) -> Tensor:
-        """|W| m + |b| (m, ...) of an affine layer whose inputs are at most m."""
+        """|W| m + |b| (m, ...) of a layer whose inputs are at most m; of a ReLU its inputs and outputs."""
         if number not in self._spreads:
             layer = self.layers[number]
-            assert isinstance(layer, Affine)
-            self._spreads[number] = layer.spread(self._size(number - 1)) * (1 + 2.0**-20)
+            if isinstance(layer, Affine):
+                self._spreads[number] = layer.spread(self._size(number - 1)) * (1 + 2.0**-20)
+            else:
+                self._spreads[number] = 2 * self.lines[number].size
         return self._spreads[number]
 
     def _size(self, number: int) -> Tensor:
@@ -165,15 +146,11 @@ class Lines:
         offset = torch.where(is_open, -above * low, torch.zeros_like(low))
         return cls(below, above, offset, torch.maximum(low.abs(), high.abs()))
 
-    def backward(self, a: Tensor, window: Window | None, error: Tensor) -> tuple[Tensor, Tensor]:
-        """The coefficients (m, r, ...) of inputs from those of outputs in a window, and what is added to their sum (m, r).
-
-        Less `error` (m, ...) for each unit of a coefficient's size.
-        """
-        below, above, offset, error = (_cut(values, window) for values in (self.below, self.above, self.offset, error))
-        negative = a.clamp(max=0)  # so that |a| is a less twice this
-        added = _weighed(negative, offset + 2 * error) - _weighed(a, error)
-        return (a * below[:, None]).addcmul_(negative, (above - below)[:, None]), added
+    def backward(self, a: Tensor, window: Window | None) -> tuple[Tensor, Tensor]:
+        """The coefficients (m, r, ...) of inputs from those of outputs in a window, and what is added to their sum (m, r)."""
+        below, above, offset = (_cut(values, window) for values in (self.below, self.above, self.offset))
+        negative = a.clamp(max=0)
+        return a.clamp(min=0) * below[:, None] + negative * above[:, None], _weighed(negative, offset)
 
 
 def _cut(values: Tensor, window: Window | None) -> Tensor:

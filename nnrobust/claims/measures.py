@@ -13,7 +13,7 @@ import pandas as pd
 
 from nnrobust.runtime.timing import TRAINING
 from nnrobust.tables.accuracy import TABLE_COLUMNS
-from nnrobust.tables.comparison import COMMON, mean_interval, median_interval, paired, ratio_interval, sign_test
+from nnrobust.tables.comparison import mean_interval, median_interval, paired, ratio_interval, sign_test
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Evidence:
         plane, nothing = pd.DataFrame(columns=["panel"]), pd.DataFrame()
         return cls(
             scores,
-            pd.DataFrame(columns=COMMON),
+            nothing,
             nothing,
             zoo,
             nothing,
