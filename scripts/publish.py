@@ -150,7 +150,8 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
                 (out / file).write_text(found[0].read_text())
         about = [{key: value for key, value in call.items() if key != "profile"} for call in calls]
         proofs = noted(folders, run_folder.proofs_of)
-        origin = {"commit": call["code"], "calls": about, "proofs": proofs, "profile": call["profile"], "note": note}
+        origin = {"commit": calls[-1]["commit"] or "unknown", "calls": about, "proofs": proofs}
+        origin |= {"profile": call["profile"], "note": note}
         for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
             write_json(out / f"{file}.json", value)
         draw(out, score, history, call["dataset"], call["profile"])

@@ -1,6 +1,7 @@
 """Published runs: what is kept, the page over all of them, and two side by side."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -149,3 +150,21 @@ def test_the_page_of_published_runs_lists_every_one_of_them():
 def test_a_bar_in_a_cell_ends_no_column():
     table = pd.DataFrame({"run": ["one"], "best": ["resnet2b|pairs 90.0"]})
     assert as_markdown(table).splitlines()[2] == r"| one | resnet2b\|pairs 90.0 |"
+
+
+def in_git(*command):
+    return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(
+    in_git("rev-parse", "--is-shallow-repository").stdout.strip() != "false", reason="here is no whole history of git"
+)
+def test_every_commit_that_a_published_run_names_is_in_the_history():
+    named = {
+        (path.relative_to(ROOT).as_posix(), commit)
+        for path in sorted((ROOT / "results").rglob("provenance.json"))
+        for commit in re.findall(r'"commit": "([^" ]*)', path.read_text(encoding="utf-8"))
+    }
+    assert len(named) >= 10
+    unknown = [(path, commit) for path, commit in named if in_git("cat-file", "-e", f"{commit}^{{commit}}").returncode]
+    assert unknown == []

@@ -244,6 +244,7 @@ def test_folders_are_added_up_to_a_published_run(finished, tmp_path, monkeypatch
     assert len(trained) == 10
     provenance = json.loads((out / "provenance.json").read_text())
     assert len(provenance["calls"]) == 3
+    assert provenance["commit"] == provenance["calls"][-1]["commit"]
     assert provenance["proofs"] == []
     assert provenance["profile"]["profile"] == "paper"
     assert {path.name for path in out.glob("*.png")} == {"figure_4.png", "figure_5.png", "training.png"}
