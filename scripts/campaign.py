@@ -51,6 +51,7 @@ from nnrobust.runtime.machine import describe, machine, precision_of
 from nnrobust.runtime.memory import keep_freed_memory
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.runtime.process import one_sentence
+from nnrobust.runtime.provenance import commit
 from nnrobust.runtime.store import WorkStore, fingerprint
 from nnrobust.training.tasks import Row, Task
 
@@ -199,14 +200,6 @@ def tell(tasks: list[Task], epoch: int, rows: list[Row]) -> None:
         print(f"pair {task.pair}, epoch {epoch} of {task.recipe.epochs}: {numbers}", flush=True)
 
 
-def commit() -> str | None:
-    """The commit of the checkout, where there is one."""
-    if shutil.which("git") is None:
-        return None
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
-
-
 def profile_of(options: argparse.Namespace) -> dict[str, Any]:
     """The values of the profile, with those of the command line in place of its own."""
     path = Path(options.profile)
@@ -228,7 +221,7 @@ def noted(options: argparse.Namespace, profile: dict[str, Any], dataset: Dataset
         "device": describe(campaign.machine.device),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "commit": options.commit or commit(),
+        "commit": options.commit or commit(ROOT),
         "code": code_hash(),
         "dataset": dataset.name,
         "data_sha256": data_hash(dataset),

@@ -128,8 +128,9 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
     history, training, records = (
         added_up(folders, file) for file in ("history.csv", "training.csv", "records.parquet")
     )
-    calls = noted(folders, run_folder.calls_of)
+    calls, proofs = noted(folders, run_folder.calls_of), noted(folders, run_folder.proofs_of)
     run_folder.check_alike(calls, folders[0])
+    run_folder.check_proven(records, proofs, folders[0])
     call, confidence = calls[0], calls[0]["profile"]["summary"]["confidence"]
     check_threat_models(records, math.prod(call["image_shape"]))
     table, unions = accuracy_table(records, confidence), union_table(records, confidence)
@@ -149,8 +150,7 @@ def publish_folders(name: str, folders: list[Path], note: str = "") -> Path:
             if found:
                 (out / file).write_text(found[0].read_text())
         about = [{key: value for key, value in call.items() if key != "profile"} for call in calls]
-        proofs = noted(folders, run_folder.proofs_of)
-        origin = {"commit": calls[-1]["commit"] or "unknown", "calls": about, "proofs": proofs}
+        origin = {"commit": calls[-1]["commit"], "calls": about, "proofs": proofs}
         origin |= {"profile": call["profile"], "note": note}
         for file, value in (("summary", content), ("claims", entries), ("provenance", origin)):
             write_json(out / f"{file}.json", value)

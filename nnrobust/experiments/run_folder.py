@@ -55,6 +55,26 @@ def proven_problems(folder: Path, variant: str) -> set[str]:
     return {problem for problems in mine for problem in problems}
 
 
+def check_proven(records: pd.DataFrame, proofs: Iterable[Mapping[str, Any]], where: Path) -> None:
+    """Checks that each variant of `records` of which something was proven after its campaign was so on all its problems.
+
+    Where no proof was tried, nothing would be proven, and tables would count that as 0 %.
+
+    Raises:
+        RecordError: when there is a problem that no note of `proofs` names and of which no record is proven.
+    """
+    proofs, is_proven = list(proofs), records["radius_lower"] > records["epsilon"]
+    for variant in dict.fromkeys(note["variant"] for note in proofs):
+        is_mine = records["classifier"].astype(str) == variant
+        named = {problem for note in proofs if note["variant"] == variant for problem in note["problems"]}
+        left = set(records.loc[is_mine, "pair"].astype(str)) - named - set(records.loc[is_mine & is_proven, "pair"])
+        if left:
+            raise RecordError(
+                f"{where}: expected proofs of {variant} on all its problems or on none, got none on {', '.join(sorted(left))}; "
+                f"prove them too: python scripts/prove.py {where} {variant}"
+            )
+
+
 def _noted(folder: Path) -> dict[str, list[dict[str, Any]]]:
     path = folder / "provenance.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -109,7 +129,7 @@ def imported_records(place: Path, name: str, dataset: Dataset, epsilon: Mapping[
     the images of `dataset` at these epsilons, by norm.
 
     Raises:
-        RecordError: when the folder has no such network, or its images or epsilons are others.
+        RecordError: when the folder has no such network, its images or epsilons are others, or some of its problems are unproven.
     """
     path = place if place.suffix == ".parquet" else place / f"{name}.parquet"
     folder = path.parent
@@ -126,7 +146,9 @@ def imported_records(place: Path, name: str, dataset: Dataset, epsilon: Mapping[
             f"{folder}: expected a campaign on the images of this run, of sha256 {digest}, got {calls[0]['data_sha256']}; their "
             "data blocks have to agree"
         )
-    records = read_records(path).assign(dataset=dataset.name, classifier=name)
+    records = read_records(path)
+    check_proven(records, proofs_of(folder), folder)
+    records = records.assign(dataset=dataset.name, classifier=name)
     measured = {
         str(norm): float(size) for norm, size in records[["norm", "epsilon"]].drop_duplicates().itertuples(index=False)
     }

@@ -69,3 +69,30 @@ def test_other_images_are_refused(folder, dataset):
 def test_a_folder_without_a_campaign_is_refused(tmp_path, dataset):
     with pytest.raises(RecordError, match="expected the folder of a campaign"):
         imported_records(tmp_path / "none", "S", dataset, EPSILON)
+
+
+def prove(folder, *problems, radius_lower=0.0):
+    """As scripts/prove.py leaves the folder after it proved these problems."""
+    path = folder / "provenance.json"
+    note = {"variant": "S", "problems": list(problems)}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"proofs": [note]}))
+    pairs = [
+        to_frame(columns(pair=pair, norm=norm, epsilon=size, radius_lower=lower))
+        for norm, size in EPSILON.items()
+        for pair, lower in (("0-1", 0.0), ("0-2", radius_lower))
+    ]
+    write_records(pairs, folder / "S.parquet")
+
+
+def test_a_network_that_is_proven_on_some_of_its_problems_is_refused(folder, dataset):
+    prove(folder, "0-1")
+    with pytest.raises(
+        RecordError, match=r"expected proofs of S on all its problems or on none, got none on 0-2; .*prove"
+    ):
+        imported_records(folder / "S.parquet", "cnn_S", dataset, EPSILON)
+
+
+@pytest.mark.parametrize(("problems", "radius_lower"), [(["0-1", "0-2"], 0.0), (["0-1"], 0.6)])
+def test_one_that_is_proven_on_all_is_taken_over_whoever_proved_it(folder, dataset, problems, radius_lower):
+    prove(folder, *problems, radius_lower=radius_lower)
+    assert len(imported_records(folder, "S", dataset, EPSILON)) == 12

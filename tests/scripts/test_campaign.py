@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 from made.project import ROOT, profile
+from nnrobust.errors import RecordError
 from nnrobust.records import read_records, write_records
 
 ABSENT = [
@@ -253,6 +254,10 @@ def test_folders_are_added_up_to_a_published_run(finished, tmp_path, monkeypatch
     verdicts = {one["id"]: one["verdict"] for one in json.loads((out / "claims.json").read_text())}
     assert verdicts["standard_training"] != "not run"
     assert verdicts["train_1nn_l2"] == "not run"
+    noted = json.loads((twice / "provenance.json").read_text())
+    (twice / "provenance.json").write_text(json.dumps(noted | {"proofs": [{"variant": "T_R", "problems": []}]}))
+    with pytest.raises(RecordError, match="expected proofs of T_R on all its problems or on none, got none on"):
+        publish.publish_folders("both", [finished, twice])
 
 
 @pytest.mark.slow
