@@ -23,7 +23,7 @@ from nnrobust.bounds.records import Proofs, with_proofs
 from nnrobust.data.read import Request
 from nnrobust.errors import RecordError
 from nnrobust.experiments.kept import kept
-from nnrobust.experiments.run_folder import calls_of, code_hash, data_hash, proven_problems, write_proofs
+from nnrobust.experiments.run_folder import calls_of, code_hash, data_hash, proofs_of, proven_problems, write_proofs
 from nnrobust.records import read_records, write_records
 from nnrobust.runtime.memory import keep_freed_memory
 from nnrobust.runtime.process import one_sentence
@@ -66,7 +66,7 @@ def main() -> None:
     for name in options.variants:
         start, path = time.monotonic(), options.folder / f"{name}.parquet"
         records = read_records(path)
-        done = set() if options.again else proven_problems(options.folder, name)
+        done = set() if options.again else proven_problems(proofs_of(options.folder), name)
         is_new = ~records["pair"].astype(str).isin(done)
         problems = [str(problem) for problem in records.loc[is_new, "pair"].unique()]
         if not problems:

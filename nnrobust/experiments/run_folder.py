@@ -49,9 +49,9 @@ def proofs_of(folder: Path) -> list[dict[str, Any]]:
     return _noted(folder).get("proofs", [])
 
 
-def proven_problems(folder: Path, variant: str) -> set[str]:
-    """The problems, as records name them, on which a variant was proven after its campaign."""
-    mine = (note["problems"] for note in proofs_of(folder) if note["variant"] == variant)
+def proven_problems(proofs: Iterable[Mapping[str, Any]], variant: str) -> set[str]:
+    """The problems, as records name them, that notes of proofs have of a variant."""
+    mine = (note["problems"] for note in proofs if note["variant"] == variant)
     return {problem for problems in mine for problem in problems}
 
 
@@ -66,8 +66,8 @@ def check_proven(records: pd.DataFrame, proofs: Iterable[Mapping[str, Any]], whe
     proofs, is_proven = list(proofs), records["radius_lower"] > records["epsilon"]
     for variant in dict.fromkeys(note["variant"] for note in proofs):
         is_mine = records["classifier"].astype(str) == variant
-        named = {problem for note in proofs if note["variant"] == variant for problem in note["problems"]}
-        left = set(records.loc[is_mine, "pair"].astype(str)) - named - set(records.loc[is_mine & is_proven, "pair"])
+        done = proven_problems(proofs, variant) | set(records.loc[is_mine & is_proven, "pair"])
+        left = set(records.loc[is_mine, "pair"].astype(str)) - done
         if left:
             raise RecordError(
                 f"{where}: expected proofs of {variant} on all its problems or on none, got none on {', '.join(sorted(left))}; "
