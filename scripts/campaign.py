@@ -12,7 +12,7 @@ images of each class are attacked as the profile's `attack` says. DIR gets, whol
     VARIANT.parquet      one row per image and threat model, as in data/records
     training.csv, history.csv   how the training for each pair ended, and each epoch of it
     search_trials.csv    each trial of a search, as in metrics
-    provenance.json      device, versions, code, data, recipes, seconds, profile of each call
+    provenance.json      device, precision, versions, code, data, recipes, seconds, profile of each call
     benchmark.csv, precision.csv   with --benchmark, which runs the GPU tests too: images a second; bfloat16 against float32
 
 A call on a folder that has files goes on with what is missing; it is refused where data, recipe or code differ. `--resume DIR`
@@ -219,6 +219,7 @@ def noted(options: argparse.Namespace, profile: dict[str, Any], dataset: Dataset
     blocks = {name: profile[name] for name in ("epsilon", "validation")}
     return {
         "device": describe(campaign.machine.device),
+        "precision": {name: str(precision).removeprefix("torch.") for name, precision in campaign.precisions.items()},
         "python": platform.python_version(),
         "torch": torch.__version__,
         "commit": options.commit or commit(ROOT),

@@ -20,7 +20,7 @@ from nnrobust.errors import RecordError
 from nnrobust.experiments.plan import Plan, Unit
 from nnrobust.networks.architectures import build_network
 from nnrobust.records import read_records, write_records
-from nnrobust.runtime.machine import Machine
+from nnrobust.runtime.machine import Machine, precision_of
 from nnrobust.runtime.outputs import write_csv
 from nnrobust.training.outcomes import history, outcomes
 from nnrobust.training.schedule import shortened, validation_norms, with_setting
@@ -47,6 +47,10 @@ class Campaign:
         self.out, self.dataset, self.plan, self.machine, self.deadline = out, dataset, plan, machine, deadline
         self.watch = watch
         self.statistics = channel_statistics(dataset.train.images)
+        self.precisions = {
+            "training": machine.precision,
+            "attack": precision_of(plan.attack_precision, machine.device),
+        }
 
     def done(self) -> pd.DataFrame:
         """The table of what is done: a row for each variant (`classifier`) and problem (`pair`)."""
@@ -222,7 +226,7 @@ class Campaign:
 
     def _attack(self, variant: str, problem: Problem, task: Task, result: Trained) -> list[pd.DataFrame]:
         """The records of a problem, under attack on the network that `task` trained, which may tell more classes apart."""
-        own = PairSource(self._builder(task), [result.state], self.machine.precision)
+        own = PairSource(self._builder(task), [result.state], self.precisions["attack"], self.plan.is_compiled)
         source: Source = own if task.pair == problem else RestrictedSource(own, problem.class_ids()[None])
         frames = []
         for split in SPLITS:

@@ -35,7 +35,7 @@ class Plan:
     """The blocks of a profile that training and attacks need, and how many images of each class are attacked.
 
     `of_all_classes` are the variants that train one network for all problems; `searched` is among the other ones, if any; of
-    those `bounded` linear bounds prove what they can.
+    those `bounded` linear bounds prove what they can. Attacks search in `attack_precision`, compiled where `is_compiled`.
     """
 
     recipes: dict[str, Recipe]
@@ -47,6 +47,8 @@ class Plan:
     n_attacked: dict[str, int | None]
     searched: Searched | None = None
     bounded: frozenset[str] = frozenset()
+    attack_precision: str = "auto"
+    is_compiled: bool = False
 
     @classmethod
     def of(
@@ -66,6 +68,8 @@ class Plan:
             n_attacked,
             next(iter(searched), None),
             frozenset(profile["bounds"]["variants"]),
+            profile["compute"]["attack_precision"],
+            profile["compute"]["attack_compile"],
         )
 
     def search_of(self, variant: str) -> Searched | None:

@@ -5,8 +5,10 @@ from functools import partial
 
 import pandas as pd
 import pytest
+import torch
 
 from made.training import CPU, TRADES, VALIDATION, recipe, training_set
+from nnrobust.attacks.pairs import PairSource
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.data.datasets import AllClasses, Pair, channel_statistics
 from nnrobust.errors import RecordError
@@ -61,6 +63,24 @@ def test_problems_of_one_network_are_not_added_to_those_of_another_training_of_i
         campaign.run(Unit("S", (Pair(0, 2),)), 0.0)
     assert campaign.done()["pair"].tolist() == ["all", "0-1"]
     assert (tmp_path / "S.parquet").read_bytes() == before["S.parquet"]
+
+
+@pytest.mark.parametrize(("wanted", "attack"), [("auto", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_attacks_search_in_a_precision_of_their_own(dataset, tmp_path, monkeypatch, wanted, attack):
+    made = []
+
+    def noted(*options):
+        made.append(options[2:])
+        return PairSource(*options)
+
+    monkeypatch.setattr("nnrobust.experiments.campaign.PairSource", noted)
+    plan = Plan({"S": recipe(epochs=1)}, frozenset(), [ThreatModel("Linf", 0.05)], VALIDATION, 0.2,
+                [AttackSpec("apgd-ce", 1, 1, 0)], {"train": 1, "test": 1}, attack_precision=wanted)  # fmt: skip
+    machine = Machine(CPU, 1, 100, precision=torch.bfloat16)
+    campaign = Campaign(tmp_path, dataset, plan, machine, float("inf"))
+    campaign.run(Unit("S", (Pair(0, 1),)), 0.0)
+    assert made == [(attack, False)]
+    assert campaign.precisions == {"training": torch.bfloat16, "attack": attack}
 
 
 def test_of_bounded_variants_records_have_what_is_proven_of_them_and_the_seconds_that_took(dataset, tmp_path):

@@ -123,6 +123,7 @@ def test_every_variant_is_trained_and_attacked_on_every_pair_and_resumed_ones_ar
     calls = json.loads((finished / "provenance.json").read_text())["calls"]
     assert [call["stopped"] for call in calls][-1] == "all is done"
     assert {call["image_shape"][-1] for call in calls} == {32}
+    assert [call["precision"] for call in calls] == [{"training": "float32", "attack": "float32"}] * 3
     assert [call["left_out"] for call in calls] == [["T_B"]] * 3
 
 
