@@ -5,13 +5,13 @@
 
 Runs on a bare machine: Python 3.10 or newer, PyTorch, torchvision, pandas, pyarrow, PyYAML, and pytest for the tests; no
 network, and neither dvc, faiss, robustbench nor the package itself installed. The images are those of the profile's `data`. In
-order: the variants of all classes, each measured on them and on every pair; then pair after pair the other variants; then, pair
-after pair, the one whose settings are searched, which needs Optuna and is else left out, as the call says and notes. As many
+order: the variants of all classes, each measured on them and on every pair; then pair after pair the other variants; last, and
+likewise, the one whose settings are searched, which needs Optuna and is else left out, as the call says and notes. As many
 images of each class are attacked as the profile's `attack` says. DIR gets, whole at any time:
 
     VARIANT.parquet      one row per image and threat model, as in data/records
     training.csv, history.csv   how the training for each pair ended, and each epoch of it
-    search_trials.csv    each trial of a search, as in metrics
+    search_trials.csv, search.journal   each trial of a search, as in metrics; and all of them so far, in Optuna's journal
     provenance.json      device, precision, versions, code, data, recipes, seconds, profile of each call
     benchmark.csv, precision.csv   with --benchmark, which runs the GPU tests too: images a second; bfloat16 against float32
 
@@ -109,7 +109,7 @@ def gpu_tests(timeout: float) -> str:
 
 
 def units(dataset: Dataset, pairs: list[Pair], plan: Plan, n_streams: int) -> list[Unit]:
-    """Variants of all classes, on those and on each pair; then, a few pairs at a time, the others; then so the searched one.
+    """Variants of all classes, on those and on each pair; then, a few pairs at a time, the others; last the searched one.
 
     The paper's pairs come first.
     """
@@ -117,12 +117,13 @@ def units(dataset: Dataset, pairs: list[Pair], plan: Plan, n_streams: int) -> li
     first = [Pair(*sorted(dataset.classes.index(name) for name in pair)) for pair in names]
     ordered = sorted(pairs, key=lambda pair: first.index(pair) if pair in first else len(first))
     chunks = [tuple(ordered[start : start + n_streams]) for start in range(0, len(ordered), n_streams)]
-    whole = [name for name in plan.recipes if name in plan.of_all_classes]
-    searched = [plan.searched.variant] if plan.searched else []
-    others = [name for name in plan.recipes if name not in (*whole, *searched)]
-    everything = AllClasses(len(dataset.classes))
-    todo = [unit for name in whole for unit in (Unit(name, (everything,)), Unit(name, tuple(ordered)))]
-    return todo + [Unit(name, chunk) for names in (others, searched) for chunk in chunks for name in names]
+    everything, todo = AllClasses(len(dataset.classes)), []
+    for is_searched in (False, True):
+        names = [name for name in plan.recipes if (plan.search_of(name) is not None) == is_searched]
+        whole = [name for name in names if name in plan.of_all_classes]
+        todo += [unit for name in whole for unit in (Unit(name, (everything,)), Unit(name, tuple(ordered)))]
+        todo += [Unit(name, chunk) for chunk in chunks for name in names if name not in whole]
+    return todo
 
 
 def work_through(campaign: Campaign, todo: list[Unit], rates: dict[str, float]) -> str:
@@ -257,7 +258,7 @@ def prepared(options: argparse.Namespace) -> tuple[Campaign, list[Pair], dict[st
         store=WorkStore(options.work.resolve(), fingerprint(torch.__version__, code_hash())),
     )
     n_attacked = {split: profile["attack"][f"n_{split}_per_class"] for split in ("train", "test")}
-    plan = Plan.of(profile, variants, n_attacked, options.work.resolve() / "search.journal")
+    plan = Plan.of(profile, variants, n_attacked, options.out / "search.journal")
     campaign = Campaign(options.out, dataset, plan, computer, deadline, tell)
     call = noted(options, profile, dataset, campaign)
     check_alike([*calls_of(options.out), call], options.out)

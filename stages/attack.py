@@ -10,7 +10,7 @@ from nnrobust.attacks.convergence import COLUMNS, ladder, strength_curve
 from nnrobust.attacks.pairs import PairSource, RestrictedSource, pair_inputs, problem_records
 from nnrobust.attacks.victim import AttackSpec
 from nnrobust.config.params import Params, read_params
-from nnrobust.data.datasets import SPLITS, AllClasses, Prepared, Problem, load_dataset
+from nnrobust.data.datasets import SPLITS, Prepared, Problem, load_dataset
 from nnrobust.networks.architectures import builder
 from nnrobust.networks.storage import load_networks, stored_pairs
 from nnrobust.records import write_records
@@ -28,9 +28,8 @@ Attacked = tuple[Source, list[Problem]]
 def sources(name: str, params: Params, prepared: Prepared, where: Machine) -> tuple[list[Attacked], list[Problem]]:
     """The variant's networks on their own problems, then one of all classes on the pairs; and problems without a network."""
     variant, path = params.variants[name], Path("models/trained") / f"{name}.safetensors"
-    everything = AllClasses(len(prepared.dataset.classes))
     is_whole = variant.problem == "all_classes"
-    wanted: list[Problem] = [everything] if is_whole else [*prepared.pairs]
+    wanted = prepared.problems(variant.problem)
     stored = stored_pairs(path)
     own = [problem for problem in wanted if str(problem) in stored]
     missing = [problem for problem in wanted if problem not in own]

@@ -1,4 +1,4 @@
-"""Chooses one variant's hyperparameters, pair by pair, on held-out training images: `dvc repro search@VARIANT`."""
+"""Chooses one variant's hyperparameters, network by network, on held-out training images: `dvc repro search@VARIANT`."""
 
 from pathlib import Path
 
@@ -28,11 +28,12 @@ def main() -> None:
     options, held = params.search, params.validation
     machine = training_machine(params.compute, WorkStore.of_loaded_code(WORK.resolve()))
     variant = params.variants[name]
-    data = TrainingSet.of(prepared, variant.recipe())
+    problems = prepared.problems(variant.problem)
+    data = TrainingSet.of(prepared, variant.recipe(), len(problems[0].class_ids()))
     trials = Trials(
         variant.recipe(),
         data,
-        {pair: hold_out(pair, data.labels, held.fraction, held.seed) for pair in prepared.pairs},
+        {pair: hold_out(pair, data.labels, held.fraction, held.seed) for pair in problems},
         prepared.dataset.test.images,
         prepared.dataset.test.labels,
         Validation(params.epsilon.model_dump(), held.steps, held.every, held.seed),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnrobust.config.params import read_params
 from nnrobust.config.recipes import Setting
-from nnrobust.data.datasets import AllClasses, Problem, load_dataset
+from nnrobust.data.datasets import load_dataset
 from nnrobust.networks.storage import save_networks
 from nnrobust.runtime.cluster import training_machine
 from nnrobust.runtime.machine import describe
@@ -29,9 +29,7 @@ def main() -> dict[str, object]:
     params, prepared = read_params("params.yaml"), load_dataset("data/prepared")
     variant, held = params.variants[name], params.validation
     machine = training_machine(params.compute, WorkStore.of_loaded_code(Path(".work").resolve()))
-    problems: list[Problem] = list(prepared.pairs)
-    if variant.problem == "all_classes":
-        problems = [AllClasses(len(prepared.dataset.classes))]
+    problems = prepared.problems(variant.problem)
     data = TrainingSet.of(prepared, variant.recipe(), len(problems[0].class_ids()))
     recipes = dict.fromkeys(problems, variant.recipe())
     if name == params.searched:

@@ -182,8 +182,6 @@ def check_search(search: "Search", variants: "dict[str, Variant]", data: "Data")
     for name in search.variants:
         if name not in variants:
             raise ValueError(f"search.variants: expected one of {sorted(variants)}, got {name!r}")
-        if variants[name].problem != "pairs":
-            raise ValueError(f"search.variants: expected a variant with problem pairs, got {name!r}")
         trades = variants[name].trades
         if trades is None or len(trades.perturbations) != 1:
             raise ValueError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -208,6 +208,10 @@ class Prepared:
     pairs: list[Pair]
     channel_mean: list[float]
     channel_std: list[float]
+
+    def problems(self, kind: Literal["pairs", "all_classes"]) -> list[Problem]:
+        """Those that a variant with that `problem` has a network for: the pairs, or all classes at once."""
+        return [AllClasses(len(self.dataset.classes))] if kind == "all_classes" else [*self.pairs]
 
 
 def load_dataset(folder: Path | str) -> Prepared:

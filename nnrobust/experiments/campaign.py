@@ -154,16 +154,15 @@ class Campaign:
         from nnrobust.training.search import choose, search, settings_of
         from nnrobust.training.trials import Trials
 
-        pairs = [problem for problem in problems if isinstance(problem, Pair)]
-        tasks, test = [self._task(recipe, pair) for pair in pairs], self.dataset.test
-        split = {pair: (task.indices, task.held) for pair, task in zip(pairs, tasks, strict=True)}
+        tasks, test = [self._task(recipe, problem) for problem in problems], self.dataset.test
+        split = {task.pair: (task.indices, task.held) for task in tasks}
         data = self._training_set(tasks[0])
         trials = Trials(recipe, data, split, test.images, test.labels, self.plan.validation, self.machine, self._watch)
         table = search(trials.keys(), searched.search, trials, searched.journal)
-        for pair in pairs:
-            self._append("search_trials.csv", table[table["pair"] == str(pair)], variant, pair)
+        for problem in problems:
+            self._append("search_trials.csv", table[table["pair"] == str(problem)], variant, problem)
         settings = settings_of(choose(table))
-        return [with_setting(recipe, settings[str(pair)]) for pair in pairs]
+        return [with_setting(recipe, settings[str(problem)]) for problem in problems]
 
     def _check_is_the_same(self, variant: str, task: Task, result: Trained) -> None:
         """Raises RecordError where `history.csv` has another training of the network: all its problems are those of one."""

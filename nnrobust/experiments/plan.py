@@ -23,7 +23,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Searched:
-    """The variant whose settings are searched, pair by pair, and the journal in which a search that was ended goes on."""
+    """The variant whose settings are searched, network by network, and the journal in which a search that was ended goes on."""
 
     variant: str
     search: SearchPlan
@@ -34,8 +34,9 @@ class Searched:
 class Plan:
     """The blocks of a profile that training and attacks need, and how many images of each class are attacked.
 
-    `of_all_classes` are the variants that train one network for all problems; `searched` is among the other ones, if any; of
-    those `bounded` linear bounds prove what they can. Attacks search in `attack_precision`, compiled where `is_compiled`.
+    `of_all_classes` are the variants that train one network for all problems; `searched` is the one whose settings are searched,
+    if any; of those `bounded` linear bounds prove what they can. Attacks search in `attack_precision`, compiled where
+    `is_compiled`.
     """
 
     recipes: dict[str, Recipe]

@@ -1,4 +1,4 @@
-"""The choice of hyperparameters for each pair: the settings of a grid, tried by successive halving on held-out images.
+"""The choice of hyperparameters for each network: the settings of a grid, tried by successive halving on held-out images.
 
 Optuna walks the grid, judges who goes on, and keeps the journal of all trials; a search that was killed goes on in it, and one
 with more trials adds to it.
@@ -18,7 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nnrobust.config.recipes import Setting
-from nnrobust.data.datasets import Pair
+from nnrobust.data.datasets import Problem
 from nnrobust.errors import DataWarning
 from nnrobust.runtime.progress import Progress, silent
 from nnrobust.runtime.store import fingerprint
@@ -34,7 +34,7 @@ STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialSta
 class Request:
     """One training that a trial asks for; `is_last`: none with more epochs follows, so its test accuracy is wanted too."""
 
-    pair: Pair
+    pair: Problem
     setting: Setting
     epochs: int
     is_last: bool
@@ -68,12 +68,12 @@ class _Grid(optuna.samplers.GridSampler):
         return None
 
 
-class PairSearch:
-    """The trials of one pair, in a journal. `key` is a fingerprint of all that determines them beside the plan."""
+class ProblemSearch:
+    """The trials of one problem, in a journal. `key` is a fingerprint of all that determines them beside the plan."""
 
-    def __init__(self, pair: Pair, key: str, plan: SearchPlan, journal: JournalStorage) -> None:
+    def __init__(self, pair: Problem, key: str, plan: SearchPlan, journal: JournalStorage) -> None:
         self.pair, self.plan = pair, plan
-        entropy = np.random.SeedSequence([plan.seed, pair.first, pair.second]).generate_state(1)
+        entropy = np.random.SeedSequence([plan.seed, *pair.class_ids().tolist()]).generate_state(1)
         self.study = optuna.create_study(
             storage=journal,
             sampler=_Grid(plan.space, seed=int(entropy[0])),
@@ -88,7 +88,7 @@ class PairSearch:
 
     @property
     def round(self) -> int:
-        """The number of times that this pair has been told scores."""
+        """The number of times that this problem has been told scores."""
         return int(self.study.user_attrs.get("round", 0))
 
     @property
@@ -159,8 +159,8 @@ class PairSearch:
         )
 
 
-def _begun(keys: dict[Pair, str], plan: SearchPlan, journal: Path) -> list[PairSearch]:
-    """The search of each pair, as far as the journal has it; a damaged one is deleted, and its trials are to be made again.
+def _begun(keys: dict[Problem, str], plan: SearchPlan, journal: Path) -> list[ProblemSearch]:
+    """The search of each problem, as far as the journal has it; a damaged one is deleted, and its trials are to be made again.
 
     Warns:
         DataWarning: naming that file.
@@ -168,7 +168,7 @@ def _begun(keys: dict[Pair, str], plan: SearchPlan, journal: Path) -> list[PairS
     journal.parent.mkdir(parents=True, exist_ok=True)
     try:
         storage = JournalStorage(HashedJournal(journal))
-        return [PairSearch(pair, key, plan, storage) for pair, key in keys.items()]
+        return [ProblemSearch(pair, key, plan, storage) for pair, key in keys.items()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if not journal.stat().st_size:
             raise
@@ -180,9 +180,9 @@ def _begun(keys: dict[Pair, str], plan: SearchPlan, journal: Path) -> list[PairS
 
 
 def search(
-    keys: dict[Pair, str], plan: SearchPlan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
+    keys: dict[Problem, str], plan: SearchPlan, evaluate: Evaluate, journal: Path | str, progress: Progress = silent
 ) -> pd.DataFrame:
-    """The table of all trials of all pairs: setting, state, budget, accuracies on held-out images.
+    """The table of all trials of all problems: setting, state, budget, accuracies on held-out images.
 
     Columns: trial, pair, the fields of `Setting`, state (complete, pruned, failed), failure, epochs_trained (over all its
     trainings), clean_accuracy, robust_accuracy, and of complete trials test_clean_accuracy and test_robust_accuracy.

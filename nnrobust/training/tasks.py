@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nnrobust.config.recipes import Recipe
-from nnrobust.data.datasets import AllClasses, Pair, Prepared
+from nnrobust.data.datasets import Prepared, Problem
 from nnrobust.errors import TrainingError
 from nnrobust.networks.architectures import builder
 
@@ -20,7 +20,7 @@ Row = dict[str, float | None]
 class Task:
     """One network to train: its classes, the positions in the split of its training and its held-out images, its recipe."""
 
-    pair: Pair | AllClasses
+    pair: Problem
     indices: np.ndarray
     held: np.ndarray
     recipe: Recipe
@@ -49,7 +49,7 @@ class Task:
         return [int(word >> np.uint64(1)) for word in sequence.generate_state(2, np.uint64)]
 
 
-def hold_out(pair: Pair | AllClasses, labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(pair: Problem, labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions of a pair's training images to train on, and to validate on: `fraction` of each class, at least one.
 
     Raises:

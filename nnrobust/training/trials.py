@@ -1,4 +1,4 @@
-"""The trials of a search: the pair's network trained with each setting, judged on held-out images."""
+"""The trials of a search: a problem's network trained with each setting, judged on held-out images."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nnrobust.config.recipes import Recipe
-from nnrobust.data.datasets import Pair
+from nnrobust.data.datasets import Problem
 from nnrobust.networks.stack import Stack
 from nnrobust.runtime.machine import Machine
 from nnrobust.training.schedule import shortened, validation_norms, with_setting
@@ -19,22 +19,22 @@ from nnrobust.training.validation import GroupImages, Validation, accuracies
 
 @dataclass(frozen=True)
 class Trials:
-    """Trains and scores the requests of a search. `split` has the positions of each pair's training and held-out images.
+    """Trains and scores the requests of a search. `split` has the positions of each problem's training and held-out images.
 
     `watch` is told of each epoch, and may end the search by raising: it goes on from there.
     """
 
     recipe: Recipe
     data: TrainingSet
-    split: dict[Pair, tuple[np.ndarray, np.ndarray]]
+    split: dict[Problem, tuple[np.ndarray, np.ndarray]]
     test_images: np.ndarray
     test_labels: np.ndarray
     validation: Validation
     machine: Machine
     watch: Watch = unwatched
 
-    def keys(self) -> dict[Pair, str]:
-        """A fingerprint, for each pair, of all but the settings that decides its trials."""
+    def keys(self) -> dict[Problem, str]:
+        """A fingerprint, for each problem, of all but the settings that decides its trials."""
         tasks = [self._task(pair, self.recipe) for pair in self.split]
         names = fingerprints(tasks, self.data, self.validation, self.machine)
         return dict(zip(self.split, names, strict=True))
@@ -52,7 +52,7 @@ class Trials:
     def _tasks(self, requests: list[Request]) -> list[Task]:
         return [self._task(r.pair, shortened(with_setting(self.recipe, r.setting), r.epochs)) for r in requests]
 
-    def _task(self, pair: Pair, recipe: Recipe) -> Task:
+    def _task(self, pair: Problem, recipe: Recipe) -> Task:
         return Task(pair, *self.split[pair], recipe)
 
     def _score(self, request: Request, result: Trained) -> Score:
@@ -62,7 +62,7 @@ class Trials:
             test = self._test_accuracies(request.pair, result.state)
         return Score(row["clean_accuracy"] or 0.0, row["robust_accuracy"] or 0.0, *test, result.failure)
 
-    def _test_accuracies(self, pair: Pair, state: dict[str, Tensor]) -> tuple[float, float]:
+    def _test_accuracies(self, pair: Problem, state: dict[str, Tensor]) -> tuple[float, float]:
         stack, chosen = Stack.loaded(self.data.build, [state], self.machine.device), pair.indices(self.test_labels)
         pixels = torch.from_numpy(np.array(self.test_images[chosen])).to(self.machine.device)
         images = GroupImages.of(pixels, [np.arange(len(chosen))], [pair.targets(self.test_labels[chosen])])

@@ -131,7 +131,6 @@ def test_a_number_that_pyyaml_takes_for_text_is_a_number(tmp_path):
         (lambda c: c["variants"]["S"].update(width=16), r"variants\.S: width: expected null, as its width is fixed, with architecture small_cnn, got 16"),
         (lambda c: c["variants"]["S"].update(architecture="resnet18"), r"variants\.S: width: expected a number of channels with architecture resnet18, got None"),
         (lambda c: c["variants"]["S"].update(schedule="one_cycle"), r"variants\.S: expected milestones \[\] and decay 1 with schedule one_cycle, got \[18, 19\] and 0\.1"),
-        (lambda c: c["variants"]["T_B"].update(problem="all_classes"), r"search\.variants: expected a variant with problem pairs, got 'T_B'"),
         (lambda c: c["variants"]["S"].update(checkpoint="first"), r"variants\.S\.checkpoint: expected 'best' or 'last', got 'first'"),
         (lambda c: c["variants"].update({"a-b": c["variants"]["S"]}), r"variants: expected names of letters, digits and _"),
         (lambda c: c["zoo"].update(models=["Standard", "Standard"]), r"zoo: models: expected each model once, got Standard again"),

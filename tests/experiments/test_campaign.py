@@ -113,9 +113,9 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def searching(dataset, folder, watch=unwatched):
+def searching(dataset, folder, watch=unwatched, of_all_classes=frozenset()):
     """A campaign of one variant, whose settings are searched."""
-    plan = Plan({"T_B": recipe(trades=TRADES)}, frozenset(), [ThreatModel("Linf", 0.05)], VALIDATION, 0.2,
+    plan = Plan({"T_B": recipe(trades=TRADES)}, of_all_classes, [ThreatModel("Linf", 0.05)], VALIDATION, 0.2,
                 [AttackSpec("apgd-ce", 2, 1, 0)], {"train": 2, "test": 2},
                 Searched("T_B", SearchPlan(**OPTIONS), folder / "search.journal"))  # fmt: skip
     (folder / "out").mkdir(exist_ok=True)
@@ -139,6 +139,22 @@ def test_a_searched_variant_is_trained_with_the_setting_that_its_trials_choose(d
     assert history.loc[history["pair"] == "0-1", "loss"].tolist() == pytest.approx(
         [row["loss"] for row in alone.rows], abs=1e-5
     )
+
+
+def test_the_settings_of_one_network_of_all_classes_are_searched_once(dataset, tmp_path):
+    campaign, everything = searching(dataset, tmp_path, of_all_classes=frozenset({"T_B"})), AllClasses(3)
+    campaign.run(Unit("T_B", (everything,)), 0.0)
+    campaign.run(Unit("T_B", (Pair(0, 1), Pair(0, 2))), 0.0)
+    trials = pd.read_csv(tmp_path / "out" / "search_trials.csv")
+    assert trials["pair"].tolist() == ["all"] * 4
+    done = pd.read_csv(tmp_path / "out" / "training.csv")
+    assert done["pair"].tolist() == ["all", "0-1", "0-2"]
+    assert done["network"].tolist() == ["all"] * 3
+    task = Task(everything, *hold_out(everything, dataset.train.labels, 0.2, 0),
+                with_setting(recipe(trades=TRADES), settings_of(choose(trials))["all"]))  # fmt: skip
+    build = partial(build_network, "small_cnn", dataset.image_shape, *channel_statistics(dataset.train.images), 3, None)
+    (alone,) = train_all([task], training_set(dataset, build), VALIDATION, Machine(CPU, 1, 100))
+    assert done["validation_robust_accuracy"].tolist() == pytest.approx([alone.row["robust_accuracy"]] * 3)
 
 
 def test_a_search_that_was_ended_goes_on_in_its_journal(dataset, tmp_path):

@@ -14,7 +14,9 @@ import yaml
 from PIL import Image
 
 from made.project import ROOT, profile
+from nnrobust.data.datasets import Dataset, Pair, Split
 from nnrobust.errors import RecordError
+from nnrobust.experiments.plan import Plan
 from nnrobust.records import read_records, write_records
 
 ABSENT = [
@@ -125,6 +127,26 @@ def test_every_variant_is_trained_and_attacked_on_every_pair_and_resumed_ones_ar
     assert {call["image_shape"][-1] for call in calls} == {32}
     assert [call["precision"] for call in calls] == [{"training": "float32", "attack": "float32"}] * 3
     assert [call["left_out"] for call in calls] == [["T_B"]] * 3
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_the_variant_whose_settings_are_searched_is_last(is_whole):
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from campaign import units
+
+    content = profile("paper")
+    blocks = {name: content["variants"][name] for name in ("T_B", "S", "T_R")}
+    blocks["T_R_10"] = blocks["T_R"] | {"problem": "all_classes"}
+    if is_whole:
+        blocks["T_B"] = blocks["T_B"] | {"problem": "all_classes"}
+    plan = Plan.of(content | {"variants": blocks}, list(blocks), {"train": 1, "test": 1}, Path("search.journal"))
+    pairs, split = [Pair(0, 1), Pair(0, 2)], Split(np.zeros((3, 3, 2, 2), np.uint8), np.arange(3), ["a", "b", "c"])
+    todo = units(Dataset("x", ["a", "b", "c"], split, split), pairs, plan, 1)
+    last = [("all",), ("0-1", "0-2")] if is_whole else [("0-1",), ("0-2",)]
+    assert [(unit.variant, tuple(map(str, unit.problems))) for unit in todo] == [
+        ("T_R_10", ("all",)), ("T_R_10", ("0-1", "0-2")), ("S", ("0-1",)), ("T_R", ("0-1",)), ("S", ("0-2",)), ("T_R", ("0-2",)),
+        *(("T_B", problems) for problems in last),
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

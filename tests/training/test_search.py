@@ -9,13 +9,13 @@ import pytest
 
 from nnrobust.config.blocks import Space
 from nnrobust.config.recipes import Setting
-from nnrobust.data.datasets import Pair
+from nnrobust.data.datasets import AllClasses, Pair
 from nnrobust.errors import DataWarning
 from nnrobust.training.halving import SearchPlan
 from nnrobust.training.journal import HashedJournal
 from nnrobust.training.search import (
     AS_IN_PARAMS,
-    PairSearch,
+    ProblemSearch,
     Score,
     choose,
     optimism,
@@ -113,6 +113,12 @@ def test_every_setting_of_the_space_is_tried_once_for_every_pair(tmp_path):
     assert [setting.beta for setting in settings_of(choose(table)).values()] == [6.0, 6.0]
 
 
+def test_one_network_of_all_classes_has_one_search(tmp_path):
+    table = search({AllClasses(3): "a"}, PLAN, Scorer(), tmp_path / "journal")
+    assert table["pair"].tolist() == ["all"] * 12
+    assert [(name, setting.beta) for name, setting in settings_of(choose(table)).items()] == [("all", 6.0)]
+
+
 @pytest.mark.slow
 def test_budgets_grow_by_the_factor_and_few_settings_get_the_whole_one(tmp_path):
     scorer = Scorer()
@@ -145,7 +151,7 @@ def test_pairs_that_a_kill_left_behind_catch_up_before_others_go_on(tmp_path, mo
     """Killed after one pair was told its scores and before the next: later rounds ask for the same trainings side by side."""
     whole, first, second = Scorer(), Scorer(), Scorer()
     undisturbed = search(PAIRS, PLAN, whole, tmp_path / "whole")
-    told, tell = [], PairSearch.tell
+    told, tell = [], ProblemSearch.tell
 
     def killed(self, *arguments):
         told.append(self.pair)
@@ -153,7 +159,7 @@ def test_pairs_that_a_kill_left_behind_catch_up_before_others_go_on(tmp_path, mo
             raise KilledError
         tell(self, *arguments)
 
-    monkeypatch.setattr(PairSearch, "tell", killed)
+    monkeypatch.setattr(ProblemSearch, "tell", killed)
     with pytest.raises(KilledError):
         search(PAIRS, PLAN, first, tmp_path / "journal")
     monkeypatch.undo()
