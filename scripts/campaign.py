@@ -42,7 +42,8 @@ import torch
 
 from benchmarks.training import FORWARDS, Load, compare
 from nnrobust.config.profiles import read_profile
-from nnrobust.data.datasets import AllClasses, Dataset, Pair, select_pairs
+from nnrobust.config.recipes import Recipe
+from nnrobust.data.datasets import AllClasses, Dataset, Pair, Problem, select_pairs
 from nnrobust.data.read import Request
 from nnrobust.experiments.campaign import BudgetSpentError, Campaign
 from nnrobust.experiments.plan import Plan, Unit
@@ -194,11 +195,32 @@ def compare_precisions(options: argparse.Namespace, campaign: Campaign, pair: Pa
     print(table.to_string(index=False), flush=True)
 
 
-def tell(tasks: list[Task], epoch: int, rows: list[Row]) -> None:
-    """Prints each epoch: a call may run for days."""
-    for task, row in zip(tasks, rows, strict=True):
-        numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if value is not None)
-        print(f"pair {task.pair}, epoch {epoch} of {task.recipe.epochs}: {numbers}", flush=True)
+class Log:
+    """Prints each epoch, and before the first one of a recipe what that is: a call may run for days, a search has many."""
+
+    def __init__(self) -> None:
+        self.recipes: dict[Problem, Recipe] = {}
+
+    def __call__(self, tasks: list[Task], epoch: int, rows: list[Row]) -> None:
+        """A `Watch` of `nnrobust.training.train`."""
+        for task, row in zip(tasks, rows, strict=True):
+            if self.recipes.get(task.pair) != task.recipe:
+                self.recipes[task.pair] = task.recipe
+                print(f"pair {task.pair}: {described(task.recipe)}", flush=True)
+            numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if value is not None)
+            print(f"pair {task.pair}, epoch {epoch} of {task.recipe.epochs}: {numbers}", flush=True)
+
+
+def described(recipe: Recipe) -> str:
+    """What tells one recipe of a campaign from another, in a line."""
+    text = (
+        f"{recipe.architecture}, {recipe.epochs} epochs, batches of {recipe.batch_size}, "
+        f"learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}"
+    )
+    if recipe.trades is None:
+        return text
+    inner = [f"{p.norm} {p.epsilon:.4g} in {p.steps} steps of {p.step_size:.4g}" for p in recipe.trades.perturbations]
+    return f"{text}, TRADES with beta {recipe.trades.beta:g} and {' and '.join(inner)}"
 
 
 def profile_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -259,7 +281,7 @@ def prepared(options: argparse.Namespace) -> tuple[Campaign, list[Pair], dict[st
     )
     n_attacked = {split: profile["attack"][f"n_{split}_per_class"] for split in ("train", "test")}
     plan = Plan.of(profile, variants, n_attacked, options.out / "search.journal")
-    campaign = Campaign(options.out, dataset, plan, computer, deadline, tell)
+    campaign = Campaign(options.out, dataset, plan, computer, deadline, Log())
     call = noted(options, profile, dataset, campaign)
     check_alike([*calls_of(options.out), call], options.out)
     return campaign, select_pairs(dataset.classes, profile["data"]["pairs"]), call

@@ -242,6 +242,7 @@ def test_a_terminated_call_ends_after_its_epoch_and_goes_on(images, tiny_profile
     command = [sys.executable, str(ROOT / "scripts" / "campaign.py"), str(path), "--images", str(images), "--budget", "1h",
                "--out", str(out), "--work", str(tmp_path / "work")]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as call:
+        assert "100000 epochs, batches of 8, learning rate 0.01," in call.stdout.readline()
         assert "epoch 1 of 100000" in call.stdout.readline()
         call.terminate()
         *_, last = call.stdout
@@ -299,7 +300,7 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_the_benchmark_the_tests_and_the_search_of_a_call_leave_their_numbers(
-    images, tiny_profile, tmp_path, monkeypatch
+    images, tiny_profile, tmp_path, monkeypatch, capsys
 ):
     sys.path.insert(0, str(ROOT / "scripts"))
     import campaign
@@ -318,6 +319,8 @@ def test_the_benchmark_the_tests_and_the_search_of_a_call_leave_their_numbers(
     (call,) = json.loads((tmp_path / "provenance.json").read_text())["calls"]
     assert "skipped" in call["tests"]
     assert "deselected" in call["tests"]
+    tried = [line for line in capsys.readouterr().out.splitlines() if line.startswith("pair 0-1: cnn_a, ")]
+    assert {line.partition("TRADES with ")[2][:6] for line in tried} >= {"beta 1", "beta 6"}
     trials = pd.read_csv(tmp_path / "search_trials.csv")
     assert trials.groupby("pair").size().to_dict() == {"0-1": 2, "0-2": 2, "1-2": 2}
     assert call["recipes"]["T_B"]["search"]["n_trials"] == 2
