@@ -20,6 +20,7 @@ from nnrobust.runtime.kernels import pin_kernels
 
 pin_kernels(ROOT / "params.yaml")  # before libraries are loaded: times are those of the kernels that stages use
 
+import numpy as np
 import pandas as pd
 
 from nnrobust.claims.judge import ledger, ledger_table, setting_of
@@ -90,7 +91,8 @@ def added_up(folders: list[Path], name: str) -> pd.DataFrame:
 
 
 def of(table: pd.DataFrame, keys: set[tuple[str, str]]) -> pd.DataFrame:
-    return table[[key in keys for key in zip(*(table[name] for name in KEY), strict=True)]]
+    named = zip(*(table[name] for name in KEY), strict=True)
+    return table[np.array([key in keys for key in named], dtype=bool)]  # an empty list would be no columns
 
 
 def check_proofs(folders: list[Path], records: pd.DataFrame) -> None:

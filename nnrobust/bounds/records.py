@@ -127,7 +127,7 @@ def with_proofs(
         left = mine[is_open[mine.index]]
         for smaller, proven in done:
             if threat.contains(smaller, proofs.dataset.n_dimensions):
-                left = left[[place in proven for place in zip(left["split"], left["pair"], left["index"], strict=True)]]
+                left = left[_among(left, proven)]
         beyond = ThreatModel(threat.norm, threat.epsilon * BEYOND)
         bounds = _bounds(proofs, left, beyond, engine or Local(), progress)
         lower[mine.index] = np.where(_is_proven(mine, bounds, proofs.dataset), beyond.epsilon, 0.0)
@@ -141,6 +141,12 @@ def with_proofs(
             f"attack is not of this network; the first: {wrong.iloc[0].to_dict()}"
         )
     return found.assign(radius_lower=lower)
+
+
+def _among(places: pd.DataFrame, proven: set[tuple[str, str, int]]) -> np.ndarray:
+    """Which places (n,) are proven; boolean where n is 0 too, as pandas takes an empty list for no columns."""
+    triples = zip(places["split"], places["pair"], places["index"], strict=True)
+    return np.array([place in proven for place in triples], dtype=bool)
 
 
 def _smallest_first(places: pd.DataFrame, n_dimensions: int) -> list[ThreatModel]:

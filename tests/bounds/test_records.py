@@ -147,6 +147,11 @@ def test_where_there_is_nothing_to_prove_no_bound_is_taken(proofs, monkeypatch):
     assert of_norm["L2"] == len(proven[["split", "index"]].drop_duplicates()) > 0
 
 
+def test_of_a_network_that_no_image_is_left_of_nothing_is_proven(proofs):
+    records = attacked(proofs, [L2, LINF]).assign(is_robust=False)
+    pd.testing.assert_frame_equal(with_proofs(proofs, records), records.assign(radius_lower=0.0))
+
+
 def test_an_image_that_is_proven_robust_and_fell_is_an_error(proofs):
     records = attacked(proofs, [LINF])
     found = with_proofs(proofs, records)
